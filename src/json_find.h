@@ -83,7 +83,8 @@ extern const char *impilo_json_want(ImpiloJsonWanted *wanted,
  *
  * Returns false and fills `error` (offset from `data`) if something is wrong
  * with the bytes that were read, or if a member that leads to a wanted place
- * is repeated among them: of two different values neither is the truth.
+ * is repeated among them: of two different values neither is the truth.  Then
+ * what is in `found` means nothing.
  * Repetitions behind the end of the pass, and those of members that nobody
  * wants, are not noticed.
  */
