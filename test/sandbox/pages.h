@@ -1,0 +1,15 @@
+/*-------------------------------------------------------------------------
+ *
+ * pages.h
+ *		The API itself: from a request to its answer.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SANDBOX_PAGES_H
+#define SANDBOX_PAGES_H
+
+#include "request.h"
+
+extern void api_answer(Request *request);
+
+#endif							/* SANDBOX_PAGES_H */

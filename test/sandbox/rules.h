@@ -1,0 +1,22 @@
+/*-------------------------------------------------------------------------
+ *
+ * rules.h
+ *		What an order must be to be created.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SANDBOX_RULES_H
+#define SANDBOX_RULES_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+
+typedef struct Refusal
+{
+	char		message[160];	/* one of the API's documented texts */
+	char		detail[160];	/* our own words, may be empty */
+} Refusal;
+
+extern bool rules_accept(json_object *asked, Refusal *refusal);
+
+#endif							/* SANDBOX_RULES_H */

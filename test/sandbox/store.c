@@ -1,0 +1,472 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.c
+ *		The orders of each account, in the order of their creation.
+ *
+ * Orders made by rule are rendered a chunk at a time when somebody first
+ * asks for one of them, and stay: a million orders start at once, and a
+ * second read costs a copy.  What was created or put since is kept beside
+ * them.  Whether an order is right, and how a page looks, is not decided
+ * here.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store.h"
+
+#define CHUNK_ORDERS 256
+#define NACCOUNTS 2
+#define OTHER_ACCOUNT_ORDERS 40
+
+typedef struct Pending
+{
+	struct Pending *next;
+	Order	   *order;
+	bool		front;
+	int64_t		due_ms;
+} Pending;
+
+static Account accounts[NACCOUNTS];
+static pthread_rwlock_t lock;
+static pthread_mutex_t render_lock = PTHREAD_MUTEX_INITIALIZER;
+static int64_t next_due_ms = INT64_MAX;
+
+static void
+list_add(Account *a, Order *order, bool front)
+{
+	if (a->count >= a->room)
+	{
+		a->room = a->room > 0 ? a->room * 2 : 1024;
+		a->list = xrealloc(a->list, a->room * sizeof(Order *));
+	}
+	if (front)
+	{
+		memmove(a->list + 1, a->list, a->count * sizeof(Order *));
+		a->list[0] = order;
+	}
+	else
+		a->list[a->count] = order;
+	a->count++;
+}
+
+static void
+fill_base(Account *a)
+{
+	int64_t		k;
+
+	for (k = 1; k <= a->nbase; k++)
+	{
+		a->base[k - 1].gone = false;
+		list_add(a, &a->base[k - 1], false);
+	}
+	a->next_id = a->nbase + 1;
+	if (a->generator.account > 0)
+		a->next_id += GEN_OTHER_ACCOUNT;
+}
+
+static void
+init_account(Account *a, const char *key, int64_t norders)
+{
+	int64_t		k;
+
+	a->key = key;
+	a->nbase = norders;
+	a->base = xmalloc(norders * sizeof(Order));
+	a->rendered = xmalloc(norders / CHUNK_ORDERS + 1);
+	memset(a->rendered, 0, norders / CHUNK_ORDERS + 1);
+	memset(a->base, 0, norders * sizeof(Order));
+	for (k = 1; k <= norders; k++)
+	{
+		a->base[k - 1].id = gen_id(&a->generator, k);
+		a->base[k - 1].base = true;
+	}
+	fill_base(a);
+}
+
+/* fills both accounts; called once, before any thread; takes no lock */
+void
+store_init(const char *key, int64_t norders, uint64_t seed, size_t bytes)
+{
+	pthread_rwlockattr_t attr;
+	int			i;
+
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr,
+								  PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&lock, &attr);
+	for (i = 0; i < NACCOUNTS; i++)
+	{
+		accounts[i].generator.seed = seed;
+		accounts[i].generator.account = i;
+		accounts[i].generator.bytes = bytes;
+	}
+	init_account(&accounts[0], key, norders);
+	init_account(&accounts[1], "other-key", OTHER_ACCOUNT_ORDERS);
+}
+
+/* the lock of orders and configuration */
+void
+store_lock(bool exclusive)
+{
+	if (exclusive)
+		pthread_rwlock_wrlock(&lock);
+	else
+		pthread_rwlock_rdlock(&lock);
+}
+
+void
+store_unlock(void)
+{
+	pthread_rwlock_unlock(&lock);
+}
+
+/* the account that a key opens, or NULL; needs no lock */
+Account *
+store_account(const char *key)
+{
+	int			i;
+
+	for (i = 0; i < NACCOUNTS; i++)
+	{
+		if (strcmp(accounts[i].key, key) == 0)
+			return &accounts[i];
+	}
+	return NULL;
+}
+
+/* the account of the key that the sandbox was started with */
+Account *
+store_first_account(void)
+{
+	return &accounts[0];
+}
+
+static void
+render_chunk(Account *a, int64_t chunk)
+{
+	int64_t		first = chunk * CHUNK_ORDERS;
+	int64_t		end = first + CHUNK_ORDERS;
+	Buf			b = {0};
+	size_t		offsets[CHUNK_ORDERS];
+	int64_t		i;
+
+	if (end > a->nbase)
+		end = a->nbase;
+	for (i = first; i < end; i++)
+	{
+		offsets[i - first] = b.len;
+		gen_order(&a->generator, i + 1, a->base[i].id, &b);
+		a->base[i].len = b.len - offsets[i - first];
+	}
+	b.data = xrealloc(b.data, b.len);
+	for (i = first; i < end; i++)
+		a->base[i].bytes = b.data + offsets[i - first];
+}
+
+/* sees to it that the bytes of an order are there; a shared lock is enough */
+void
+store_order_bytes(Account *a, Order *order)
+{
+	int64_t		chunk;
+
+	if (!order->base)
+		return;
+	chunk = (order - a->base) / CHUNK_ORDERS;
+	if (__atomic_load_n(&a->rendered[chunk], __ATOMIC_ACQUIRE))
+		return;
+	pthread_mutex_lock(&render_lock);
+	if (!a->rendered[chunk])
+	{
+		render_chunk(a, chunk);
+		__atomic_store_n(&a->rendered[chunk], 1, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&render_lock);
+}
+
+static int64_t
+hash_slot(const Account *a, int64_t id)
+{
+	uint64_t	h = (uint64_t) id * UINT64_C(0x9e3779b97f4a7c15);
+
+	return (h ^ h >> 32) & (a->extra_room - 1);
+}
+
+/* the first of the orders with that id stays the one that is found */
+static void
+hash_insert(Account *a, Order *order)
+{
+	int64_t		i;
+
+	for (i = hash_slot(a, order->id); a->extra[i] != NULL;
+		 i = (i + 1) & (a->extra_room - 1))
+		;
+	a->extra[i] = order;
+}
+
+static void
+hash_add(Account *a, Order *order)
+{
+	if (a->nextra * 2 >= a->extra_room)
+	{
+		Order	  **old = a->extra;
+		int64_t		old_room = a->extra_room;
+		int64_t		i;
+
+		a->extra_room = old_room > 0 ? old_room * 2 : 256;
+		a->extra = xmalloc(a->extra_room * sizeof(Order *));
+		memset(a->extra, 0, a->extra_room * sizeof(Order *));
+		for (i = 0; i < old_room; i++)
+		{
+			if (old[i] != NULL)
+				hash_insert(a, old[i]);
+		}
+		free(old);
+	}
+	hash_insert(a, order);
+	a->nextra++;
+}
+
+/* the order with that id, or NULL; its bytes are there */
+Order *
+store_find(Account *a, int64_t id)
+{
+	int64_t		k = gen_number(&a->generator, id);
+	int64_t		i;
+
+	if (k >= 1 && k <= a->nbase && a->base[k - 1].id == id &&
+		!a->base[k - 1].gone)
+	{
+		store_order_bytes(a, &a->base[k - 1]);
+		return &a->base[k - 1];
+	}
+	if (a->extra_room == 0)
+		return NULL;
+	for (i = hash_slot(a, id); a->extra[i] != NULL;
+		 i = (i + 1) & (a->extra_room - 1))
+	{
+		if (a->extra[i]->id == id && !a->extra[i]->gone)
+			return a->extra[i];
+	}
+	return NULL;
+}
+
+static void
+publish(Account *a, Order *order, bool front)
+{
+	list_add(a, order, front);
+	hash_add(a, order);
+}
+
+/*
+ * Adds an order: a copy of the bytes, at the front (as the oldest) or the
+ * back, at once or so many milliseconds from now.
+ */
+Order *
+store_add(Account *a, int64_t id, const char *bytes, size_t len, bool front,
+		  int64_t delay_ms)
+{
+	Order	   *order = xmalloc(sizeof(Order) + len);
+	Pending    *pending;
+
+	memset(order, 0, sizeof(*order));
+	order->id = id;
+	order->bytes = memcpy((char *) (order + 1), bytes, len);
+	order->len = len;
+	if (delay_ms <= 0)
+	{
+		publish(a, order, front);
+		return order;
+	}
+	pending = xmalloc(sizeof(*pending));
+	pending->order = order;
+	pending->front = front;
+	pending->due_ms = now_mono_ms() + delay_ms;
+	pending->next = a->pending;
+	a->pending = pending;
+	if (pending->due_ms < next_due_ms)
+		__atomic_store_n(&next_due_ms, pending->due_ms, __ATOMIC_RELAXED);
+	return order;
+}
+
+/* adds an order made by rule, as if somebody else had created it */
+void
+store_generate(Account *a, bool front)
+{
+	int64_t		id = a->next_id++;
+	Buf			b = {0};
+
+	gen_order(&a->generator, gen_number(&a->generator, id), id, &b);
+	store_add(a, id, b.data, b.len, front, 0);
+	buf_free(&b);
+}
+
+/*
+ * Lets the orders appear whose time has come.  Takes the lock by itself,
+ * and only when there is something to do.
+ */
+void
+store_publish_due(void)
+{
+	int64_t		now;
+	int			i;
+
+	if (__atomic_load_n(&next_due_ms, __ATOMIC_RELAXED) == INT64_MAX)
+		return;
+	now = now_mono_ms();
+	if (__atomic_load_n(&next_due_ms, __ATOMIC_RELAXED) > now)
+		return;
+	store_lock(true);
+	__atomic_store_n(&next_due_ms, INT64_MAX, __ATOMIC_RELAXED);
+	for (i = 0; i < NACCOUNTS; i++)
+	{
+		Pending   **link = &accounts[i].pending;
+
+		while (*link != NULL)
+		{
+			Pending    *p = *link;
+
+			if (p->due_ms <= now)
+			{
+				*link = p->next;
+				publish(&accounts[i], p->order, p->front);
+				free(p);
+				continue;
+			}
+			if (p->due_ms < next_due_ms)
+				__atomic_store_n(&next_due_ms, p->due_ms, __ATOMIC_RELAXED);
+			link = &p->next;
+		}
+	}
+	store_unlock();
+}
+
+/* takes an order from the list; false if there is none with that id */
+bool
+store_remove(Account *a, int64_t id)
+{
+	Order	   *order = store_find(a, id);
+	int64_t		i;
+
+	if (order == NULL)
+		return false;
+	order->gone = true;
+	for (i = 0; i < a->count; i++)
+	{
+		if (a->list[i] == order)
+		{
+			a->count--;
+			memmove(a->list + i, a->list + i + 1,
+					(a->count - i) * sizeof(Order *));
+			break;
+		}
+	}
+	return true;
+}
+
+/* gives an order other bytes in the same place; false if there is none */
+bool
+store_replace(Account *a, int64_t id, const char *bytes, size_t len)
+{
+	Order	   *order = store_find(a, id);
+	int64_t		place;
+
+	if (order == NULL)
+		return false;
+	for (place = 0; place < a->count && a->list[place] != order; place++)
+		;
+	order->gone = true;
+	order = store_add(a, id, bytes, len, false, 0);
+	a->count--;
+	a->list[place] = order;
+	return true;
+}
+
+/* empties an account's list; orders of it can no longer be fetched */
+void
+store_clear(Account *a)
+{
+	int64_t		i;
+
+	for (i = 0; i < a->count; i++)
+		a->list[i]->gone = true;
+	a->count = 0;
+}
+
+/* the n oldest become the newest */
+void
+store_rotate(Account *a, int64_t n)
+{
+	Order	  **moved;
+
+	if (a->count == 0 || n <= 0)
+		return;
+	n %= a->count;
+	moved = xmalloc(n * sizeof(Order *));
+	memcpy(moved, a->list, n * sizeof(Order *));
+	memmove(a->list, a->list + n, (a->count - n) * sizeof(Order *));
+	memcpy(a->list + a->count - n, moved, n * sizeof(Order *));
+	free(moved);
+}
+
+/* the n oldest disappear */
+void
+store_drop_oldest(Account *a, int64_t n)
+{
+	int64_t		i;
+
+	if (n > a->count)
+		n = a->count;
+	for (i = 0; i < n; i++)
+		a->list[i]->gone = true;
+	a->count -= n;
+	memmove(a->list, a->list + n, a->count * sizeof(Order *));
+}
+
+/* what was counted for the orders that shift is counted anew */
+void
+store_restart_shifts(void)
+{
+	int			i;
+
+	for (i = 0; i < NACCOUNTS; i++)
+	{
+		accounts[i].pages_served = 0;
+		accounts[i].inserts_done = 0;
+		accounts[i].moves_done = 0;
+		accounts[i].vanished = false;
+	}
+}
+
+/* back to the orders of the start */
+void
+store_reset(void)
+{
+	int			i;
+
+	for (i = 0; i < NACCOUNTS; i++)
+	{
+		Account    *a = &accounts[i];
+		int64_t		slot;
+
+		while (a->pending != NULL)
+		{
+			Pending    *p = a->pending;
+
+			a->pending = p->next;
+			free(p->order);
+			free(p);
+		}
+		for (slot = 0; slot < a->extra_room; slot++)
+			free(a->extra[slot]);
+		free(a->extra);
+		a->extra = NULL;
+		a->nextra = a->extra_room = 0;
+		a->count = 0;
+		fill_base(a);
+	}
+	next_due_ms = INT64_MAX;
+	store_restart_shifts();
+}

@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.h
+ *		The orders of each account, in the order of their creation.
+ *
+ * One lock guards the orders of all accounts and the configuration.  Every
+ * function whose comment does not say otherwise wants it held: shared by who
+ * reads, exclusive by who changes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef SANDBOX_STORE_H
+#define SANDBOX_STORE_H
+
+#include "generate.h"
+
+typedef struct Order
+{
+	int64_t		id;				/* 0: none that it could be fetched by */
+	const char *bytes;			/* the JSON served, whatever it is */
+	uint32_t	len;
+	bool		base;			/* made by rule at the start */
+	bool		gone;			/* a base order taken from the list */
+} Order;
+
+typedef struct Account
+{
+	const char *key;
+	Generator	generator;
+	int64_t		nbase;			/* how many orders are made by rule */
+	Order	   *base;
+	char	   *rendered;		/* by chunk: its bytes are there */
+	Order	  **list;
+	int64_t		count;			/* entries of the list */
+	int64_t		room;
+	int64_t		next_id;
+	Order	  **extra;			/* hash by id of what is not base */
+	int64_t		nextra;
+	int64_t		extra_room;		/* a power of two, or 0 */
+	struct Pending *pending;	/* orders that are to appear later */
+	int64_t		pages_served;	/* since the configuration was last set */
+	int64_t		inserts_done;
+	int64_t		moves_done;
+	bool		vanished;
+} Account;
+
+extern void store_init(const char *key, int64_t norders, uint64_t seed,
+					   size_t bytes);
+extern void store_reset(void);
+extern void store_lock(bool exclusive);
+extern void store_unlock(void);
+
+extern Account *store_account(const char *key);
+extern Account *store_first_account(void);
+extern void store_order_bytes(Account *a, Order *order);
+extern Order *store_find(Account *a, int64_t id);
+extern Order *store_add(Account *a, int64_t id, const char *bytes, size_t len,
+						bool front, int64_t delay_ms);
+extern void store_generate(Account *a, bool front);
+extern bool store_remove(Account *a, int64_t id);
+extern bool store_replace(Account *a, int64_t id, const char *bytes,
+						  size_t len);
+extern void store_clear(Account *a);
+extern void store_rotate(Account *a, int64_t n);
+extern void store_drop_oldest(Account *a, int64_t n);
+extern void store_restart_shifts(void);
+extern void store_publish_due(void);
+
+#endif							/* SANDBOX_STORE_H */
