@@ -1,0 +1,533 @@
+# ImpiloTest: what the TAP tests of impilo_fdw share.
+#
+#   use strict;
+#   use warnings;
+#   use FindBin;
+#   use lib "$FindBin::RealBin/../perl";
+#   use ImpiloTest;                 # brings Test::More along
+#
+#   my $api  = sandbox(orders => 100);         # an API of our own
+#   my $node = cluster();                      # a PostgreSQL of our own
+#   attach($node, $api, server => { request_timeout => '2s' });
+#
+#   is($node->safe_psql('postgres', 'SELECT count(*) FROM impilo.orders'),
+#      100, 'every order is there');
+#   done_testing();
+#
+# cluster(NAME, conf => TEXT)
+#   A running PostgreSQL::Test::Cluster with the extension created in the
+#   database postgres.  All its methods work: safe_psql, psql, restart,
+#   logfile...  Statements are not logged, so that a key which a test wrote
+#   in a statement is not found in the log by a test that looks for it there.
+#
+# sandbox(orders => N, args => [...], tls => 1 | certificate(...))
+#   A sandbox of its own, on a port of its own.  It ends with the test.
+#     $api->url, $api->port, $api->ca_file    where it is; the authority that
+#                                             signed its certificate (tls)
+#     $api->config(latency_ms => 100)         settings of the sandbox
+#     $api->fault({...}, ...)                 these fault rules and no others
+#     $api->counts, $api->count('posts')      what was asked: a hash, a number
+#     $api->log                               the requests, as text lines
+#     $api->ctl('delete', 7)                  the shell client test/sandbox/ctl;
+#                                             gives what it printed, dies
+#                                             where it fails
+#     $api->stop, $api->start                 takes it away, and back again
+#                                             on the same port, new orders
+#
+# attach(NODE, API, name => 'impilo', key => 'sandbox-key', url => ...,
+#        database => 'postgres', server => {...}, import => 1)
+#   The server NAME with these options, a user mapping for the current user
+#   and the schema NAME with all relations.
+#
+# psql_error(NODE, SQL, database => ..., vars => {...})
+#   Runs SQL; gives the first error as a hash: severity, sqlstate, message,
+#   detail, hint, context, statement... each a string, '' where there is none.
+#   Without an error sqlstate is '00000'.  {messages} holds every message in
+#   order (notices and warnings too), {stdout} what was printed.
+#
+# session(NODE, database => ..., user => ...)
+#   A psql that stays, for what needs two sessions or a running statement:
+#     $s->query(SQL)      waits; gives what was printed
+#     $s->send(SQL)       does not wait;  $s->wait then gives what was printed
+#     $s->error           as psql_error gives it, of the last query or wait
+#     $s->pid             of its backend;  $s->cancel cancels its statement
+#     $s->quit            ends it; the end of the test does so too
+#
+# certificate(host => 'localhost', ip => '127.0.0.1', days => 2, ca => OTHER)
+#   A key and a certificate by a new authority, or by that of another
+#   certificate: a hash with ca_file, cert_file, key_file.
+#
+# elapsed(CODE)           seconds that CODE took
+# log_text(NODE)          the whole server log; log_text(NODE, log_mark) only
+# log_mark(NODE)          what came after the mark
+# wait_until(CODE, TEXT)  asks CODE again until it is true; dies at last
+#
+# initdb refuses to run as root, so as root every test is skipped.
+
+package ImpiloTest;
+
+use strict;
+use warnings;
+
+use Carp;
+use Cwd qw(abs_path);
+use Exporter 'import';
+use File::Basename qw(dirname);
+use IPC::Run ();
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our @EXPORT = (
+	@Test::More::EXPORT,
+	qw(attach certificate cluster elapsed log_mark log_text psql_error
+	  sandbox session wait_until));
+
+our $PATIENCE = 60;    # seconds until a wait is given up
+our $SANDBOX_DIR = abs_path(dirname(__FILE__) . '/../sandbox');
+
+# Whatever must not outlive the test.  Package variables: were these lexical,
+# perl would close the pipes at exit and wait for the processes behind them,
+# before any END block could end those.
+our @sandboxes;
+our @sessions;
+
+plan skip_all => 'initdb does not run as root' if $> == 0;
+
+END
+{
+	my $exit = $?;
+	$_->quit foreach @sessions;
+	$_->stop foreach @sandboxes;
+	$? = $exit;
+}
+
+sub cluster
+{
+	my ($name, %option) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name // 'main');
+
+	$node->init;
+	$node->append_conf('postgresql.conf', <<'CONF');
+log_statement = none
+log_error_verbosity = verbose
+jit = off
+CONF
+	$node->append_conf('postgresql.conf', $option{conf})
+	  if defined $option{conf};
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION impilo_fdw');
+	return $node;
+}
+
+sub sandbox
+{
+	my (%option) = @_;
+	my $self = bless {
+		args => $option{args} // [],
+		orders => $option{orders} // 1000
+	  },
+	  'ImpiloTest::Sandbox';
+
+	$self->{tls} = ref $option{tls} ? $option{tls} : certificate()
+	  if $option{tls};
+	push @sandboxes, $self;
+	return $self->start;
+}
+
+sub session
+{
+	my ($node, %option) = @_;
+	my $self = ImpiloTest::Session->new($node, %option);
+
+	push @sessions, $self;
+	return $self;
+}
+
+sub quote_literal
+{
+	my ($text) = @_;
+
+	$text =~ s/'/''/g;
+	return "'$text'";
+}
+
+sub attach
+{
+	my ($node, $api, %option) = @_;
+	my $name = $option{name} // 'impilo';
+	my %server = (
+		base_url => $option{url} // ($api->url . '/api/v3'),
+		%{ $option{server} // {} });
+
+	$server{ca_file} //= $api->ca_file if $api && defined $api->ca_file;
+	my $options =
+	  join(', ', map { "$_ " . quote_literal($server{$_}) } sort keys %server);
+	my $key = quote_literal($option{key} // 'sandbox-key');
+
+	my $sql = "CREATE SERVER $name FOREIGN DATA WRAPPER impilo_fdw OPTIONS ($options);\n"
+	  . "CREATE USER MAPPING FOR CURRENT_USER SERVER $name OPTIONS (api_key $key);\n";
+	$sql .= "CREATE SCHEMA $name;\n"
+	  . "IMPORT FOREIGN SCHEMA v3 FROM SERVER $name INTO $name;\n"
+	  if $option{import} // 1;
+	return $node->safe_psql($option{database} // 'postgres', $sql);
+}
+
+# What psql prints under VERBOSITY verbose, taken apart.
+sub parse_messages
+{
+	my ($text) = @_;
+	my @messages;
+	my $field;
+
+	foreach my $line (split /\n/, $text)
+	{
+		if ($line =~ /^(?:psql:.*?:\d+: )?(ERROR|FATAL|PANIC|WARNING|NOTICE|INFO|LOG|DEBUG):  ([0-9A-Z]{5}): (.*)$/)
+		{
+			push @messages,
+			  {
+				severity => $1,
+				sqlstate => $2,
+				message => $3,
+				map { $_ => '' } qw(detail hint context query location)
+			  };
+			$field = 'message';
+		}
+		elsif (@messages
+			&& $line =~ /^(DETAIL|HINT|CONTEXT|QUERY|LOCATION|LINE \d+|[A-Z]+ NAME): +(.*)$/)
+		{
+			$field = lc $1;
+			$messages[-1]{$field} = $2;
+		}
+		elsif (@messages)
+		{
+			$messages[-1]{$field} .= "\n$line";
+		}
+		else
+		{
+			# psql's own complaint, such as a lost connection
+			push @messages,
+			  {
+				severity => '',
+				sqlstate => '',
+				message => $line,
+				map { $_ => '' } qw(detail hint context query location)
+			  };
+			$field = 'message';
+		}
+	}
+	return @messages;
+}
+
+sub first_error
+{
+	my ($stdout, $stderr) = @_;
+	my @messages = parse_messages($stderr);
+	my ($error) = grep { $_->{severity} =~ /^(ERROR|FATAL|PANIC)$/ } @messages;
+
+	return {
+		%{  $error
+			  // {
+				severity => '',
+				sqlstate => '00000',
+				message => '',
+				map { $_ => '' } qw(detail hint context query location)
+			  }
+		},
+		messages => \@messages,
+		stdout => $stdout,
+		stderr => $stderr
+	};
+}
+
+sub psql_error
+{
+	my ($node, $sql, %option) = @_;
+	my %vars = (VERBOSITY => 'verbose', %{ $option{vars} // {} });
+	my ($stdout, $stderr) = ('', '');
+
+	$node->psql(
+		$option{database} // 'postgres', $sql,
+		stdout => \$stdout,
+		stderr => \$stderr,
+		on_error_stop => 0,
+		extra_params => [ map { ('-v', "$_=$vars{$_}") } sort keys %vars ]);
+	return first_error($stdout, $stderr);
+}
+
+sub certificate
+{
+	my (%option) = @_;
+	my $dir = PostgreSQL::Test::Utils::tempdir();
+	my $host = $option{host} // 'localhost';
+	my $ip = $option{ip} // '127.0.0.1';
+	my $days = $option{days} // 2;
+	my $ca = $option{ca};
+
+	my $openssl = sub {
+		my $out = '';
+		IPC::Run::run([ 'openssl', @_ ], '>', \$out, '2>&1')
+		  or croak "openssl @_: $out";
+	};
+	my @key = qw(-newkey rsa:2048 -nodes);
+
+	if (!$ca)
+	{
+		$ca = { ca_file => "$dir/ca.pem", ca_key => "$dir/ca.key" };
+		$openssl->(
+			'req', '-x509', @key, '-days', 2, '-subj', '/CN=sandbox authority',
+			'-keyout', $ca->{ca_key}, '-out', $ca->{ca_file});
+	}
+	PostgreSQL::Test::Utils::append_to_file("$dir/extensions",
+		"subjectAltName=DNS:$host,IP:$ip\n");
+	$openssl->(
+		'req', @key, '-subj', "/CN=$host", '-keyout', "$dir/server.key",
+		'-out', "$dir/server.csr");
+	$openssl->(
+		'x509', '-req', '-in', "$dir/server.csr", '-CA', $ca->{ca_file},
+		'-CAkey', $ca->{ca_key}, '-CAcreateserial', '-days', $days,
+		'-extfile', "$dir/extensions", '-out', "$dir/server.pem");
+	return {
+		ca_file => $ca->{ca_file},
+		ca_key => $ca->{ca_key},
+		cert_file => "$dir/server.pem",
+		key_file => "$dir/server.key"
+	};
+}
+
+sub elapsed
+{
+	my ($code) = @_;
+	my $start = time;
+
+	$code->();
+	return time - $start;
+}
+
+sub log_mark
+{
+	my ($node) = @_;
+
+	return -s $node->logfile;
+}
+
+sub log_text
+{
+	my ($node, $mark) = @_;
+
+	return PostgreSQL::Test::Utils::slurp_file($node->logfile, $mark // 0);
+}
+
+sub wait_until
+{
+	my ($code, $what) = @_;
+	my $end = time + $PATIENCE;
+
+	until ($code->())
+	{
+		croak 'waited in vain for: ' . ($what // 'a condition')
+		  if time > $end;
+		sleep 0.02;
+	}
+	return 1;
+}
+
+#----------------------------------------------------------------------
+# A sandbox
+#----------------------------------------------------------------------
+
+package ImpiloTest::Sandbox;
+
+use Carp;
+use JSON::PP ();
+
+my $json = JSON::PP->new->utf8->canonical;
+
+sub start
+{
+	my ($self) = @_;
+	my $program = "$ImpiloTest::SANDBOX_DIR/impilo_sandbox";
+	my @command =
+	  ($program, '--die-with-parent', '--orders', $self->{orders});
+
+	croak "$program is not built: make -C test/sandbox" unless -x $program;
+	push @command, '--port', $self->{port} if $self->{port};
+	push @command, '--tls-cert', $self->{tls}{cert_file}, '--tls-key',
+	  $self->{tls}{key_file}
+	  if $self->{tls};
+	push @command, @{ $self->{args} };
+
+	my $pid = open($self->{pipe}, '-|');
+	croak "fork: $!" unless defined $pid;
+	if ($pid == 0)
+	{
+		open STDERR, '>>',
+		  "$PostgreSQL::Test::Utils::log_path/sandbox.log";
+		exec @command or POSIX::_exit(127);
+	}
+	$self->{pid} = $pid;
+
+	# One line, not to the end: it goes on running.
+	my $line = readline $self->{pipe};
+	my ($port) = ($line // '') =~ /:(\d+)\/?\s*$/;
+	croak "the sandbox did not start: @command" unless $port;
+	$self->{port} = $port;
+	return $self;
+}
+
+sub stop
+{
+	my ($self) = @_;
+
+	return unless $self->{pid};
+	kill 'TERM', $self->{pid};
+	waitpid $self->{pid}, 0;
+	close $self->{pipe};
+	delete $self->{pid};
+	return;
+}
+
+sub port { return $_[0]{port}; }
+
+sub ca_file { return $_[0]{tls} && $_[0]{tls}{ca_file}; }
+
+sub url
+{
+	my ($self) = @_;
+
+	return ($self->{tls} ? 'https://localhost:' : 'http://127.0.0.1:')
+	  . $self->{port};
+}
+
+sub ctl
+{
+	my ($self, @args) = @_;
+	my ($out, $err) = ('', '');
+	local $ENV{IMPILO_SANDBOX} = $self->url;
+
+	IPC::Run::run([ "$ImpiloTest::SANDBOX_DIR/ctl", @args ],
+		'<', \undef, '>', \$out, '2>', \$err)
+	  or croak "ctl @args: $err$out";
+	return $out;
+}
+
+sub config
+{
+	my ($self, %setting) = @_;
+
+	return $self->ctl('config', $json->encode(\%setting));
+}
+
+sub fault
+{
+	my ($self, @rules) = @_;
+
+	return $self->ctl('fault', map { $json->encode($_) } @rules)
+	  if @rules;
+	return $self->ctl('nofault');
+}
+
+sub counts { return $json->decode($_[0]->ctl('count')); }
+
+sub count
+{
+	my ($self, $member) = @_;
+
+	return $self->counts->{$member}
+	  // croak "the sandbox does not count \"$member\"";
+}
+
+sub log { return $_[0]->ctl('log'); }
+
+#----------------------------------------------------------------------
+# A psql that stays
+#----------------------------------------------------------------------
+
+package ImpiloTest::Session;
+
+use Carp;
+
+sub new
+{
+	my ($class, $node, %option) = @_;
+	my $self = bless {
+		node => $node,
+		in => '',
+		out => '',
+		err => '',
+		number => 0
+	}, $class;
+	my $connect = $node->connstr($option{database} // 'postgres');
+
+	$connect .= " user=$option{user}" if defined $option{user};
+	$self->{run} = IPC::Run::start(
+		[
+			$node->installed_command('psql'), '-XAtq', '-v',
+			'VERBOSITY=verbose', '-d', $connect
+		],
+		'<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err},
+		$self->{timer} = IPC::Run::timeout($ImpiloTest::PATIENCE * 2));
+	$self->{pid} = $self->query('SELECT pg_backend_pid()');
+	return $self;
+}
+
+sub pid { return $_[0]{pid}; }
+
+sub error { return $_[0]{error}; }
+
+sub send
+{
+	my ($self, $sql) = @_;
+	my $mark = 'done ' . ++$self->{number};
+
+	$self->{timer}->start($ImpiloTest::PATIENCE * 2);
+	$self->{in} .= "$sql\n;\n\\echo $mark\n\\warn $mark\n";
+	$self->{run}->pump_nb;
+	return $self;
+}
+
+sub wait
+{
+	my ($self) = @_;
+	my $mark = qr/(?:\A|(?<=\n))done $self->{number}\n/;
+
+	until ($self->{out} =~ $mark && $self->{err} =~ $mark)
+	{
+		last unless $self->{run}->pumpable;
+		$self->{run}->pump;
+	}
+	my ($stdout, $stderr) = ($self->{out}, $self->{err});
+	$self->{out} = $self->{err} = '';
+	s/$mark// foreach ($stdout, $stderr);
+	chomp $stdout;
+	$self->{error} = ImpiloTest::first_error($stdout, $stderr);
+	return $stdout;
+}
+
+sub query
+{
+	my ($self, $sql) = @_;
+
+	return $self->send($sql)->wait;
+}
+
+sub cancel
+{
+	my ($self) = @_;
+
+	return $self->{node}
+	  ->safe_psql('postgres', "SELECT pg_cancel_backend($self->{pid})");
+}
+
+sub quit
+{
+	my ($self) = @_;
+	my $run = delete $self->{run};
+
+	return unless $run;
+	$run->kill_kill(grace => 2);
+	return;
+}
+
+1;
