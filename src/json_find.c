@@ -235,11 +235,13 @@ static const char *
 pass_leaf(Finder *finder, const char *p, int32_t node)
 {
 	ImpiloJsonLexer *lex = &finder->lex;
+	const ImpiloJsonNode *place = node == NONE ? NULL :
+		&finder->wanted->nodes[node];
 	ImpiloJsonSlice value;
 	bool		unread;
 
 	/* what the caller is going to walk is not checked twice */
-	unread = node != NONE && finder->wanted->nodes[node].child == NONE &&
+	unread = place != NULL && place->slot != NONE && place->child == NONE &&
 		depth_left(finder) > 0;
 	if (finder->max_depth == IMPILO_JSON_CHECKED || unread)
 		p = json_skip_value(lex, p, &value);

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * unit.h
+ *		  The least that a unit test needs: count, and say where it failed
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_UNIT_H
+#define IMPILO_UNIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Count one fact; a false one is printed with its place and `about` */
+extern void unit_fact(bool holds, const char *file, int line,
+					  const char *fact, const char *about);
+
+#define CHECK(fact) unit_fact((fact), __FILE__, __LINE__, #fact, NULL)
+#define CHECK_FOR(fact, about) \
+	unit_fact((fact), __FILE__, __LINE__, #fact, about)
+
+/*
+ * A copy of bytes in memory that ends exactly with them, so that the address
+ * sanitizer sees a read one byte too far.  Kept until the program ends.
+ */
+extern char *unit_exact(const char *bytes, size_t length);
+
+extern void test_json_scan(void);
+extern void test_json_find(void);
+extern void test_pointer(void);
+extern void test_retry(void);
+
+#endif							/* IMPILO_UNIT_H */
