@@ -1,0 +1,236 @@
+#!/bin/bash
+# bash test/check.sh [--keep] [PART...]
+#
+# Builds the extension with warnings as errors and runs every test, or only
+# the PARTs named: build clang release style unit fuzz sandbox regress tap
+# valgrind.  Exits with 0 where all passed; its last line is
+# "N passed, N failed".
+#
+# Runs on a bare Debian or Ubuntu as root or as a sudoer; installs what is
+# missing with apt-get.  Builds in a copy of the checkout, installs into a
+# copy of PostgreSQL, starts its own servers: nothing else on the machine is
+# touched, and nothing stays behind.
+#
+#   --keep       leave the private folder with all logs, and say where it is
+#   SLOW=1       longer runs of what finds more the longer it runs
+#   PG_CONFIG=   another PostgreSQL than the newest installed one
+
+set -uo pipefail
+
+# shellcheck source=test/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+all_parts='build clang release style unit fuzz sandbox regress tap valgrind'
+
+#----------------------------------------------------------------------
+# As the caller: packages, then the same script inside the private folder
+#----------------------------------------------------------------------
+
+outside() {
+	local part packages
+
+	for part in "$@"; do
+		case " --keep $all_parts " in
+			*" $part "*) ;;
+			*) die "no such part: $part (there are: $all_parts)" ;;
+		esac
+	done
+
+	packages='gcc libc6-dev make pkg-config curl openssl perl util-linux'
+	packages+=' libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev zlib1g-dev'
+	packages+=' clang libipc-run-perl valgrind shellcheck'
+	# shellcheck disable=SC2086
+	need $packages
+	may_need pg-bsd-indent || say 'no pg_bsd_indent here: the layout is not checked'
+	choose_postgres
+	in_private_folder test/check.sh --inside "$@"
+}
+
+#----------------------------------------------------------------------
+# Inside: one function a part
+#----------------------------------------------------------------------
+
+# -Wno-...: what PostgreSQL's own headers do not pass
+strict='-Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare'
+strict+=' -Wno-missing-field-initializers'
+# clang does not know all the flags that PostgreSQL was built with by gcc
+strict_clang="$strict -Wno-unknown-warning-option -Wno-ignored-optimization-argument"
+
+# build_in FOLDER CC FLAGS: a build of its own, of the sandbox too
+build_in() {
+	local folder=$1 cc=$2 flags=$3
+
+	mkdir -p "$folder"
+	cp -a "$source/." "$folder/"
+	make -s -C "$folder" CC="$cc" PG_CFLAGS="$flags" PG_CONFIG="$PG_CONFIG" with_llvm=no &&
+		make -s -C "$folder/test/sandbox" CC="$cc"
+}
+
+part_build() {
+	make -s -j2 PG_CFLAGS="$strict -DUSE_ASSERT_CHECKING" with_llvm=no PG_CONFIG="$PG_CONFIG" &&
+		make -s -j2 -C test/sandbox &&
+		make -s install PG_CFLAGS="$strict -DUSE_ASSERT_CHECKING" with_llvm=no PG_CONFIG="$PG_CONFIG" &&
+		built
+}
+
+part_clang() {
+	build_in "$HOME_FOLDER/clang" clang "$strict_clang -DUSE_ASSERT_CHECKING" && built
+}
+
+# as users build it: what only an assertion uses must not be a warning
+part_release() {
+	build_in "$HOME_FOLDER/release" gcc "$strict" && built
+}
+
+built() {
+	echo 'ok 1 - no warning'
+}
+
+part_style() {
+	test/style.sh
+}
+
+part_unit() {
+	make -s -C test/unit check
+}
+
+part_fuzz() {
+	make -s -C test/fuzz run CC=clang SECONDS="$([ -n "${SLOW:-}" ] && echo 120 || echo 10)"
+}
+
+part_sandbox() {
+	bash test/sandbox/selftest.sh
+}
+
+part_regress() {
+	mkdir -p "$HOME_FOLDER/regress"
+	start_postgres "$HOME_FOLDER/regress"
+	make -s installcheck TAP_TESTS= PG_CONFIG="$PG_CONFIG" with_llvm=no
+}
+
+part_tap() {
+	make -s installcheck REGRESS= PG_CONFIG="$PG_CONFIG" PROVE_FLAGS='-v --timer'
+}
+
+part_valgrind() {
+	test/valgrind.sh
+}
+
+#----------------------------------------------------------------------
+# Counting and telling
+#----------------------------------------------------------------------
+
+# count LOG: "PASSED FAILED" as the tools print them: a line "ok N" or
+# "not ok N" for each, or "test NAME ... ok" (pg_regress until 15), or one
+# line "N passed, N failed" for many
+count() {
+	awk '
+		/^(ok|not ok)( |$).*# (TODO|SKIP|skip)/ { next }
+		/^ok( [0-9]+)? / || /^ok [0-9]+$/ { passed++; next }
+		/^not ok/ { failed++; next }
+		/^(test|     )? *[a-z_0-9]+ +\.\.\. ok/ { passed++; next }
+		/^(test|     )? *[a-z_0-9]+ +\.\.\. FAILED/ { failed++; next }
+		/^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
+		END { print passed + 0, failed + 0 }' "$1"
+}
+
+# what of a log helps who has to mend it
+excerpt() {
+	local part=$1 log=$2
+
+	if [ "$part" = regress ] && [ -s regression.diffs ]; then
+		head -n 300 regression.diffs
+	fi
+	grep -vE '^(ok|test) ' "$log" | tail -n 120
+}
+
+# run PART: its output goes to a log; one line tells how it went
+run() {
+	local part=$1 log=$HOME_FOLDER/log/$1.log start=$SECONDS status=0
+	local passed failed text
+
+	# A hang ends here, before it ends the patience of who waits for us.
+	timeout -k 10 "$patience" bash test/check.sh --part "$part" >"$log" 2>&1 </dev/null ||
+		status=$?
+	read -r passed failed < <(count "$log")
+	if [ $status -ne 0 ] && [ "$failed" = 0 ]; then
+		failed=1
+	fi
+	if [ $status -eq 0 ] && [ $((passed + failed)) = 0 ]; then
+		echo "$part ran no test" >>"$log"
+		failed=1
+	fi
+	echo "$passed $failed" >"$HOME_FOLDER/result/$part"
+	text=$(printf '%-9s %6d passed %4d failed %5d s' \
+		"$part" "$passed" "$failed" $((SECONDS - start)))
+	if [ "$failed" -gt 0 ]; then
+		text+=$'\n'"---- $part, exit code $status"
+		text+=$'\n'$(excerpt "$part" "$log")
+		text+=$'\n'"---- end of $part"
+	fi
+	printf '%s\n' "$text"
+}
+
+# lane PART...: those asked for, one after the other
+lane() {
+	local part
+
+	for part in "$@"; do
+		case " $wanted " in
+			*" $part "*) run "$part" ;;
+		esac
+	done
+}
+
+inside() {
+	local argument passed failed sum_passed=0 sum_failed=0
+
+	wanted=
+	for argument in "$@"; do
+		if [ "$argument" = --keep ]; then
+			touch "$HOME_FOLDER/keep"
+		else
+			wanted+=" $argument"
+		fi
+	done
+	wanted=${wanted:-$all_parts}
+	patience=$([ -n "${SLOW:-}" ] && echo 3000 || echo 420)
+	source=$HOME_FOLDER/source
+	mkdir -p "$HOME_FOLDER/log" "$HOME_FOLDER/result"
+	cd "$source" || exit 1
+
+	say "$("$PG_CONFIG" --version), $(gcc --version | head -n 1), $(clang --version | head -n 1)"
+	private_postgres "$HOME_FOLDER/postgres"
+	export PG_CONFIG BINDIR source HOME_FOLDER
+	export PATH=$BINDIR:$PATH
+
+	# All others need the build; two lanes, as there are two cores at least.
+	case $wanted in
+		style | unit | fuzz) ;;
+		*) run build ;;
+	esac
+	lane clang release unit fuzz sandbox style &
+	lane regress tap valgrind
+	wait
+
+	[ ! -e "$HOME_FOLDER/keep" ] || say "kept: $HOME_FOLDER"
+	while read -r passed failed; do
+		sum_passed=$((sum_passed + passed))
+		sum_failed=$((sum_failed + failed))
+	done < <(cat "$HOME_FOLDER/result"/*)
+	say "$sum_passed passed, $sum_failed failed"
+	[ $sum_failed = 0 ]
+}
+
+case ${1:-} in
+	--inside)
+		shift
+		inside "$@"
+		;;
+	--part)
+		"part_$2"
+		;;
+	*)
+		outside "$@"
+		;;
+esac

@@ -1,0 +1,334 @@
+# shellcheck shell=bash
+#
+# What demo.sh and check.sh share: packages, a private PostgreSQL, a private
+# folder that is gone afterwards.  Sourced, never run.
+#
+# The caller may be root, a sudoer, or anybody where nothing is missing.
+# Root is used for apt-get alone: PostgreSQL refuses to run as root, so for
+# root everything else is done as the user postgres (or nobody).
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() {
+	printf '%s\n' "$*"
+}
+
+die() {
+	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+	exit 1
+}
+
+#----------------------------------------------------------------------
+# Packages
+#----------------------------------------------------------------------
+
+# What each need is met by.  A need is asked for by what it gives, not by the
+# package's name: another package may give it as well, and some of those
+# exclude each other.
+need_is_met() {
+	case $1 in
+		libc6-dev) [ -e /usr/include/stdio.h ] ;;
+		libcurl4-openssl-dev) pkg-config --exists libcurl ;;
+		libjson-c-dev) pkg-config --exists json-c ;;
+		libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
+		zlib1g-dev) pkg-config --exists zlib ;;
+		libipc-run-perl) perl -MIPC::Run -e 1 2>/dev/null ;;
+		perl) perl -MTest::More -MJSON::PP -e 1 2>/dev/null ;;
+		util-linux) command -v runuser >/dev/null ;;
+		pg-bsd-indent) command -v pg_bsd_indent >/dev/null ;;
+		ca-certificates) [ -e /etc/ssl/certs/ca-certificates.crt ] ;;
+		postgresql-server-dev-*) [ -e "/usr/lib/postgresql/${1##*-}/lib/pgxs/src/makefiles/pgxs.mk" ] ;;
+		postgresql-[0-9]*) [ -x "/usr/lib/postgresql/${1##*-}/bin/initdb" ] &&
+			[ -x "/usr/lib/postgresql/${1##*-}/bin/postgres" ] ;;
+		*) command -v "$1" >/dev/null || is_installed "$1" ;;
+	esac
+}
+
+is_installed() {
+	dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		command -v sudo >/dev/null ||
+			die "root is needed for: $*; run it as root, or install sudo"
+		sudo "$@"
+	fi
+}
+
+apt_ready=
+
+# apt_get install PACKAGE...: quiet while it works, in full where it fails
+apt_get() {
+	local log
+	log=$(mktemp)
+	as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+		apt-get -q -y -o Dpkg::Options::=--force-confold \
+		-o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1 </dev/null || {
+		cat "$log" >&2
+		rm -f "$log"
+		return 1
+	}
+	rm -f "$log"
+}
+
+# the lists of a bare machine are empty, those of an old one may be stale
+apt_lists() {
+	[ -z "$apt_ready" ] || return 0
+	command -v apt-get >/dev/null ||
+		die 'this is not a Debian or Ubuntu: install by hand what README.md lists under "Building"'
+	say 'fetching the package lists'
+	apt_get update || die 'apt-get update failed'
+	apt_ready=yes
+}
+
+# need PACKAGE...: installs those that are missing
+need() {
+	local package
+	local -a missing=()
+
+	for package in "$@"; do
+		need_is_met "$package" || missing+=("$package")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	apt_lists
+	say "installing ${missing[*]}"
+	apt_get install --no-install-recommends "${missing[@]}" ||
+		die "could not install ${missing[*]}"
+}
+
+# like need, for what a suite may not have: fails instead of ending
+may_need() {
+	need_is_met "$1" && return 0
+	command -v apt-get >/dev/null || return 1
+	apt_lists
+	apt-cache show "$1" >/dev/null 2>&1 || return 1
+	need "$1"
+}
+
+#----------------------------------------------------------------------
+# PostgreSQL
+#----------------------------------------------------------------------
+
+create_main=/etc/postgresql-common/createcluster.conf
+
+# Debian's server package makes and starts a cluster "main".  Nobody asked
+# for one here, so that is switched off while the package is installed.
+need_server() {
+	local version=$1 status=0
+
+	if ! need_is_met "postgresql-$version"; then
+		if ! is_installed postgresql-common; then
+			need postgresql-common
+		fi
+		as_root cp -p "$create_main" "$create_main.saved"
+		echo 'create_main_cluster = false' | as_root tee -a "$create_main" >/dev/null
+		(need "postgresql-$version") || status=1
+		as_root mv "$create_main.saved" "$create_main"
+		[ $status = 0 ] || exit 1
+	fi
+	need "postgresql-server-dev-$version"
+}
+
+# Sets PG_CONFIG: what the caller named, else the newest supported server
+# that is installed, else the distribution's default.
+choose_postgres() {
+	local version found=
+
+	if [ -n "${PG_CONFIG:-}" ]; then
+		PG_CONFIG=$(command -v "$PG_CONFIG") || die 'PG_CONFIG names no program'
+		[ -x "$("$PG_CONFIG" --bindir)/initdb" ] ||
+			die "PG_CONFIG names a PostgreSQL without a server: $PG_CONFIG"
+		return
+	fi
+	for version in 18 17 16 15; do
+		if need_is_met "postgresql-$version"; then
+			found=$version
+			break
+		fi
+	done
+	if [ -z "$found" ]; then
+		apt_lists
+		found=$(apt-cache depends postgresql 2>/dev/null |
+			sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
+		case $found in
+			15 | 16 | 17 | 18) ;;
+			*) die "PostgreSQL 15 to 18 is needed; this distribution has ${found:-none}" ;;
+		esac
+	fi
+	need_server "$found"
+	PG_CONFIG=/usr/lib/postgresql/$found/bin/pg_config
+}
+
+# private_postgres FOLDER: a copy of the installation that PG_CONFIG names,
+# into which the extension can be installed without touching the original.
+# Sets PG_CONFIG and BINDIR to the copy's.
+#
+# PostgreSQL finds its libraries and scripts by the place of its program, as
+# far as that lies to them as it did when it was configured.  So the
+# programs are copied, the rest is links, and the folders that
+# "make install" writes to are real.
+private_postgres() {
+	local root=$1 from=$PG_CONFIG share lib include folder entry
+
+	BINDIR=$("$from" --bindir)
+	share=$("$from" --sharedir)
+	lib=$("$from" --pkglibdir)
+
+	mkdir -p "$root$BINDIR"
+	cp "$BINDIR"/* "$root$BINDIR/"
+	[ -e "$root$BINDIR/pg_config" ] || cp "$from" "$root$BINDIR/pg_config"
+	for folder in "$lib" "$share" "$share/extension"; do
+		mkdir -p "$root$folder"
+		for entry in "$folder"/*; do
+			case ${entry##*/} in
+				extension | bitcode | impilo_fdw*) ;;
+				*) ln -s "$entry" "$root$folder/" ;;
+			esac
+		done
+	done
+	for include in "$("$from" --includedir-server)" "$("$from" --pkgincludedir)"; do
+		[ -e "$root$include" ] && continue
+		mkdir -p "$(dirname "$root$include")"
+		ln -s "$include" "$root$include"
+	done
+	BINDIR=$root$BINDIR
+	PG_CONFIG=$BINDIR/pg_config
+	[ "$("$PG_CONFIG" --sharedir)" = "$root$share" ] ||
+		die "this PostgreSQL cannot be copied: $from"
+}
+
+# start_postgres FOLDER: a server with its data, socket and log in FOLDER,
+# without TCP, for whom can enter FOLDER
+start_postgres() {
+	local home=$1
+
+	"$BINDIR/initdb" -D "$home/data" -U postgres -A trust -E UTF8 \
+		--locale=C.UTF-8 --no-sync >"$home/initdb.log" 2>&1 ||
+		{ cat "$home/initdb.log" >&2; die 'initdb failed'; }
+	cat >>"$home/data/postgresql.conf" <<-END
+		listen_addresses = ''
+		unix_socket_directories = '$home'
+		port = 5432
+		fsync = off
+		max_connections = 30
+		shared_buffers = 16MB
+	END
+	"$BINDIR/pg_ctl" -D "$home/data" -l "$home/server.log" -w -t 60 start >/dev/null ||
+		{ cat "$home/server.log" >&2; die 'the server did not start'; }
+	export PGHOST=$home PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+}
+
+#----------------------------------------------------------------------
+# The private folder, and the unprivileged half of a script
+#----------------------------------------------------------------------
+
+# The user as whom everything but apt-get is done.
+worker() {
+	if [ "$(id -u)" != 0 ]; then
+		id -un
+	elif id postgres >/dev/null 2>&1; then
+		echo postgres
+	else
+		echo nobody
+	fi
+}
+
+# Copies the checkout, without .git and without what was built in it, so
+# that it need not be writable and nothing is left in it.
+copy_checkout() {
+	local to=$1
+
+	mkdir -p "$to"
+	tar -C "$top" --exclude=./.git --exclude='*.o' --exclude='*.so' \
+		--exclude='*.bc' --exclude='*.a' --exclude='impilo_sandbox' \
+		--exclude='impilo_sandbox_*' --exclude=./results --exclude=./log \
+		--exclude=tmp_check --exclude=__pycache__ -cf - . | tar -C "$to" -xf - --no-same-owner
+}
+
+# Ends whatever still runs on data below FOLDER, and removes it.
+sweep() {
+	local folder=$1 file pid
+
+	[ -n "$folder" ] && [ -d "$folder" ] || return 0
+	find "$folder" -name postmaster.pid 2>/dev/null | while read -r file; do
+		pid=$(head -n 1 "$file")
+		kill -INT "$pid" 2>/dev/null || continue
+		for _ in $(seq 50); do
+			kill -0 "$pid" 2>/dev/null || break
+			sleep 0.1
+		done
+		kill -QUIT "$pid" 2>/dev/null || true
+	done
+	rm -rf "$folder"
+}
+
+# in_private_folder SCRIPT [ARGUMENT...]: copies the checkout into a new
+# folder, runs SCRIPT of the copy there as the worker, with HOME_FOLDER set
+# to the folder, and gives its exit code.  However it ends, its processes
+# end and the folder goes, unless the script left the file "keep" in it.
+in_private_folder() {
+	local script=$1 user status=0
+	local -a run=()
+	shift
+
+	umask 022
+	user=$(worker)
+	private_folder=$(mktemp -d "${TMPDIR:-/tmp}/impilo.XXXXXX")
+	# a socket's path has at most 107 bytes
+	if [ ${#private_folder} -gt 60 ]; then
+		rmdir "$private_folder"
+		private_folder=$(mktemp -d /tmp/impilo.XXXXXX)
+	fi
+	child=
+	trap 'end_private_folder' EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+
+	copy_checkout "$private_folder/source"
+	if [ "$user" != "$(id -un)" ]; then
+		chown -R "$user" "$private_folder"
+		run=(runuser -u "$user" --)
+	fi
+
+	# A session of its own, so that all of it can be ended at once.
+	cd "$private_folder" || exit 1
+	setsid "${run[@]}" env -u CDPATH HOME="$private_folder" TMPDIR="$private_folder" \
+		HOME_FOLDER="$private_folder" PG_CONFIG="$PG_CONFIG" \
+		LC_ALL=C.UTF-8 TZ=UTC \
+		bash "$private_folder/source/$script" "$@" </dev/null &
+	child=$!
+	wait "$child" || status=$?
+	return $status
+}
+
+# end_session ID SIGNAL: to every process of a session that we started;
+# fails where there was none
+end_session() {
+	local file line found=1
+	local -a field
+
+	for file in /proc/[0-9]*/stat; do
+		read -r line 2>/dev/null <"$file" || continue
+		# behind the name: state, parent, group, session
+		read -r -a field <<<"${line##*) }"
+		if [ "${field[3]:-}" = "$1" ]; then
+			file=${file#/proc/}
+			kill "-$2" "${file%/stat}" 2>/dev/null && found=0
+		fi
+	done
+	return $found
+}
+
+end_private_folder() {
+	trap '' HUP INT TERM
+	if [ -n "$child" ] && [ ! -e "$private_folder/keep" ]; then
+		end_session "$child" TERM && sleep 0.5
+		end_session "$child" KILL
+	fi
+	cd / || true
+	[ -e "$private_folder/keep" ] || sweep "$private_folder"
+}
