@@ -137,6 +137,13 @@ run_config(Request *request)
 }
 
 static void
+run_faults_show(Request *request)
+{
+	request->answer.status = 200;
+	faults_show(&request->answer.body);
+}
+
+static void
 run_faults(Request *request)
 {
 	json_object *rules = body_of(request, json_type_array);
@@ -315,6 +322,7 @@ static const Command commands[] = {
 	{"POST", "reset", run_reset},
 	{"GET", "config", run_config_show},
 	{"POST", "config", run_config},
+	{"GET", "faults", run_faults_show},
 	{"POST", "faults", run_faults},
 	{"GET", "log", run_log},
 	{"POST", "log/reset", run_log_reset},

@@ -43,6 +43,7 @@ typedef struct FaultAction
 	enum Delivery delivery;
 	int64_t		number;			/* bytes before a cut, bytes a drip */
 	int64_t		every_ms;		/* of a drip */
+	int64_t		header_bytes;	/* of a header without sense; 0: none */
 	unsigned int status;		/* 0: as it is */
 	bool		processed;		/* the request has its effect all the same */
 	bool		has_body;
@@ -63,16 +64,20 @@ typedef struct FaultAction
 	int			npatches;
 } FaultAction;
 
+/* in faults.c */
 extern bool faults_set(json_object *rules, Buf *error);
 extern void faults_clear(void);
-extern FaultAction *fault_match(const Request *request);
+extern void faults_show(Buf *b);
+extern FaultAction *fault_match(Request *request);
 extern void fault_release(FaultAction *action);
-extern void fault_change_answer(Request *request);
-extern enum MHD_Result fault_deliver(Request *request);
-extern enum MHD_Result fault_abort(Request *request, bool reset);
 
 /* in actions.c */
 extern FaultAction *action_parse(json_object *spec, Buf *error);
 extern void action_free(FaultAction *action);
+
+/* in deliver.c */
+extern void fault_change_answer(Request *request);
+extern enum MHD_Result fault_deliver(Request *request);
+extern enum MHD_Result fault_abort(Request *request, bool reset);
 
 #endif							/* SANDBOX_FAULTS_H */

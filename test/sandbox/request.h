@@ -32,7 +32,8 @@ enum Stage
 	STAGE_NEW,					/* nothing but the request line */
 	STAGE_READING,				/* headers, perhaps some of the body */
 	STAGE_WAITING,				/* read, sleeping before it is answered */
-	STAGE_DONE					/* answered, or to be closed */
+	STAGE_CLOSING,				/* to be closed without more */
+	STAGE_DONE					/* answered */
 };
 
 typedef struct Request

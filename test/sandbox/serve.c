@@ -224,6 +224,8 @@ serve_request(void *cls, struct MHD_Connection *connection, const char *url,
 	}
 	if (request->stage == STAGE_WAITING)
 		return finish(request);
+	if (request->stage == STAGE_CLOSING)
+		return MHD_NO;
 	if (request->stage != STAGE_READING)
 		return MHD_YES;
 	if (request->api)

@@ -1,0 +1,44 @@
+# Raw orders in the list.
+
+ctl reset
+ctl only '{"id":5,"a":1}' '{"id":null}' '{}'
+get order
+is 'only these' "$body" '{"content":[{"id":5,"a":1},{"id":null},{}],"page":1,"size":15,"total":3,"first":true,"last":true}'
+get order/5
+is 'found by id' "$body" '{"id":5,"a":1}'
+get order/1
+is 'the others are gone' "$status" 404
+ctl put '{"id":5,"b":2}' 'no JSON'
+get order
+has 'put at the end, whatever it is' "$body" '{},{"id":5,"b":2},no JSON]'
+get order/5
+is 'the first of two' "$body" '{"id":5,"a":1}'
+ctl delete 5
+get order/5
+is 'the second is left' "$body" '{"id":5,"b":2}'
+ctl delete 4711 2>"$tmp/err" && not_ok 'deleted what is not' || ok
+has 'says why' "$(cat "$tmp/err")" 'no order has this id'
+ctl front '{"id":4}'
+get order
+has 'at the front' "$body" '{"content":[{"id":4},'
+ctl replace 4 '{"id":4,"new":true}'
+get order
+has 'replaced in its place' "$body" '{"content":[{"id":4,"new":true},'
+get order/4
+is 'replaced' "$body" '{"id":4,"new":true}'
+ctl only
+ctl put64 "$(printf '{"id":9,"x":"\xff\\u0000"}' | base64 -w0)"
+curl "${curl_opts[@]}" -H "$key" -o "$tmp/body" "$S/api/v3/order/9"
+is 'base64' "$(od -An -c -w64 <"$tmp/body" | tr -d ' ')" '{"id":9,"x":"377\u0000"}'
+ctl put64 '***' 2>/dev/null && not_ok 'bad base64 taken' || ok
+ctl only
+get order
+is 'empty' "$body" '{"content":[],"page":1,"size":15,"total":0,"first":true,"last":true}'
+IMPILO_KEY=other-key ctl put '{"id":1}'
+get order
+has 'of the other account' "$body" '"total":0'
+is 'which has it' "$(IMPILO_KEY=other-key ctl dump | tail -n 1)" '{"id":1}'
+ctl generate 2
+is 'generated' "$(ctl dump | wc -l)" 2
+ctl reset
+is 'reset' "$(ctl dump | cksum)" "$(cksum <"$tmp/dump")"
