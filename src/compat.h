@@ -1,0 +1,180 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Every test of a PostgreSQL or libcurl version, and nothing else.
+ *
+ * The newest name is given to the oldest server, so that the rooms are
+ * written for the newest release and read without conditionals.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/compat.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_COMPAT_H
+#define IMPILO_COMPAT_H
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "impilo_fdw needs PostgreSQL 15, 16, 17 or 18"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
+/*
+ * Waiting.  From 17 on a wait event has a name of its own, and a resource
+ * owner minds the event set.
+ */
+#if PG_VERSION_NUM >= 170000
+#define ImpiloWaitEvent(name) WaitEventExtensionNew(name)
+#define ImpiloCreateWaitEventSet(n) CreateWaitEventSet(CurrentResourceOwner, n)
+#else
+#define ImpiloWaitEvent(name) PG_WAIT_EXTENSION
+#define ImpiloCreateWaitEventSet(n) CreateWaitEventSet(CurrentMemoryContext, n)
+#endif
+
+/*
+ * Planning.  17 added the restrictions of a pushed-down join to a path, 18
+ * the number of disabled nodes.
+ */
+#if PG_VERSION_NUM >= 180000
+#define impilo_create_scan_path(root, rel, rows, startup, total, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, NIL, \
+							outer, NULL, NIL, private)
+#define impilo_create_upper_path(root, rel, target, rows, startup, total, private) \
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, \
+							  NIL, NULL, NIL, private)
+#elif PG_VERSION_NUM >= 170000
+#define impilo_create_scan_path(root, rel, rows, startup, total, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, \
+							outer, NULL, NIL, private)
+#define impilo_create_upper_path(root, rel, target, rows, startup, total, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, \
+							  NIL, NULL, NIL, private)
+#else
+#define impilo_create_scan_path(root, rel, rows, startup, total, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, \
+							outer, NULL, private)
+#define impilo_create_upper_path(root, rel, target, rows, startup, total, private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, \
+							  NIL, NULL, private)
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#define impilo_estimate_array_length(root, array) \
+	estimate_array_length(root, array)
+#else
+#define impilo_estimate_array_length(root, array) \
+	((double) estimate_array_length(array))
+#endif
+
+/*
+ * The user whose rights a scan has: through a view, its owner.  `rtindex` is
+ * any relation of the scan.
+ */
+#if PG_VERSION_NUM >= 160000
+#define impilo_scan_check_as_user(plan, rtindex, estate) \
+	((plan)->checkAsUser)
+#else
+#define impilo_scan_check_as_user(plan, rtindex, estate) \
+	(exec_rt_fetch(rtindex, estate)->checkAsUser)
+#endif
+
+/*
+ * libcurl, for the one file that included it before this one.
+ */
+#ifdef LIBCURL_VERSION_NUM
+
+#if LIBCURL_VERSION_NUM < 0x073e00
+#error "impilo_fdw needs libcurl 7.62 or newer"
+#endif
+
+/* 7.85: protocols by name; the bit masks are deprecated since */
+static inline CURLcode
+impilo_curl_restrict_protocols(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075500
+	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
+							(long) (CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
+}
+
+/*
+ * 7.87: a transfer can be given up while its name is looked up.  Before,
+ * giving it up waits until the look-up ends.
+ */
+#if LIBCURL_VERSION_NUM >= 0x075700
+#define IMPILO_CURL_LEAVES_LOOKUP true
+#else
+#define IMPILO_CURL_LEAVES_LOOKUP false
+#endif
+
+static inline CURLcode
+impilo_curl_leave_lookup(CURL *easy)
+{
+#if LIBCURL_VERSION_NUM >= 0x075700
+	return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#else
+	return CURLE_OK;
+#endif
+}
+
+/* 8.20: the threads that look names up belong to the multi handle */
+static inline CURLMcode
+impilo_curl_leave_lookups(CURLM *multi)
+{
+#if LIBCURL_VERSION_NUM >= 0x081400
+	return curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);
+#else
+	return CURLM_OK;
+#endif
+}
+
+#endif							/* LIBCURL_VERSION_NUM */
+
+/*
+ * Errors that are reported instead of thrown: input functions from 16 on,
+ * constraints of domains from 17 on.  Before, both names throw, and the two
+ * constants tell that they do.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#define IMPILO_SOFT_INPUT true
+#else
+#include "fmgr.h"
+#include "nodes/nodes.h"
+#define IMPILO_SOFT_INPUT false
+#define T_ErrorSaveContext T_Invalid
+
+typedef struct ErrorSaveContext
+{
+	NodeTag		type;
+	bool		error_occurred;
+	bool		details_wanted;
+	ErrorData  *error_data;
+} ErrorSaveContext;
+
+static inline bool
+InputFunctionCallSafe(FmgrInfo *flinfo, char *str, Oid typioparam,
+					  int32 typmod, Node *escontext, Datum *result)
+{
+	*result = InputFunctionCall(flinfo, str, typioparam, typmod);
+	return true;
+}
+#endif
+
+#if PG_VERSION_NUM >= 170000
+#define IMPILO_SOFT_DOMAINS true
+#else
+#define IMPILO_SOFT_DOMAINS false
+#define domain_check_safe(value, isnull, type, extra, context, escontext) \
+	(domain_check(value, isnull, type, extra, context), true)
+#endif
+
+#endif							/* IMPILO_COMPAT_H */

@@ -1,0 +1,90 @@
+/*-------------------------------------------------------------------------
+ *
+ * http_private.h
+ *	  What the two files of the HTTP room tell each other.
+ *
+ * http.c carries out single attempts with libcurl; http_request.c makes of
+ * them the requests of http.h.  Nobody else includes this.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/http_private.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_HTTP_PRIVATE_H
+#define IMPILO_HTTP_PRIVATE_H
+
+#include "lib/ilist.h"
+
+#include "answer.h"
+#include "http.h"
+#include "wait.h"
+
+typedef struct ImpiloHttpPool ImpiloHttpPool;
+
+/*
+ * One attempt at a time, and the memory of its answer.  Belongs to a pool and
+ * is used again and again; malloc'd, because libcurl's callbacks write it.
+ */
+typedef struct ImpiloHttpTransfer
+{
+	void	   *easy;			/* libcurl's easy handle */
+	ImpiloHttpPool *pool;		/* NULL: only the answer is left */
+	struct ImpiloHttpTransfer *next;	/* among the spare ones */
+
+	/* set by who took it, before each start */
+	ImpiloHttpRequest *request; /* NULL: nobody wants the answer */
+	const char *url;
+	const char *body;			/* NULL: GET, else POST */
+	size_t		length;
+
+	/* told while it runs */
+	size_t		given;			/* bytes of the body that libcurl has taken */
+	int64		received;		/* bytes of the answer's body */
+
+	/* told at its end */
+	ImpiloAnswer answer;
+	ImpiloHttpOutcome outcome;
+	bool		may_have_acted; /* as in ImpiloHttpReply */
+	bool		hopeless;		/* another attempt would end the same way */
+	int			status;
+	char		failure[256];	/* printable ASCII; empty if answered */
+
+	/* private to http.c */
+	dlist_node	node;			/* in the pool's list of running ones */
+	bool		running;
+	bool		not_loopback;	/* a connection was refused by us */
+	char		error[256];		/* libcurl's words; CURL_ERROR_SIZE */
+} ImpiloHttpTransfer;
+
+/* microseconds of a clock that never steps back */
+static inline int64
+impilo_http_now(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (int64) INSTR_TIME_GET_MICROSEC(now);
+}
+
+/* in http.c */
+
+extern void impilo_http_pool_open(ImpiloHttpPool **holder,
+								  MemoryContext context,
+								  const ImpiloHttpConfig *config);
+extern void impilo_http_pool_close(ImpiloHttpPool *pool);
+extern void impilo_http_pool_disconnect(ImpiloHttpPool *pool);
+extern void impilo_http_pool_rest(ImpiloHttpPool *pool);
+extern ImpiloSockets *impilo_http_pool_sockets(ImpiloHttpPool *pool);
+extern int64 impilo_http_pool_timer(const ImpiloHttpPool *pool);
+extern void impilo_http_pool_act(ImpiloHttpPool *pool);
+extern ImpiloHttpTransfer *impilo_http_pool_ended(ImpiloHttpPool *pool);
+
+extern ImpiloHttpTransfer *impilo_http_transfer_take(ImpiloHttpPool *pool);
+extern bool impilo_http_transfer_start(ImpiloHttpTransfer *transfer);
+extern void impilo_http_transfer_release(ImpiloHttpTransfer *transfer);
+extern void impilo_http_transfer_orphan(ImpiloHttpTransfer *transfer);
+
+#endif							/* IMPILO_HTTP_PRIVATE_H */
