@@ -70,16 +70,6 @@ buf_reserve(Buf *b, size_t more)
 }
 
 void
-buf_add(Buf *b, const void *data, size_t len)
-{
-	if (len == 0)
-		return;
-	buf_reserve(b, len);
-	memcpy(b->data + b->len, data, len);
-	b->len += len;
-}
-
-void
 buf_str(Buf *b, const char *s)
 {
 	buf_add(b, s, strlen(s));
@@ -108,19 +98,19 @@ buf_int(Buf *b, int64_t value)
 	buf_add(b, p, text + sizeof(text) - p);
 }
 
-/* the last "width" decimal digits (20 at most), zeros in front */
+/* the last "width" decimal digits, zeros in front */
 void
 buf_digits(Buf *b, uint64_t value, int width)
 {
-	char		text[20];
 	int			i;
 
+	buf_reserve(b, width);
 	for (i = width; i-- > 0;)
 	{
-		text[i] = '0' + value % 10;
+		b->data[b->len + i] = '0' + value % 10;
 		value /= 10;
 	}
-	buf_add(b, text, width);
+	b->len += width;
 }
 
 void

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef struct Buf
 {
@@ -27,7 +28,6 @@ extern void *xrealloc(void *old, size_t size);
 extern char *xstrdup(const char *s);
 
 extern void buf_reserve(Buf *b, size_t more);
-extern void buf_add(Buf *b, const void *data, size_t len);
 extern void buf_str(Buf *b, const char *s);
 extern void buf_char(Buf *b, char c);
 extern void buf_int(Buf *b, int64_t value);
@@ -41,5 +41,17 @@ extern bool buf_add_base64(Buf *b, const char *s, size_t len);
 
 extern int64_t now_wall_ms(void);
 extern int64_t now_mono_ms(void);
+
+/* inline, since an order is written in a hundred small parts */
+static inline void
+buf_add(Buf *b, const void *data, size_t len)
+{
+	if (len == 0)
+		return;
+	if (b->cap - b->len < len)
+		buf_reserve(b, len);
+	memcpy(b->data + b->len, data, len);
+	b->len += len;
+}
 
 #endif							/* SANDBOX_BUF_H */

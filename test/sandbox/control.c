@@ -204,7 +204,6 @@ run_dump(Request *request)
 	store_lock(false);
 	for (i = 0; i < a->count; i++)
 	{
-		store_order_bytes(a, a->list[i]);
 		buf_add(&request->answer.body, a->list[i]->bytes, a->list[i]->len);
 		buf_char(&request->answer.body, '\n');
 	}

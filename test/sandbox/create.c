@@ -28,8 +28,9 @@ add_json(Buf *b, json_object *value)
 static int64_t
 id_of(json_object *holder, const char *name)
 {
-	return json_object_get_int64(json_object_object_get(
-														json_object_object_get(holder, name), "id"));
+	json_object *object = json_object_object_get(holder, name);
+
+	return json_object_get_int64(json_object_object_get(object, "id"));
 }
 
 static void

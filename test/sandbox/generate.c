@@ -25,7 +25,7 @@ static const char *const first_names[] = {
 static const char *const last_names[] = {
 	"Doe", "O'Neil", "Müller", "García Márquez", "鈴木", "الهاشمي", "शर्मा",
 	"Шевченко", "Nguyễn", "Bj\\u00f6rk", "\\u5c71\\u7530", "Smith-Jones",
-	"van der Berg", "Back\\\\slash", "Ünal", "Kowalski", "Þórsdóttir", "김",
+	"van der Berg", "Back\\\\slash", "Ünal", "Kowalski", "Þórsdóttir", "박",
 	"100%s", "{}[],:", "\\ud834\\udd1e Clef"
 };
 
@@ -57,7 +57,7 @@ uint64_t
 gen_hash(const Generator *g, int what, int64_t id)
 {
 	uint64_t	x = g->seed * UINT64_C(0x9e3779b97f4a7c15) +
-		(uint64_t) what * UINT64_C(0xd1342543de82ef95) + (uint64_t) id;
+	(uint64_t) what * UINT64_C(0xd1342543de82ef95) + (uint64_t) id;
 
 	x ^= x >> 30;
 	x *= UINT64_C(0xbf58476d1ce4e5b9);
@@ -173,7 +173,11 @@ gen_patient(const Generator *g, int64_t id, bool whole, Buf *b)
 	if (h % 7 == 0)
 		BUF_LIT(b, "null");
 	else
-		buf_fmt(b, "\"patient.%" PRId64 "@example.com\"", id);
+	{
+		BUF_LIT(b, "\"patient.");
+		buf_int(b, id);
+		BUF_LIT(b, "@example.com\"");
+	}
 	BUF_LIT(b, ",\"phoneNumber\":");
 	add_phone(b, h);
 	BUF_LIT(b, ",\"archived\":");

@@ -26,6 +26,7 @@
 #include "timer.h"
 
 #define WORKER_THREADS 4
+#define RENDER_THREADS 2
 #define MAX_CONNECTIONS 40000
 
 typedef struct Options
@@ -138,7 +139,7 @@ static struct MHD_Daemon *
 start_daemon(const Options *o)
 {
 	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD |
-		MHD_ALLOW_SUSPEND_RESUME | MHD_USE_SUPPRESS_DATE_NO_CLOCK;
+	MHD_ALLOW_SUSPEND_RESUME | MHD_USE_SUPPRESS_DATE_NO_CLOCK;
 	struct sockaddr_in address = {0};
 	struct MHD_OptionItem tls[] = {
 		{MHD_OPTION_HTTPS_MEM_CERT, 0, NULL},
@@ -218,6 +219,7 @@ main(int argc, char **argv)
 	raise_limits();
 	config_reset();
 	store_init(o.key, o.orders, o.seed, o.bytes);
+	store_render(RENDER_THREADS);
 	log_reset();
 	timer_start();
 	daemon = start_daemon(&o);

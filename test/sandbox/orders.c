@@ -60,8 +60,15 @@ add_external_ids(const Generator *g, int64_t k, Buf *b)
 	}
 	BUF_LIT(b, "[");
 	for (j = 0; k % 7 != 1 && j < 1 + k % 3; j++)
-		buf_fmt(b, "%s\"%s%s%" PRId64 "%s%d\"", j > 0 ? "," : "",
-				stem, dash, k, dash, j);
+	{
+		buf_str(b, j > 0 ? ",\"" : "\"");
+		buf_str(b, stem);
+		buf_str(b, dash);
+		buf_int(b, k);
+		buf_str(b, dash);
+		buf_int(b, j);
+		buf_char(b, '"');
+	}
 	BUF_LIT(b, "]");
 }
 
@@ -154,16 +161,18 @@ add_events(const Generator *g, int64_t k, Buf *b)
 	BUF_LIT(b, ",\"orderEvents\":[");
 	for (j = 0; j < 1 + k % 4; j++)
 	{
-		buf_fmt(b, "%s{\"name\":\"%s\",\"eventTimestamp\":",
-				j > 0 ? "," : "", event_names[j]);
+		buf_str(b, j > 0 ? ",{\"name\":\"" : "{\"name\":\"");
+		buf_str(b, event_names[j]);
+		BUF_LIT(b, "\",\"eventTimestamp\":");
 		add_time(k, j, b);
 		BUF_LIT(b, "}");
 	}
 	BUF_LIT(b, "],\"trackingNumbers\":[");
 	if (k % 3 > 0)
 	{
-		buf_fmt(b, "{\"carrier\":\"%s\",\"value\":\"1Z",
-				k % 2 ? "ups" : "fedex");
+		BUF_LIT(b, "{\"carrier\":\"");
+		buf_str(b, k % 2 ? "ups" : "fedex");
+		BUF_LIT(b, "\",\"value\":\"1Z");
 		buf_digits(b, k, 10);
 		BUF_LIT(b, "\"}");
 	}
@@ -173,8 +182,11 @@ add_events(const Generator *g, int64_t k, Buf *b)
 static void
 add_device_event(int64_t k, int n, Buf *b)
 {
-	buf_fmt(b, "%s{\"type\":\"%s\",\"eventTimestamp\":", n > 0 ? "," : "",
-			n % 2 ? "reading" : "healthCheck");
+	if (n > 0)
+		BUF_LIT(b, ",");
+	BUF_LIT(b, "{\"type\":\"");
+	buf_str(b, n % 2 ? "reading" : "healthCheck");
+	BUF_LIT(b, "\",\"eventTimestamp\":");
 	add_time(k, n, b);
 	BUF_LIT(b, "}");
 }
@@ -189,8 +201,10 @@ add_device(const Generator *g, int64_t k, int j, int events, Buf *b)
 	buf_int(b, id);
 	BUF_LIT(b, ",\"item\":");
 	gen_item(g, item_of(k, j), b);
-	buf_fmt(b, ",\"currentStatus\":\"%s\",\"used\":%s", device_statuses[id % 3],
-			id % 2 ? "true" : "false");
+	BUF_LIT(b, ",\"currentStatus\":\"");
+	buf_str(b, device_statuses[id % 3]);
+	BUF_LIT(b, "\",\"used\":");
+	buf_str(b, id % 2 ? "true" : "false");
 	if (id % 3 == 1 && k % 5 != 0)
 	{
 		BUF_LIT(b, ",\"currentPatient\":");
@@ -216,10 +230,15 @@ add_device(const Generator *g, int64_t k, int j, int events, Buf *b)
 		add_device_event(k, n, b);
 	BUF_LIT(b, "],\"externalIdentifier\":");
 	if (id % 2)
-		buf_fmt(b, "\"dev-%" PRId64 "\"", id);
+	{
+		BUF_LIT(b, "\"dev-");
+		buf_int(b, id);
+		BUF_LIT(b, "\"");
+	}
 	else
 		BUF_LIT(b, "null");
-	buf_fmt(b, ",\"disabledReadings\":%s}", id % 7 ? "false" : "true");
+	BUF_LIT(b, ",\"disabledReadings\":");
+	buf_str(b, id % 7 ? "false}" : "true}");
 }
 
 /* devices, and more of them or fewer to reach the size that is wanted */
@@ -271,8 +290,10 @@ static void
 add_later_members(const Generator *g, int64_t k, Buf *b)
 {
 	if (k % 3 != 2)
-		buf_fmt(b, ",\"shippingOption\":\"%s\"",
-				k % 3 ? "overnight" : "standard");
+	{
+		BUF_LIT(b, ",\"shippingOption\":\"");
+		buf_str(b, k % 3 ? "overnight\"" : "standard\"");
+	}
 	BUF_LIT(b, ",\"orderNotes\":[");
 	if (k % 11 == 0)
 	{
@@ -282,8 +303,8 @@ add_later_members(const Generator *g, int64_t k, Buf *b)
 		BUF_LIT(b, ",\"createdBy\":{\"id\":7,\"firstName\":\"Ren\\u00e9e\","
 				"\"lastName\":\"Ops\",\"email\":\"ops@example.com\"}}");
 	}
-	buf_fmt(b, "],\"emailLabel\":%s",
-			k % 4 == 0 ? "true" : k % 4 == 1 ? "null" : "false");
+	BUF_LIT(b, "],\"emailLabel\":");
+	buf_str(b, k % 4 == 0 ? "true" : k % 4 == 1 ? "null" : "false");
 	if (k % 25 == 0)
 	{
 		BUF_LIT(b, ",\"returnItems\":[{\"item\":");
@@ -309,7 +330,9 @@ gen_order(const Generator *g, int64_t k, int64_t id, Buf *b)
 	buf_int(b, id);
 	add_external_ids(g, k, b);
 	add_recipient(g, k, b);
-	buf_fmt(b, ",\"currentStatus\":\"%s\"", statuses[k % 8]);
+	BUF_LIT(b, ",\"currentStatus\":\"");
+	buf_str(b, statuses[k % 8]);
+	BUF_LIT(b, "\"");
 	add_items(g, k, b);
 	add_kits(g, k, b);
 	add_events(g, k, b);

@@ -155,7 +155,6 @@ content_member(Envelope *e, Account *account, const Page *page)
 		if (config.newest_first)
 			place = page->all - 1 - place;
 		order = account->list[place];
-		store_order_bytes(account, order);
 		if (i > 0)
 			buf_char(e->b, ',');
 		if (config.space != NULL)

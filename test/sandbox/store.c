@@ -3,21 +3,22 @@
  * store.c
  *		The orders of each account, in the order of their creation.
  *
- * Orders made by rule are rendered a chunk at a time when somebody first
- * asks for one of them, and stay: a million orders start at once, and a
- * second read costs a copy.  What was created or put since is kept beside
- * them.  Whether an order is right, and how a page looks, is not decided
- * here.
+ * Orders made by rule are rendered once, at the start, a chunk of memory at a
+ * time: a read costs a copy, from the first one on.  What was created or put
+ * since is kept beside them.  Whether an order is right, and how a page
+ * looks, is not decided here.
  *
  *-------------------------------------------------------------------------
  */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "store.h"
 
-#define CHUNK_ORDERS 256
+#define CHUNK_ORDERS 1024
+#define HUGE_PAGE ((size_t) 2 * 1024 * 1024)
 #define NACCOUNTS 2
 #define OTHER_ACCOUNT_ORDERS 40
 
@@ -31,7 +32,7 @@ typedef struct Pending
 
 static Account accounts[NACCOUNTS];
 static pthread_rwlock_t lock;
-static pthread_mutex_t render_lock = PTHREAD_MUTEX_INITIALIZER;
+static int64_t next_chunk;
 static int64_t next_due_ms = INT64_MAX;
 
 static void
@@ -75,8 +76,6 @@ init_account(Account *a, const char *key, int64_t norders)
 	a->key = key;
 	a->nbase = norders;
 	a->base = xmalloc(norders * sizeof(Order));
-	a->rendered = xmalloc(norders / CHUNK_ORDERS + 1);
-	memset(a->rendered, 0, norders / CHUNK_ORDERS + 1);
 	memset(a->base, 0, norders * sizeof(Order));
 	for (k = 1; k <= norders; k++)
 	{
@@ -144,46 +143,82 @@ store_first_account(void)
 	return &accounts[0];
 }
 
-static void
-render_chunk(Account *a, int64_t chunk)
+/* memory that is kept for ever; in large pages, for gigabytes cost faults */
+static char *
+chunk_memory(size_t size)
 {
-	int64_t		first = chunk * CHUNK_ORDERS;
+	void	   *memory;
+
+	if (size < HUGE_PAGE)
+		return xmalloc(size);
+	if (posix_memalign(&memory, HUGE_PAGE, size) != 0)
+		return xmalloc(size);
+	madvise(memory, size, MADV_HUGEPAGE);
+	return memory;
+}
+
+static void
+render_chunk(Account *a, int64_t first, Buf *scratch)
+{
 	int64_t		end = first + CHUNK_ORDERS;
-	Buf			b = {0};
 	size_t		offsets[CHUNK_ORDERS];
+	char	   *chunk;
 	int64_t		i;
 
 	if (end > a->nbase)
 		end = a->nbase;
+	scratch->len = 0;
 	for (i = first; i < end; i++)
 	{
-		offsets[i - first] = b.len;
-		gen_order(&a->generator, i + 1, a->base[i].id, &b);
-		a->base[i].len = b.len - offsets[i - first];
+		offsets[i - first] = scratch->len;
+		gen_order(&a->generator, i + 1, a->base[i].id, scratch);
+		a->base[i].len = scratch->len - offsets[i - first];
 	}
-	b.data = xrealloc(b.data, b.len);
+	chunk = memcpy(chunk_memory(scratch->len), scratch->data, scratch->len);
 	for (i = first; i < end; i++)
-		a->base[i].bytes = b.data + offsets[i - first];
+		a->base[i].bytes = chunk + offsets[i - first];
 }
 
-/* sees to it that the bytes of an order are there; a shared lock is enough */
-void
-store_order_bytes(Account *a, Order *order)
+static void *
+render_thread(void *arg)
 {
-	int64_t		chunk;
+	Account    *a = arg;
+	Buf			scratch = {0};
 
-	if (!order->base)
-		return;
-	chunk = (order - a->base) / CHUNK_ORDERS;
-	if (__atomic_load_n(&a->rendered[chunk], __ATOMIC_ACQUIRE))
-		return;
-	pthread_mutex_lock(&render_lock);
-	if (!a->rendered[chunk])
+	for (;;)
 	{
-		render_chunk(a, chunk);
-		__atomic_store_n(&a->rendered[chunk], 1, __ATOMIC_RELEASE);
+		int64_t		chunk = __atomic_fetch_add(&next_chunk, 1,
+											   __ATOMIC_RELAXED);
+
+		if (chunk * CHUNK_ORDERS >= a->nbase)
+			break;
+		render_chunk(a, chunk * CHUNK_ORDERS, &scratch);
 	}
-	pthread_mutex_unlock(&render_lock);
+	buf_free(&scratch);
+	return NULL;
+}
+
+/* renders the orders made by rule; called once, before the first request */
+void
+store_render(int nthreads)
+{
+	pthread_t	threads[16];
+	int			i;
+	int			t;
+
+	for (i = 0; i < NACCOUNTS; i++)
+	{
+		next_chunk = 0;
+		for (t = 1; t < nthreads && t < 16; t++)
+		{
+			if (pthread_create(&threads[t], NULL, render_thread,
+							   &accounts[i]) != 0)
+				abort();
+		}
+		render_thread(&accounts[i]);
+		for (t = 1; t < nthreads && t < 16; t++)
+			pthread_join(threads[t], NULL);
+	}
 }
 
 static int64_t
@@ -229,7 +264,7 @@ hash_add(Account *a, Order *order)
 	a->nextra++;
 }
 
-/* the order with that id, or NULL; its bytes are there */
+/* the order with that id, or NULL */
 Order *
 store_find(Account *a, int64_t id)
 {
@@ -238,10 +273,7 @@ store_find(Account *a, int64_t id)
 
 	if (k >= 1 && k <= a->nbase && a->base[k - 1].id == id &&
 		!a->base[k - 1].gone)
-	{
-		store_order_bytes(a, &a->base[k - 1]);
 		return &a->base[k - 1];
-	}
 	if (a->extra_room == 0)
 		return NULL;
 	for (i = hash_slot(a, id); a->extra[i] != NULL;

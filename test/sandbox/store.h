@@ -29,7 +29,6 @@ typedef struct Account
 	Generator	generator;
 	int64_t		nbase;			/* how many orders are made by rule */
 	Order	   *base;
-	char	   *rendered;		/* by chunk: its bytes are there */
 	Order	  **list;
 	int64_t		count;			/* entries of the list */
 	int64_t		room;
@@ -46,13 +45,13 @@ typedef struct Account
 
 extern void store_init(const char *key, int64_t norders, uint64_t seed,
 					   size_t bytes);
+extern void store_render(int nthreads);
 extern void store_reset(void);
 extern void store_lock(bool exclusive);
 extern void store_unlock(void);
 
 extern Account *store_account(const char *key);
 extern Account *store_first_account(void);
-extern void store_order_bytes(Account *a, Order *order);
 extern Order *store_find(Account *a, int64_t id);
 extern Order *store_add(Account *a, int64_t id, const char *bytes, size_t len,
 						bool front, int64_t delay_ms);
