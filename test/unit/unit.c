@@ -62,6 +62,9 @@ main(void)
 	test_json_find();
 	test_pointer();
 	test_retry();
+	test_schema();
+	test_number();
+	test_iso8601();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed == 0 ? 0 : 1;
 }

@@ -29,5 +29,8 @@ extern void test_json_scan(void);
 extern void test_json_find(void);
 extern void test_pointer(void);
 extern void test_retry(void);
+extern void test_schema(void);
+extern void test_number(void);
+extern void test_iso8601(void);
 
 #endif							/* IMPILO_UNIT_H */
