@@ -173,21 +173,21 @@ test/style.sh --fix'
 #----------------------------------------------------------------------
 
 check_house() {
-	grep -nE '#include *<curl/' "${sources[@]}" "${headers[@]}" | grep -v '^src/http\.c:' |
+	grep -HnE '#include *<curl/' "${sources[@]}" "${headers[@]}" | grep -v '^src/http\.c:' |
 		rule "only http.c includes libcurl" \
 			"libcurl's types in a second room would let it do what only http.c guards:
 callbacks that may not throw, handles that must have an owner."
 
-	grep -nE '#include *<(json-c/)?json[a-z_]*\.h>' "${sources[@]}" "${headers[@]}" |
+	grep -HnE '#include *<(json-c/)?json[a-z_]*\.h>' "${sources[@]}" "${headers[@]}" |
 		grep -v '^src/json\.c:' |
 		rule "only json.c includes json-c" \
 			"json-c's memory lies outside every memory context; one room sees to it."
 
-	grep -nE 'utils/(builtins|fmgrprotos)\.h' src/json.c 2>/dev/null |
+	grep -HnE 'utils/(builtins|fmgrprotos)\.h' src/json.c 2>/dev/null |
 		rule "json.c does not include builtins.h" \
 			"Both headers declare json_object: a function there, a type in json-c."
 
-	grep -nE '\b(PG_VERSION_NUM|LIBCURL_VERSION_NUM)\b' "${sources[@]}" "${headers[@]}" |
+	grep -HnE '\b(PG_VERSION_NUM|LIBCURL_VERSION_NUM)\b' "${sources[@]}" "${headers[@]}" |
 		grep -v '^src/compat\.h:' |
 		rule "versions are tested in compat.h alone" \
 			"The rooms are written for the newest release; what differs in older ones
@@ -317,12 +317,12 @@ with a reset callback is missing."
 	done |
 		rule "every .c has its .h" "Only what others call is in it, so it tells what the room is for."
 
-	grep -nE '\b(TODO|FIXME|XXX)\b' "${all_c[@]}" sql/*.sql Makefile impilo_fdw.control \
+	grep -HnE '\b(TODO|FIXME|XXX)\b' "${all_c[@]}" sql/*.sql Makefile impilo_fdw.control \
 		./*.md test/*.sh test/perl/*.pm test/t/*.pl 2>/dev/null |
 		grep -vE '^test/(style|check)\.sh:' |
 		rule "nothing is left to be done" "An open end is an entry where users see it, or it is done."
 
-	grep -nE '[ 	]+$' "${all_c[@]}" sql/*.sql test/*.sh test/perl/*.pm test/t/*.pl Makefile |
+	grep -HnE '[ 	]+$' "${all_c[@]}" sql/*.sql test/*.sh test/perl/*.pm test/t/*.pl Makefile |
 		rule "no space at the end of a line" "It shows up as a change in the next one."
 }
 
