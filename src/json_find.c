@@ -322,6 +322,8 @@ leave_early(Finder *finder, const char *p)
 	{
 		const Frame *frame = &finder->frames[finder->depth - 1];
 
+		if (frame->pending > 0)
+			return impilo_json_skip(&finder->lex, p, inner - finder->depth);
 		if (finder->wanted->nodes[frame->node].slot != NONE)
 		{
 			/* its end has to be known */
@@ -331,8 +333,6 @@ leave_early(Finder *finder, const char *p)
 				leave_container(finder, p);
 			return p;
 		}
-		if (frame->pending > 0)
-			return impilo_json_skip(&finder->lex, p, inner - finder->depth);
 		finder->depth--;
 		if (finder->depth == 0)
 			return p;
