@@ -3,7 +3,8 @@
  * config.h
  *		How the sandbox behaves, settable while it runs.
  *
- * README.md tells what each setting does.  Guarded by the lock of store.h.
+ * README.md tells what each setting does.  Guarded by the lock of store.h;
+ * numbers are also read without it, where the old or the new one will do.
  *
  *-------------------------------------------------------------------------
  */

@@ -70,6 +70,10 @@ wait $pid
 is 'SIGTERM ends it' $? 0
 # ends with its parent
 bash -c "'$server' --die-with-parent >'$tmp/child.url' & echo \$! >'$tmp/child.pid'; until [ -s '$tmp/child.url' ]; do sleep 0.05; done"
-sleep 0.3
-state=$(sed 's/.*) \(.\).*/\1/' "/proc/$(cat "$tmp/child.pid")/stat" 2>/dev/null)
+for ((i = 0; i < 50; i++)); do
+	# gone, or dead and not yet waited for
+	state=$(sed 's/.*) \(.\).*/\1/' "/proc/$(cat "$tmp/child.pid")/stat" 2>/dev/null)
+	[[ -$state == -[!Z]* ]] || break
+	sleep 0.1
+done
 has 'ends with its parent' '-Z-' "-$state"
