@@ -22,7 +22,7 @@
  * orderItems			k % 4 elements; element j (from 0) has
  *						item id 1000 + (7k + 13j) % 800 and
  *						count 1 + (k + j) % 5.
- *						rows = 6 * (N/4) + (0, 0, 1, 3)[N % 4 + 1st = 0]
+ *						rows = 6 * (N/4) + 0, 1, 3, 6 for N % 4 = 0, 1, 2, 3
  *						sum(count) over each 20 orders in a row = 90
  *						Where there are none: k/4 % 3 = 0 an empty array,
  *						1 null, 2 absent.
