@@ -85,6 +85,23 @@
 #endif
 
 /*
+ * Temporary files.  Before 16 a read that came short had to be noticed by
+ * the caller, and what is written was not declared const.
+ */
+#if PG_VERSION_NUM >= 160000
+#define impilo_buffile_read_exact(file, data, size) \
+	BufFileReadExact(file, data, size)
+#else
+#define impilo_buffile_read_exact(file, data, size) \
+	do { \
+		if (BufFileRead(file, data, size) != (size)) \
+			ereport(ERROR, \
+					(errcode_for_file_access(), \
+					 errmsg("could not read from temporary file: %m"))); \
+	} while (0)
+#endif
+
+/*
  * libcurl, for the one file that included it before this one.
  */
 #ifdef LIBCURL_VERSION_NUM
@@ -176,5 +193,29 @@ InputFunctionCallSafe(FmgrInfo *flinfo, char *str, Oid typioparam,
 #define domain_check_safe(value, isnull, type, extra, context, escontext) \
 	(domain_check(value, isnull, type, extra, context), true)
 #endif
+
+/*
+ * The role that a result relation is modified as: the owner of a view in
+ * between, or the current user.  Up to 15 it is in the range table entry,
+ * which a partition has through its root only.
+ */
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "parser/parsetree.h"
+
+static inline Oid
+impilo_check_as_user(ResultRelInfo *rinfo, EState *estate)
+{
+#if PG_VERSION_NUM >= 160000
+	return ExecGetResultRelCheckAsUser(rinfo, estate);
+#else
+	RangeTblEntry *rte;
+
+	if (rinfo->ri_RangeTableIndex == 0)
+		rinfo = rinfo->ri_RootResultRelInfo;
+	rte = exec_rt_fetch(rinfo->ri_RangeTableIndex, estate);
+	return OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
+#endif
+}
 
 #endif							/* IMPILO_COMPAT_H */

@@ -17,8 +17,9 @@ house='
 impilo_fdw
 plan scan insert analyze import check
 create
+reading
 list lookup draft match
-journal snapshot columns session
+journal snapshot columns+rows session route
 api convert options
 http json schema text
 answer wait closest retry json_find+json_scan+json_lex iso8601 number

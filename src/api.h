@@ -1,0 +1,106 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.h
+ *	  The protocol of the order API: addresses and answers.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/api.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_API_H
+#define IMPILO_API_H
+
+#include "api_error.h"
+#include "json_scan.h"
+
+/* One account of the API, reached over one pool of connections. */
+typedef struct ImpiloApi ImpiloApi;
+
+typedef struct ImpiloApiConfig
+{
+	const char *server_name;	/* of the foreign server, for messages */
+	const char *base_url;		/* without a trailing slash */
+	const char *api_key;
+	ImpiloHttpConfig http;		/* user_agent and headers are set by api.c */
+} ImpiloApiConfig;
+
+/* An order as it stands in an answer, which owns the bytes. */
+typedef struct ImpiloOrder
+{
+	int64		id;
+	ImpiloJsonSlice document;	/* checked: well-formed and not too deep */
+	const char *request;		/* what was asked, for messages: "GET
+								 * /order/42" */
+} ImpiloOrder;
+
+/*
+ * The envelope of one page of the list, as the answer states it.  What it
+ * does not state, or not as a number or boolean, is unknown.
+ */
+#define IMPILO_UNKNOWN (-1)
+
+typedef struct ImpiloPage
+{
+	int64		page;			/* current page number, or IMPILO_UNKNOWN */
+	int64		size;			/* page size, or IMPILO_UNKNOWN */
+	int64		total;			/* orders over all pages, or IMPILO_UNKNOWN */
+	int			first;			/* 0, 1 or IMPILO_UNKNOWN */
+	int			last;			/* 0, 1 or IMPILO_UNKNOWN */
+	const char *request;		/* "GET /order?page=3&size=250" */
+	ImpiloJsonCursor content;	/* before the next order */
+	size_t		content_at;		/* offset of content in the body */
+	int			orders;			/* orders of it read so far */
+} ImpiloPage;
+
+/* What is known after a create-order request. */
+typedef enum ImpiloCreateOutcome
+{
+	IMPILO_CREATE_DONE,			/* 2xx, and the order is in the answer */
+	IMPILO_CREATE_NOT_SENT,		/* certainly nothing was created: the request
+								 * did not get out */
+	IMPILO_CREATE_REFUSED,		/* certainly nothing was created: 4xx */
+	IMPILO_CREATE_UNKNOWN		/* the order may exist */
+} ImpiloCreateOutcome;
+
+/* in api.c */
+
+extern ImpiloApi *impilo_api_open(MemoryContext context,
+								  const ImpiloApiConfig *config);
+extern ImpiloHttpClient *impilo_api_http(ImpiloApi *api);
+
+extern ImpiloHttpRequest *impilo_api_get_page(ImpiloApi *api,
+											  MemoryContext context,
+											  int64 page, int size,
+											  ImpiloHttpStats *stats);
+extern ImpiloHttpRequest *impilo_api_get_order(ImpiloApi *api,
+											   MemoryContext context,
+											   int64 id,
+											   ImpiloHttpStats *stats);
+extern ImpiloHttpRequest *impilo_api_post_order(ImpiloApi *api,
+												MemoryContext context,
+												const char *body,
+												size_t length,
+												ImpiloRetryPolicy policy,
+												ImpiloHttpStats *stats);
+
+extern void impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
+							int64 page, int size, ImpiloPage *result);
+extern bool impilo_api_no_such_page(const ImpiloHttpRequest *request);
+extern bool impilo_api_page_next(ImpiloApi *api, ImpiloPage *page,
+								 ImpiloOrder *order);
+extern bool impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request,
+							 int64 id, ImpiloOrder *order);
+extern ImpiloCreateOutcome impilo_api_created(ImpiloApi *api,
+											  ImpiloHttpRequest *request,
+											  ImpiloOrder *order,
+											  ImpiloApiError *error);
+extern bool impilo_api_proven(const ImpiloApi *api);
+extern int64 impilo_api_last_total(const ImpiloApi *api);
+extern char *impilo_api_show_page(int64 page, int size);
+extern char *impilo_api_show_order(int64 id);
+extern const char *impilo_api_show_create(void);
+
+#endif							/* IMPILO_API_H */

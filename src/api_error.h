@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * api_error.h
+ *	  What can go wrong with a request, in the words and codes of SQL.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/api_error.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_API_ERROR_H
+#define IMPILO_API_ERROR_H
+
+#include "http.h"
+
+/* An error described but not raised yet; the strings are palloc'd. */
+typedef struct ImpiloApiError
+{
+	int			sqlstate;
+	char	   *message;
+	char	   *detail;			/* or NULL */
+	char	   *hint;			/* or NULL */
+} ImpiloApiError;
+
+/* in api_error.c */
+
+extern bool impilo_api_is_answer(const char *server_name,
+								 const ImpiloHttpReply *reply,
+								 const char *request, ImpiloApiError *error);
+extern void impilo_api_describe_content(const char *server_name, char *detail,
+										ImpiloApiError *error);
+extern void impilo_api_describe_refusal(const char *server_name,
+										const ImpiloHttpReply *reply,
+										ImpiloApiError *error);
+extern void impilo_api_raise(const ImpiloApiError *error) pg_attribute_noreturn();
+
+#endif							/* IMPILO_API_ERROR_H */

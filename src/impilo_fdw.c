@@ -1,0 +1,66 @@
+/*-------------------------------------------------------------------------
+ *
+ * impilo_fdw.c
+ *	  Foreign data wrapper for the order API of Impilo: start of the module,
+ *	  and its table of contents.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/impilo_fdw.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "foreign/fdwapi.h"
+#include "import.h"
+#include "plan.h"
+#include "scan.h"
+#include "utils/guc.h"
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(impilo_fdw_handler_1_0);
+
+void		_PG_init(void);
+
+
+/*
+ * Module start.  Nothing of libcurl or json-c is initialised here: this may
+ * be the postmaster.
+ */
+void
+_PG_init(void)
+{
+	MarkGUCPrefixReserved("impilo_fdw");
+}
+
+/*
+ * impilo_fdw_handler
+ *		What PostgreSQL may ask of this wrapper.
+ */
+Datum
+impilo_fdw_handler_1_0(PG_FUNCTION_ARGS)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+	/* Planning a scan (plan.c) */
+	routine->GetForeignRelSize = impiloGetForeignRelSize;
+	routine->GetForeignPaths = impiloGetForeignPaths;
+	routine->GetForeignPlan = impiloGetForeignPlan;
+	routine->GetForeignUpperPaths = impiloGetForeignUpperPaths;
+
+	/* Scanning, and EXPLAIN of it (scan.c) */
+	routine->BeginForeignScan = impiloBeginForeignScan;
+	routine->IterateForeignScan = impiloIterateForeignScan;
+	routine->ReScanForeignScan = impiloReScanForeignScan;
+	routine->EndForeignScan = impiloEndForeignScan;
+	routine->ExplainForeignScan = impiloExplainForeignScan;
+
+	/* IMPORT FOREIGN SCHEMA (import.c) */
+	routine->ImportForeignSchema = impiloImportForeignSchema;
+
+	PG_RETURN_POINTER(routine);
+}

@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * list.h
+ *	  The list of orders as a stream: pages ahead, complete and unique.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/list.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_LIST_H
+#define IMPILO_LIST_H
+
+#include "api.h"
+
+typedef struct ImpiloList ImpiloList;
+
+/* in list.c */
+
+extern ImpiloList *impilo_list_open(ImpiloApi *api, MemoryContext context,
+									int fetch_size, int max_concurrency,
+									ImpiloHttpStats *stats);
+extern bool impilo_list_next(ImpiloList *list, ImpiloOrder *order);
+extern int64 impilo_list_pages(const ImpiloList *list);
+extern int64 impilo_list_count(ImpiloApi *api, MemoryContext context,
+							   int fetch_size, int max_concurrency,
+							   ImpiloHttpStats *stats);
+
+#endif							/* IMPILO_LIST_H */

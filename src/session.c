@@ -1,0 +1,328 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.c
+ *	  What one backend keeps for a user mapping: options, key, connections.
+ *
+ * The key is the user mapping, not the server: what one account was told must
+ * never answer for another.  A session is opened at first use and kept; when
+ * its server or mapping changes, the next statement opens a new one, while
+ * statements that still use the old one finish with it.  Its memory, and with
+ * it the connections, goes when the last of them has ended.
+ *
+ * Nothing is sent here.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/session.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_user_mapping.h"
+#include "miscadmin.h"
+#include "session.h"
+#include "storage/fd.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+/* a key is a short line; whatever is longer is another file */
+#define MAX_KEY_FILE 8192
+
+/* A session with what only this file needs to know of it. */
+typedef struct Holding
+{
+	ImpiloSession session;
+	MemoryContext context;		/* all of it lives there */
+	uint32		server_hash;	/* of the catalog rows that it was made from, */
+	uint32		mapping_hash;	/* as invalidation messages name them */
+	bool		stale;			/* one of them has changed */
+	int			holders;		/* statements that use it */
+} Holding;
+
+typedef struct SessionEntry
+{
+	Oid			umid;			/* hash key */
+	Holding    *holding;
+} SessionEntry;
+
+static HTAB *sessions = NULL;
+
+
+/*
+ * One of the catalog rows has changed: mark the sessions made from it.  Hash
+ * value 0 stands for all of them.
+ */
+static void
+invalidate(Datum arg, int cacheid, uint32 hashvalue)
+{
+	HASH_SEQ_STATUS scan;
+	SessionEntry *entry;
+
+	hash_seq_init(&scan, sessions);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		Holding    *holding = entry->holding;
+
+		if (hashvalue == 0 ||
+			(cacheid == FOREIGNSERVEROID && hashvalue == holding->server_hash) ||
+			(cacheid == USERMAPPINGOID && hashvalue == holding->mapping_hash))
+			holding->stale = true;
+	}
+}
+
+static void
+make_table(void)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid),.entrysize = sizeof(SessionEntry)};
+
+	sessions = hash_create("impilo_fdw sessions", 8, &control,
+						   HASH_ELEM | HASH_BLOBS);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, invalidate, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, invalidate, (Datum) 0);
+}
+
+/*
+ * Give up a session that is no longer in the table, as soon as nobody uses
+ * it.
+ */
+static void
+drop_if_unused(Holding *holding)
+{
+	if (holding->stale && holding->holders == 0)
+		MemoryContextDelete(holding->context);
+}
+
+static void
+release(void *arg)
+{
+	Holding    *holding = arg;
+	SessionEntry *entry;
+
+	holding->holders--;
+	entry = hash_search(sessions, &holding->session.umid, HASH_FIND, NULL);
+	if (entry == NULL || entry->holding != holding)
+		drop_if_unused(holding);
+}
+
+/*
+ * Hold a session until `holder` is reset or deleted.
+ */
+static void
+hold(Holding *holding, MemoryContext holder)
+{
+	MemoryContextCallback *callback;
+
+	callback = MemoryContextAllocZero(holder, sizeof(*callback));
+	callback->func = release;
+	callback->arg = holding;
+	MemoryContextRegisterResetCallback(holder, callback);
+	holding->holders++;
+}
+
+/*
+ * The user mapping, or an error that says how to make one.
+ */
+static UserMapping *
+get_mapping(Oid userid, const ForeignServer *server)
+{
+	if (!SearchSysCacheExists2(USERMAPPINGUSERSERVER,
+							   ObjectIdGetDatum(userid),
+							   ObjectIdGetDatum(server->serverid)) &&
+		!SearchSysCacheExists2(USERMAPPINGUSERSERVER,
+							   ObjectIdGetDatum(InvalidOid),
+							   ObjectIdGetDatum(server->serverid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("user mapping not found for user \"%s\" and server \"%s\"",
+						GetUserNameFromId(userid, false), server->servername),
+				 errhint("Tell the API key with CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key '…').",
+						 quote_identifier(GetUserNameFromId(userid, false)),
+						 quote_identifier(server->servername))));
+	return GetUserMapping(userid, server->serverid);
+}
+
+/*
+ * Read a key from the first line of a file of the database server.  Who may
+ * name the file was checked when the option was set.
+ */
+static char *
+read_key_file(const char *path)
+{
+	char		line[MAX_KEY_FILE];
+	FILE	   *file = AllocateFile(path, PG_BINARY_R);
+	size_t		length;
+
+	if (file == NULL)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open API key file \"%s\": %m", path)));
+	length = fread(line, 1, sizeof(line) - 1, file);
+	FreeFile(file);
+	line[length] = '\0';
+	line[strcspn(line, "\r\n")] = '\0';
+	for (const char *c = line; *c; c++)
+		if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 0x7f)
+			line[0] = '\0';
+	if (line[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("the first line of API key file \"%s\" is no API key", path),
+				 errhint("A key consists of visible ASCII characters.")));
+	return pstrdup(line);
+}
+
+static const char *
+get_key(const UserMapping *mapping, const ForeignServer *server)
+{
+	const char *key = impilo_mapping_option(mapping, "api_key");
+	const char *file = impilo_mapping_option(mapping, "api_key_file");
+	char	   *user;
+
+	if (key)
+		return key;
+	if (file)
+		return read_key_file(file);
+	user = OidIsValid(mapping->userid)
+		? pstrdup(quote_identifier(GetUserNameFromId(mapping->userid, false)))
+		: "PUBLIC";
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+			 errmsg("the user mapping of %s for server \"%s\" has no API key",
+					user, server->servername),
+			 errhint("Tell it with ALTER USER MAPPING FOR %s SERVER %s OPTIONS (ADD api_key '…').",
+					 user, quote_identifier(server->servername))));
+	return NULL;				/* keep compiler quiet */
+}
+
+static ImpiloApi *
+open_api(MemoryContext context, const ImpiloSession *session, const char *key)
+{
+	const ImpiloServerOptions *options = &session->options;
+	ImpiloApiConfig config = {
+		.server_name = session->server_name,
+		.base_url = options->base_url,
+		.api_key = key,
+		.http = {
+			.ca_file = options->ca_file,
+			.proxy = options->proxy,
+			.connect_timeout = options->connect_timeout,
+			.request_timeout = options->request_timeout,
+			.max_retries = options->max_retries,
+			.requests_per_second = options->requests_per_second,
+			.max_response_size = options->max_response_size,
+			.keep_connections = options->keep_connections
+		}
+	};
+
+	return impilo_api_open(context, &config);
+}
+
+static Holding *
+open_session(const ForeignServer *server, const UserMapping *mapping)
+{
+	const char *key = get_key(mapping, server);
+	MemoryContext context;
+	MemoryContext caller;
+	Holding    *holding;
+	ImpiloSession *session;
+
+	/*
+	 * Born below the caller's context, so that an error on the way leaves
+	 * nothing behind; kept only when it is complete.
+	 */
+	context = AllocSetContextCreate(CurrentMemoryContext,
+									"impilo_fdw session",
+									ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(context);
+	holding = palloc0(sizeof(Holding));
+	holding->context = context;
+	holding->server_hash =
+		GetSysCacheHashValue1(FOREIGNSERVEROID,
+							  ObjectIdGetDatum(server->serverid));
+	holding->mapping_hash =
+		GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(mapping->umid));
+	session = &holding->session;
+	session->umid = mapping->umid;
+	session->serverid = server->serverid;
+	session->server_name = pstrdup(server->servername);
+	impilo_server_options(server, &session->options);
+	session->api = open_api(context, session, key);
+	MemoryContextSwitchTo(caller);
+	MemoryContextSetParent(context, CacheMemoryContext);
+	return holding;
+}
+
+/*
+ * impilo_session
+ *		The session of a user at a server, opened if need be.
+ *
+ * `userid` is the user whose rights count, which through a view is its owner.
+ * The session is good until `holder` is reset or deleted.  Raises an error if
+ * there is no user mapping, or no key in it.
+ */
+ImpiloSession *
+impilo_session(Oid userid, Oid serverid, MemoryContext holder)
+{
+	ForeignServer *server = GetForeignServer(serverid);
+	UserMapping *mapping = get_mapping(userid, server);
+	SessionEntry *entry;
+
+	if (sessions == NULL)
+		make_table();
+	entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
+	if (entry && entry->holding->stale)
+	{
+		Holding    *old = entry->holding;
+
+		hash_search(sessions, &mapping->umid, HASH_REMOVE, NULL);
+		drop_if_unused(old);
+		entry = NULL;
+	}
+	if (entry == NULL)
+	{
+		Holding    *holding = open_session(server, mapping);
+
+		entry = hash_search(sessions, &mapping->umid, HASH_ENTER, NULL);
+		entry->holding = holding;
+	}
+	hold(entry->holding, holder);
+	return &entry->holding->session;
+}
+
+/*
+ * impilo_session_last_total
+ *		How many orders the list had when it was last read in this session,
+ *		or IMPILO_UNKNOWN.  For the planner: opens nothing, raises nothing.
+ */
+int64
+impilo_session_last_total(Oid userid, Oid serverid)
+{
+	Oid			users[] = {userid, InvalidOid};
+
+	if (sessions == NULL)
+		return IMPILO_UNKNOWN;
+	for (int i = 0; i < lengthof(users); i++)
+	{
+		HeapTuple	row;
+		SessionEntry *entry;
+		Oid			umid;
+
+		row = SearchSysCache2(USERMAPPINGUSERSERVER,
+							  ObjectIdGetDatum(users[i]),
+							  ObjectIdGetDatum(serverid));
+		if (!HeapTupleIsValid(row))
+			continue;
+		umid = ((Form_pg_user_mapping) GETSTRUCT(row))->oid;
+		ReleaseSysCache(row);
+		entry = hash_search(sessions, &umid, HASH_FIND, NULL);
+		return entry ? impilo_api_last_total(entry->holding->session.api)
+			: IMPILO_UNKNOWN;
+	}
+	return IMPILO_UNKNOWN;
+}

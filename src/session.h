@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * session.h
+ *	  What one backend keeps for a user mapping: options, key, connections.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/session.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_SESSION_H
+#define IMPILO_SESSION_H
+
+#include "api.h"
+#include "options.h"
+
+/*
+ * One user mapping, that is one account of one server.  Two accounts of the
+ * same server share nothing.
+ */
+typedef struct ImpiloSession
+{
+	Oid			umid;			/* OID of the user mapping */
+	Oid			serverid;
+	const char *server_name;
+	ImpiloServerOptions options;
+	ImpiloApi  *api;
+} ImpiloSession;
+
+/* in session.c */
+
+extern ImpiloSession *impilo_session(Oid userid, Oid serverid,
+									 MemoryContext holder);
+extern int64 impilo_session_last_total(Oid userid, Oid serverid);
+
+#endif							/* IMPILO_SESSION_H */
