@@ -26,6 +26,9 @@
 /* Letters that may differ, at most; and never more than half of them. */
 #define MAX_DISTANCE 4
 
+/* A name farther away than the nearest one by more than this is left out. */
+#define MAX_DIFFERENCE 1
+
 /* What a name counts that holds the misspelt one: behind all others. */
 #define DISTANCE_OF_PART (MAX_DISTANCE + 1)
 
@@ -110,22 +113,25 @@ impilo_closest(const ImpiloClosest *closest)
 
 /*
  * impilo_closest_list
- *		The nearest names in quotes, with commas and "or", in
- *		CurrentMemoryContext; NULL if none is near.
+ *		The nearest name and those about as near, in quotes, with commas and
+ *		"or", in CurrentMemoryContext; NULL if none is near.
  */
 char *
 impilo_closest_list(const ImpiloClosest *closest)
 {
 	StringInfoData list;
+	int			count = 0;
 
 	if (closest->used == 0)
 		return NULL;
 	initStringInfo(&list);
-	for (int i = 0; i < closest->used; i++)
+	while (count < closest->used &&
+		   closest->distances[count] <= closest->distances[0] + MAX_DIFFERENCE)
+		count++;
+	for (int i = 0; i < count; i++)
 	{
 		if (i > 0)
-			appendStringInfoString(&list,
-								   i == closest->used - 1 ? " or " : ", ");
+			appendStringInfoString(&list, i == count - 1 ? " or " : ", ");
 		appendStringInfo(&list, "\"%s\"", closest->names[i]);
 	}
 	return list.data;

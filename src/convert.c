@@ -210,11 +210,12 @@ check_constraints_of_null(ImpiloConverter *converter, char *string,
 }
 
 static bool
-refuse_domain(const ImpiloConverter *converter, const ImpiloJsonSlice *value,
-			  ImpiloConvertError *error)
+refuse_domain(const ImpiloJsonSlice *value, ImpiloConvertError *error)
 {
-	error->what = psprintf("%s that the constraints of the domain exclude",
-						   impilo_convert_kind(value));
+	const char *kind = impilo_convert_kind(value);
+
+	error->what = value->kind <= IMPILO_JSON_NULL ? kind
+		: psprintf("%s that the constraints of the domain exclude", kind);
 	return false;
 }
 
@@ -225,7 +226,7 @@ convert_to_domain(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 	if (!converter->base->convert(converter->base, value, result, error))
 		return false;
 	return guard(converter, check_constraints, NULL, result, error) ||
-		refuse_domain(converter, value, error);
+		refuse_domain(value, error);
 }
 
 /* ------------------------------------------------------------------------
@@ -333,5 +334,5 @@ impilo_convert(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 	*isnull = true;
 	return converter->base == NULL ||
 		guard(converter, check_constraints_of_null, NULL, result, error) ||
-		refuse_domain(converter, value, error);
+		refuse_domain(value, error);
 }

@@ -40,6 +40,10 @@ extern bool impilo_convert(ImpiloConverter *converter,
 						   Datum *result, bool *isnull,
 						   ImpiloConvertError *error);
 
+/* in convert_scalar.c */
+
+extern const char *impilo_convert_kind(const ImpiloJsonSlice *value);
+
 /* in convert_out.c */
 
 extern ImpiloOutConverter *impilo_out_converter(Oid type,

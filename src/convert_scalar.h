@@ -52,7 +52,6 @@ struct ImpiloConverter
 /* in convert_scalar.c */
 
 extern ImpiloConvertFunction impilo_convert_scalar(Oid type, int32 typmod);
-extern const char *impilo_convert_kind(const ImpiloJsonSlice *value);
 extern bool impilo_convert_refuse(ImpiloConvertError *error, int sqlstate,
 								  const char *what);
 

@@ -258,6 +258,8 @@ read_tree(const char *body, size_t length, ErrorTexts *texts)
 		return false;
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	tree = json_tokener_parse_ex(tokener, body, (int) length);
+	if (json_tokener_get_error(tokener) == json_tokener_continue)
+		tree = json_tokener_parse_ex(tokener, "\n", 1);	/* ends a number */
 	read = json_tokener_get_error(tokener) == json_tokener_success;
 	json_tokener_free(tokener);
 	if (read)

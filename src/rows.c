@@ -133,20 +133,20 @@ raise_broken(const ImpiloRowReader *reader, const ImpiloJsonError *error)
 			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
 			 errmsg("order %lld cannot be read for foreign table \"%s\"",
 					(long long) reader->id, reader->table->name),
-			 errdetail("The answer to %s has an error in that order: %s, at byte %zu of \"%s\".",
-					   reader->request, error->what, error->offset,
-					   full_pointer(reader, NULL))));
+			 errdetail("The answer to %s has an error in that order: %s.",
+					   reader->request, error->what)));
 }
 
 static void
-raise_no_array(const ImpiloRowReader *reader, const char *pointer)
+raise_no_array(const ImpiloRowReader *reader, const char *kind,
+			   const char *pointer)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-			 errmsg("order %lld has no rows for foreign table \"%s\" where they should be",
+			 errmsg("order %lld cannot be read for foreign table \"%s\"",
 					(long long) reader->id, reader->table->name),
-			 errdetail("The answer to %s has something other than an array at \"%s\".",
-					   reader->request, pointer)));
+			 errdetail("The answer to %s has %s at \"%s\" instead of an array.",
+					   reader->request, kind, pointer)));
 }
 
 /* ------------------------------------------------------------------------
@@ -302,7 +302,7 @@ open_array(ImpiloRowReader *reader, ArrayPlace *place,
 	if (array.kind == IMPILO_JSON_ABSENT || array.kind == IMPILO_JSON_NULL)
 		return;
 	if (array.kind != IMPILO_JSON_ARRAY)
-		raise_no_array(reader,
+		raise_no_array(reader, impilo_convert_kind(&array),
 					   place == &reader->outer ? place->pointer
 					   : psprintf("%s/%d%s", reader->outer.pointer,
 								  reader->outer.position - 1,
