@@ -68,15 +68,20 @@ findings() {
 
 shopt -s lastpipe
 
-[ $status = 0 ] || { echo "exit code $status"; tail -n 40 "$home/errors" "$log"; } |
-	verdict 'the backend lives to the end'
+{
+	[ $status = 0 ] || {
+		echo "exit code $status"
+		tail -n 40 "$home/errors" "$log"
+	}
+} | verdict 'the backend lives to the end'
 
 # each failing statement says in leak.sql how it shall fail
-diff -u --label expected --label seen \
-	<(sed -n 's/^-- fails: //p' "$home/leak.sql") \
-	<(sed -nE 's/^([0-9A-Z]{5}) (ERROR|FATAL|PANIC):.*/\1/p' "$home/errors") >"$home/diff" ||
-	{ cat "$home/diff" "$home/errors"; } |
-	verdict 'every path was taken, and failed where it should'
+{
+	diff -u --label expected --label seen \
+		<(sed -n 's/^-- fails: //p' "$home/leak.sql") \
+		<(sed -nE 's/^([0-9A-Z]{5}) (ERROR|FATAL|PANIC):.*/\1/p' "$home/errors") ||
+		cat "$home/errors"
+} | verdict 'every path was taken, and failed where it should'
 
 findings 'Invalid (read|write|free)|overlap|Mismatched|uninitialised' |
 	verdict 'no invalid access'
