@@ -85,7 +85,7 @@ static const struct
 		{
 			ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
 			"server \"%s\" refused the API key",
-			"Keys can expire: set a valid one with ALTER USER MAPPING … SERVER \"%s\" OPTIONS (SET api_key '…')."
+			"Keys can expire: set a valid one with ALTER USER MAPPING ... SERVER \"%s\" OPTIONS (SET api_key '...')."
 		}
 	},
 	{
