@@ -36,7 +36,7 @@ outside() {
 		esac
 	done
 
-	packages='gcc libc6-dev make pkg-config curl openssl perl util-linux'
+	packages='gcc libc6-dev make pkg-config curl ca-certificates openssl perl util-linux'
 	packages+=' libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev zlib1g-dev'
 	packages+=' clang libipc-run-perl valgrind shellcheck'
 	# shellcheck disable=SC2086

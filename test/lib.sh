@@ -28,20 +28,24 @@ die() {
 need_is_met() {
 	case $1 in
 		libc6-dev) [ -e /usr/include/stdio.h ] ;;
-		libcurl4-openssl-dev) pkg-config --exists libcurl ;;
-		libjson-c-dev) pkg-config --exists json-c ;;
-		libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
-		zlib1g-dev) pkg-config --exists zlib ;;
+		libcurl4-openssl-dev) has_library libcurl ;;
+		libjson-c-dev) has_library json-c ;;
+		libmicrohttpd-dev) has_library libmicrohttpd ;;
+		zlib1g-dev) has_library zlib ;;
 		libipc-run-perl) perl -MIPC::Run -e 1 2>/dev/null ;;
 		perl) perl -MTest::More -MJSON::PP -e 1 2>/dev/null ;;
 		util-linux) command -v runuser >/dev/null ;;
 		pg-bsd-indent) command -v pg_bsd_indent >/dev/null ;;
 		ca-certificates) [ -e /etc/ssl/certs/ca-certificates.crt ] ;;
-		postgresql-server-dev-*) [ -e "/usr/lib/postgresql/${1##*-}/lib/pgxs/src/makefiles/pgxs.mk" ] ;;
+		postgresql-server-dev-*) [ -e "/usr/include/postgresql/${1##*-}/server/postgres.h" ] ;;
 		postgresql-[0-9]*) [ -x "/usr/lib/postgresql/${1##*-}/bin/initdb" ] &&
 			[ -x "/usr/lib/postgresql/${1##*-}/bin/postgres" ] ;;
 		*) command -v "$1" >/dev/null || is_installed "$1" ;;
 	esac
+}
+
+has_library() {
+	command -v pkg-config >/dev/null && pkg-config --exists "$1"
 }
 
 is_installed() {
