@@ -201,11 +201,11 @@ impilo_answer_shrink(ImpiloAnswer *answer, size_t most)
  * outside goes into messages, and need not be in the database's encoding.
  */
 void
-impilo_answer_clean(char *text)
+impilo_answer_clean(char *string)
 {
-	for (; *text !='\0'; text ++)
+	for (char *c = string; *c != '\0'; c++)
 	{
-		if (*text <' ' || *text >'~')
-			*text = '?';
+		if (*c < ' ' || *c > '~')
+			*c = '?';
 	}
 }

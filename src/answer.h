@@ -50,6 +50,6 @@ extern bool impilo_answer_reserve(ImpiloAnswer *answer, size_t length);
 extern bool impilo_answer_body(ImpiloAnswer *answer,
 							   const char *data, size_t length);
 extern void impilo_answer_shrink(ImpiloAnswer *answer, size_t most);
-extern void impilo_answer_clean(char *text);
+extern void impilo_answer_clean(char *string);
 
 #endif							/* IMPILO_ANSWER_H */

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * http.c
- *	  Single attempts over a pool of connections: the only file with libcurl.
+ *	  Single attempts over kept connections: the only file with libcurl.
  *
- * A pool is one multi handle, which keeps the connections, and a set of
- * transfers: easy handles with the memory of their answers.  libcurl tells by
- * two callbacks which sockets it waits for and until when; who waits for them
- * (http_request.c) calls impilo_http_pool_act when something has happened.
+ * A pool has one multi handle, which keeps the connections, and an easy handle
+ * for each of its transfers.  libcurl tells by two callbacks which sockets it
+ * waits for and until when; who waits for them (http_request.c) calls
+ * impilo_http_pool_act when something has happened.
  *
  * Two rules keep the backend alive.  No PostgreSQL error may jump out of a
  * libcurl callback: the callbacks store, set flags, and take memory from
@@ -24,8 +24,8 @@
  * proxies not read, certificates always verified; plain http goes to a
  * loopback address only, whatever its name is, and never through a proxy.
  *
- * Not here: waiting, repeating, pacing (http_request.c), what an answer means
- * (api.c).
+ * Not here: who owns a transfer (http_pool.c), waiting, repeating and pacing
+ * (http_request.c), what an answer means (api.c).
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -37,48 +37,19 @@
 #include "postgres.h"
 
 #include <curl/curl.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "miscadmin.h"
-#include "storage/fd.h"
-#include "utils/memutils.h"
 
 #include "compat.h"
 #include "http_private.h"
-
-/*
- * Idle transfers kept while requests are made, and once there are none.  A
- * transfer costs RECEIVE_SIZE and up to SPARE_BODY bytes.
- */
-#define SPARE_TRANSFERS 16
-#define SPARE_TRANSFERS_AT_REST 1
-#define SPARE_BODY (1024 * 1024)
 
 /* received at once: a page of some hundred kB in a few system calls */
 #define RECEIVE_SIZE (256 * 1024L)
 
 /* idle connections kept: as many as were in use at once, at most this */
 #define KEPT_CONNECTIONS 64L
-
-struct ImpiloHttpPool
-{
-	ImpiloHttpConfig config;	/* without the headers */
-	CURLM	   *multi;			/* made with the first transfer */
-	CURLSH	   *share;			/* TLS sessions */
-	struct curl_slist *get_headers;
-	struct curl_slist *post_headers;
-	ImpiloHttpTransfer *spare;
-	int			nspare;
-	dlist_head	running;
-	bool		broken;			/* the multi handle has failed */
-	ImpiloSockets sockets;
-	int64		timer;			/* when to call libcurl; INT64_MAX: never */
-};
 
 /* --- what libcurl calls: no palloc, no ereport -------------------------- */
 
@@ -132,37 +103,14 @@ send_body(char *buffer, size_t size, size_t n, void *arg)
 	return length;
 }
 
-static bool
-is_loopback(const struct sockaddr *address)
-{
-	if (address->sa_family == AF_INET)
-	{
-		const struct sockaddr_in *in4 = (const struct sockaddr_in *) address;
-
-		return (ntohl(in4->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
-	}
-	if (address->sa_family == AF_INET6)
-	{
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *) address;
-
-		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
-			(IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) &&
-			 in6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
-	}
-	return false;
-}
-
+/* Whatever is not certainly https: libcurl would guess */
 static bool
 is_plain(const char *url)
 {
-	return pg_strncasecmp(url, "http://", 7) == 0;
+	return pg_strncasecmp(url, "https://", 8) != 0;
 }
 
-/*
- * The name has been looked up: here plain http to elsewhere is refused.  The
- * socket is counted among the backend's files, and not inherited by programs
- * that the backend starts.
- */
+/* The name has been looked up, and libcurl is about to connect */
 static curl_socket_t
 open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -171,28 +119,26 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 
 	if (transfer->request == NULL)
 		return CURL_SOCKET_BAD;
-	if (is_plain(transfer->url) && !is_loopback(&address->addr))
+	if (is_plain(transfer->url) &&
+		!impilo_http_socket_is_loopback(&address->addr))
 	{
 		transfer->not_loopback = true;
 		return CURL_SOCKET_BAD;
 	}
-	if (!AcquireExternalFD())
-		return CURL_SOCKET_BAD;
-	fd = socket(address->family, address->socktype, address->protocol);
+	fd = impilo_http_socket_open(address->family, address->socktype,
+								 address->protocol);
 	if (fd < 0)
 	{
-		ReleaseExternalFD();
+		transfer->no_socket = true;
 		return CURL_SOCKET_BAD;
 	}
-	(void) fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return fd;
 }
 
 static int
 close_socket(void *arg, curl_socket_t fd)
 {
-	ReleaseExternalFD();
-	return close(fd);
+	return impilo_http_socket_close(fd);
 }
 
 static int
@@ -320,92 +266,70 @@ set_request_options(CURL *easy, const ImpiloHttpTransfer *transfer)
 
 /* --- how an attempt ended ------------------------------------------------ */
 
-/* Would another attempt end the same way? */
-static bool
-is_hopeless(CURLcode code)
+/*
+ * What libcurl's codes mean.  Those that are not here are a connection that
+ * was lost, or never came about.
+ */
+static const struct
 {
-	switch (code)
-	{
-		case CURLE_PEER_FAILED_VERIFICATION:
-		case CURLE_SSL_CACERT_BADFILE:
-		case CURLE_SSL_CERTPROBLEM:
-		case CURLE_SSL_CIPHER:
-		case CURLE_SSL_INVALIDCERTSTATUS:
-		case CURLE_SSL_ISSUER_ERROR:
-		case CURLE_URL_MALFORMAT:
-		case CURLE_UNSUPPORTED_PROTOCOL:
-		case CURLE_LOGIN_DENIED:
-		case CURLE_FILESIZE_EXCEEDED:
-		case CURLE_FAILED_INIT:
-		case CURLE_UNKNOWN_OPTION:
-		case CURLE_NOT_BUILT_IN:
-		case CURLE_BAD_FUNCTION_ARGUMENT:
-		case CURLE_OUT_OF_MEMORY:
-			return true;
-		default:
-			return false;
-	}
-}
+	CURLcode	code;
+	ImpiloHttpOutcome outcome;
+	bool		hopeless;		/* another attempt would end the same way */
+}			endings[] = {
+	{CURLE_OK, IMPILO_HTTP_ANSWERED, false},
+	{CURLE_COULDNT_RESOLVE_PROXY, IMPILO_HTTP_UNREACHABLE, false},
+	{CURLE_COULDNT_RESOLVE_HOST, IMPILO_HTTP_UNREACHABLE, false},
+	{CURLE_COULDNT_CONNECT, IMPILO_HTTP_UNREACHABLE, false},
+	{CURLE_PEER_FAILED_VERIFICATION, IMPILO_HTTP_UNREACHABLE, true},
+	{CURLE_SSL_CACERT_BADFILE, IMPILO_HTTP_UNREACHABLE, true},
+	{CURLE_SSL_CERTPROBLEM, IMPILO_HTTP_UNREACHABLE, true},
+	{CURLE_SSL_CIPHER, IMPILO_HTTP_UNREACHABLE, true},
+	{CURLE_SSL_INVALIDCERTSTATUS, IMPILO_HTTP_UNREACHABLE, true},
+	{CURLE_SSL_ISSUER_ERROR, IMPILO_HTTP_UNREACHABLE, true},
+	{CURLE_FAILED_INIT, IMPILO_HTTP_UNREACHABLE, true},
+	{CURLE_UNKNOWN_OPTION, IMPILO_HTTP_UNREACHABLE, true},
+	{CURLE_NOT_BUILT_IN, IMPILO_HTTP_UNREACHABLE, true},
+	{CURLE_BAD_FUNCTION_ARGUMENT, IMPILO_HTTP_UNREACHABLE, true},
+	{CURLE_OUT_OF_MEMORY, IMPILO_HTTP_LOST, true},
+	{CURLE_URL_MALFORMAT, IMPILO_HTTP_FORBIDDEN, true},
+	{CURLE_LOGIN_DENIED, IMPILO_HTTP_FORBIDDEN, true},
+	/* of the URL; if something was sent: no answer of HTTP/1.0 or newer */
+	{CURLE_UNSUPPORTED_PROTOCOL, IMPILO_HTTP_FORBIDDEN, true},
+	{CURLE_OPERATION_TIMEDOUT, IMPILO_HTTP_TIMED_OUT, false},
+	{CURLE_FILESIZE_EXCEEDED, IMPILO_HTTP_TOO_LARGE, true},
+	{CURLE_PARTIAL_FILE, IMPILO_HTTP_CUT, false},
+	{CURLE_BAD_CONTENT_ENCODING, IMPILO_HTTP_CUT, false},
+	{CURLE_WEIRD_SERVER_REPLY, IMPILO_HTTP_CUT, false},
+	{CURLE_WRITE_ERROR, IMPILO_HTTP_CUT, false}
+};
 
 /* `sent`: some byte of the request may have left */
-static ImpiloHttpOutcome
-outcome_of(CURLcode code, bool sent, bool headers_done)
+static void
+set_outcome(ImpiloHttpTransfer *transfer, CURLcode code, bool sent)
 {
-	switch (code)
+	transfer->hopeless = false;
+	if (!sent)
+		transfer->outcome = IMPILO_HTTP_UNREACHABLE;
+	else
+		transfer->outcome = transfer->answer.headers_done ?
+			IMPILO_HTTP_CUT : IMPILO_HTTP_LOST;
+	for (int i = 0; i < lengthof(endings); i++)
 	{
-		case CURLE_OK:
-			return IMPILO_HTTP_ANSWERED;
-		case CURLE_COULDNT_RESOLVE_PROXY:
-		case CURLE_COULDNT_RESOLVE_HOST:
-		case CURLE_COULDNT_CONNECT:
-			return IMPILO_HTTP_UNREACHABLE;
-		case CURLE_URL_MALFORMAT:
-		case CURLE_LOGIN_DENIED:
-			return IMPILO_HTTP_FORBIDDEN;
-		case CURLE_UNSUPPORTED_PROTOCOL:
-			/* of the URL, or an answer that is not HTTP/1.0 or newer */
-			return sent ? IMPILO_HTTP_CUT : IMPILO_HTTP_FORBIDDEN;
-		case CURLE_OPERATION_TIMEDOUT:
-			return IMPILO_HTTP_TIMED_OUT;
-		case CURLE_FILESIZE_EXCEEDED:
-			return IMPILO_HTTP_TOO_LARGE;
-		case CURLE_PARTIAL_FILE:
-		case CURLE_BAD_CONTENT_ENCODING:
-		case CURLE_WEIRD_SERVER_REPLY:
-		case CURLE_WRITE_ERROR:
-			return IMPILO_HTTP_CUT;
-		default:
-			if (!sent)
-				return IMPILO_HTTP_UNREACHABLE;
-			return headers_done ? IMPILO_HTTP_CUT : IMPILO_HTTP_LOST;
+		if (endings[i].code != code)
+			continue;
+		transfer->outcome = endings[i].outcome;
+		transfer->hopeless = endings[i].hopeless;
 	}
-}
-
-/* Our own words where libcurl only knows that a callback said no */
-static const char *
-own_failure(ImpiloHttpTransfer *transfer)
-{
-	const ImpiloAnswer *answer = &transfer->answer;
-
-	if (answer->body_too_large)
-		return "the body is too large";
-	if (answer->header_too_large)
-		return "the header is too large";
-	if (answer->no_memory)
-		return "out of memory";
-	if (transfer->not_loopback)
-		return "plain http is for loopback addresses only";
-	return NULL;
+	if (sent && transfer->outcome == IMPILO_HTTP_FORBIDDEN)
+		transfer->outcome = IMPILO_HTTP_CUT;
 }
 
 /* Fill in what is told at the end; `started`: libcurl knows more than `code` */
 static void
-judge(ImpiloHttpTransfer *transfer, CURLcode code, bool started)
+conclude(ImpiloHttpTransfer *transfer, CURLcode code, bool started)
 {
-	const ImpiloAnswer *answer = &transfer->answer;
 	curl_off_t	pretransfer = 0;
 	long		status = 0;
-	const char *failure;
 	bool		sent;
 
 	if (started)
@@ -419,28 +343,12 @@ judge(ImpiloHttpTransfer *transfer, CURLcode code, bool started)
 	transfer->status = (int) status;
 	transfer->may_have_acted = transfer->given > 0 ||
 		(sent && transfer->length == 0);
-	transfer->hopeless = is_hopeless(code);
-	transfer->outcome = outcome_of(code, sent, answer->headers_done);
+	set_outcome(transfer, code, sent);
 	transfer->failure[0] = '\0';
-	if (code == CURLE_OK)
-		return;
-
-	if (answer->body_too_large || answer->header_too_large)
-		transfer->outcome = IMPILO_HTTP_TOO_LARGE;
-	else if (answer->no_memory)
-		transfer->outcome = IMPILO_HTTP_LOST;
-	else if (transfer->not_loopback && code == CURLE_COULDNT_CONNECT)
-		transfer->outcome = IMPILO_HTTP_FORBIDDEN;
-	if (transfer->outcome == IMPILO_HTTP_TOO_LARGE ||
-		transfer->outcome == IMPILO_HTTP_FORBIDDEN || answer->no_memory)
-		transfer->hopeless = true;
-
-	failure = own_failure(transfer);
-	if (failure == NULL)
-		failure = transfer->error[0] ? transfer->error :
-			curl_easy_strerror(code);
-	strlcpy(transfer->failure, failure, sizeof(transfer->failure));
-	impilo_answer_clean(transfer->failure);
+	if (code != CURLE_OK)
+		impilo_http_transfer_explain(transfer, transfer->error[0] ?
+									 transfer->error :
+									 curl_easy_strerror(code));
 }
 
 /* --- calling libcurl ------------------------------------------------------ */
@@ -464,12 +372,6 @@ block_signals(sigset_t *before)
 }
 
 static void
-unblock_signals(const sigset_t *before)
-{
-	(void) pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
-static void
 act_on(ImpiloHttpPool *pool, curl_socket_t fd, int events)
 {
 	sigset_t	before;
@@ -481,7 +383,7 @@ act_on(ImpiloHttpPool *pool, curl_socket_t fd, int events)
 	if (curl_multi_socket_action(pool->multi, fd, events,
 								 &running) != CURLM_OK)
 		pool->broken = true;
-	unblock_signals(&before);
+	(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /*
@@ -515,74 +417,52 @@ impilo_http_pool_act(ImpiloHttpPool *pool)
 		(void) set_timer(pool->multi, timeout_ms, pool);
 }
 
-/* When to call impilo_http_pool_act, as impilo_http_now; INT64_MAX: never */
-int64
-impilo_http_pool_timer(const ImpiloHttpPool *pool)
-{
-	return pool->broken ? 0 : pool->timer;
-}
-
-/* The sockets to look at, or to sleep on, before impilo_http_pool_act */
-ImpiloSockets *
-impilo_http_pool_sockets(ImpiloHttpPool *pool)
-{
-	return &pool->sockets;
-}
-
 /* --- transfers ------------------------------------------------------------ */
 
-static void
-free_transfer(ImpiloHttpTransfer *transfer)
-{
-	if (transfer->easy != NULL)
-		curl_easy_cleanup(transfer->easy);
-	impilo_answer_shrink(&transfer->answer, 0);
-	free(transfer);
-}
-
-static void
-detach(ImpiloHttpTransfer *transfer)
-{
-	(void) curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
-	dlist_delete(&transfer->node);
-	transfer->running = false;
-}
-
-static ImpiloHttpTransfer *
-make_transfer(ImpiloHttpPool *pool, CURLcode *code)
+/*
+ * A new transfer of a pool; NULL, and why, if there is no memory or libcurl
+ * cannot do what the pool's configuration asks for.  Does not throw.
+ */
+ImpiloHttpTransfer *
+impilo_http_transfer_make(ImpiloHttpPool *pool, const char **why)
 {
 	ImpiloHttpTransfer *transfer = calloc(1, sizeof(ImpiloHttpTransfer));
+	CURLcode	code = CURLE_OUT_OF_MEMORY;
 
-	*code = CURLE_OUT_OF_MEMORY;
-	if (transfer == NULL)
-		return NULL;
-	transfer->pool = pool;
-	transfer->easy = curl_easy_init();
-	if (transfer->easy == NULL ||
-		(*code = set_connection_options(transfer->easy, pool)) != CURLE_OK ||
-		(*code = set_transfer_options(transfer->easy, transfer)) != CURLE_OK)
+	if (transfer != NULL)
 	{
-		free_transfer(transfer);
+		transfer->pool = pool;
+		transfer->easy = curl_easy_init();
+	}
+	if (transfer == NULL || transfer->easy == NULL ||
+		(code = set_connection_options(transfer->easy, pool)) != CURLE_OK ||
+		(code = set_transfer_options(transfer->easy, transfer)) != CURLE_OK)
+	{
+		*why = curl_easy_strerror(code);
+		impilo_http_transfer_free(transfer);
 		return NULL;
 	}
 	return transfer;
 }
 
-/*
- * A transfer to be filled in and started; released by the caller.  Does not
- * throw: NULL if there is no memory.
- */
-ImpiloHttpTransfer *
-impilo_http_transfer_take(ImpiloHttpPool *pool)
+/* Free the easy handle of a transfer that does not run; does not throw */
+void
+impilo_http_transfer_free_handle(ImpiloHttpTransfer *transfer)
 {
-	ImpiloHttpTransfer *transfer = pool->spare;
-	CURLcode	code;
+	if (transfer->easy != NULL)
+		curl_easy_cleanup(transfer->easy);
+	transfer->easy = NULL;
+}
 
+/* Free all of it; accepts NULL, does not throw */
+void
+impilo_http_transfer_free(ImpiloHttpTransfer *transfer)
+{
 	if (transfer == NULL)
-		return make_transfer(pool, &code);
-	pool->spare = transfer->next;
-	pool->nspare--;
-	return transfer;
+		return;
+	impilo_http_transfer_free_handle(transfer);
+	impilo_answer_shrink(&transfer->answer, 0);
+	free(transfer);
 }
 
 static bool
@@ -625,6 +505,7 @@ impilo_http_transfer_start(ImpiloHttpTransfer *transfer)
 	transfer->given = 0;
 	transfer->received = 0;
 	transfer->not_loopback = false;
+	transfer->no_socket = false;
 	transfer->error[0] = '\0';
 	if (!pool->broken && open_multi(pool) &&
 		(code = set_request_options(transfer->easy, transfer)) == CURLE_OK)
@@ -633,7 +514,7 @@ impilo_http_transfer_start(ImpiloHttpTransfer *transfer)
 
 		block_signals(&before);
 		added = curl_multi_add_handle(pool->multi, transfer->easy);
-		unblock_signals(&before);
+		(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
 		if (added == CURLM_OK)
 		{
 			dlist_push_tail(&pool->running, &transfer->node);
@@ -642,65 +523,52 @@ impilo_http_transfer_start(ImpiloHttpTransfer *transfer)
 		}
 		code = CURLE_OUT_OF_MEMORY;
 	}
-	judge(transfer, code, false);
+	conclude(transfer, code, false);
 	return false;
 }
 
+static void
+detach(ImpiloHttpTransfer *transfer)
+{
+	(void) curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
+	dlist_delete(&transfer->node);
+	transfer->running = false;
+}
+
 /*
- * Give a transfer back to its pool, answer and all; one that runs is given
- * up, which closes its connection (of HTTP/2: its stream).  Does not throw.
+ * Break an attempt off, which closes its connection (of HTTP/2: its stream).
+ * The transfer tells what may have happened until then.  Does not throw.
  */
 void
-impilo_http_transfer_release(ImpiloHttpTransfer *transfer)
+impilo_http_transfer_stop(ImpiloHttpTransfer *transfer)
 {
-	ImpiloHttpPool *pool = transfer->pool;
+	conclude(transfer, CURLE_ABORTED_BY_CALLBACK, true);
+	impilo_http_transfer_explain(transfer, "the request was given up");
+	detach(transfer);
+}
+
+/* May stopping it take until a look-up ends, which is seconds? */
+bool
+impilo_http_transfer_stops_late(ImpiloHttpTransfer *transfer)
+{
 	curl_off_t	lookup = 0;
 
-	transfer->request = NULL;
-	if (pool != NULL && transfer->running)
-	{
-		(void) curl_easy_getinfo(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T,
-								 &lookup);
-		/* it goes on by itself, and is refused a socket */
-		if (!IMPILO_CURL_LEAVES_LOOKUP && lookup == 0)
-			return;
-		detach(transfer);
-		free_transfer(transfer);
-		return;
-	}
-	if (pool == NULL || pool->nspare >= SPARE_TRANSFERS)
-	{
-		free_transfer(transfer);
-		return;
-	}
-	impilo_answer_shrink(&transfer->answer, SPARE_BODY);
-	transfer->next = pool->spare;
-	pool->spare = transfer;
-	pool->nspare++;
+	if (IMPILO_CURL_LEAVES_LOOKUP)
+		return false;
+	(void) curl_easy_getinfo(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T,
+							 &lookup);
+	return lookup == 0;
 }
 
 /*
- * The pool is about to be closed: part with it, keep the answer; one that
- * runs ends.  To be released all the same.  Does not throw.
+ * The next transfer that has ended since the last call, wanted or not; NULL if
+ * there is none.  Does not throw.
  */
-void
-impilo_http_transfer_orphan(ImpiloHttpTransfer *transfer)
-{
-	if (transfer->running)
-	{
-		judge(transfer, CURLE_ABORTED_BY_CALLBACK, true);
-		detach(transfer);
-	}
-	curl_easy_cleanup(transfer->easy);
-	transfer->easy = NULL;
-	transfer->pool = NULL;
-}
-
-/* The next transfer that has ended, if libcurl or its failure tells of one */
-static ImpiloHttpTransfer *
-next_ended(ImpiloHttpPool *pool, CURLcode *code)
+ImpiloHttpTransfer *
+impilo_http_pool_next_ended(ImpiloHttpPool *pool)
 {
 	ImpiloHttpTransfer *transfer;
+	CURLcode	code = CURLE_OUT_OF_MEMORY;
 	CURLMsg    *message;
 	char	   *private;
 	int			left;
@@ -709,42 +577,28 @@ next_ended(ImpiloHttpPool *pool, CURLcode *code)
 		return NULL;
 	if (pool->broken)
 	{
-		*code = CURLE_OUT_OF_MEMORY;
-		if (!dlist_is_empty(&pool->running))
-			return dlist_head_element(ImpiloHttpTransfer, node,
+		/* nothing comes of any; the next attempt gets a new multi handle */
+		if (dlist_is_empty(&pool->running))
+		{
+			impilo_http_pool_disconnect(pool);
+			return NULL;
+		}
+		transfer = dlist_head_element(ImpiloHttpTransfer, node,
 									  &pool->running);
-		impilo_http_pool_disconnect(pool);
-		return NULL;
 	}
-	message = curl_multi_info_read(pool->multi, &left);
-	if (message == NULL ||
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
-						  &private) != CURLE_OK)
-		return NULL;
-	*code = message->data.result;
-	transfer = (ImpiloHttpTransfer *) private;
-	return transfer;
-}
-
-/*
- * The next transfer that has ended since the last call, or NULL.  It is the
- * caller's still, to be started once more or released.  Does not throw.
- */
-ImpiloHttpTransfer *
-impilo_http_pool_ended(ImpiloHttpPool *pool)
-{
-	ImpiloHttpTransfer *transfer;
-	CURLcode	code;
-
-	while ((transfer = next_ended(pool, &code)) != NULL)
+	else
 	{
-		judge(transfer, code, true);
-		detach(transfer);
-		if (transfer->request != NULL)
-			return transfer;
-		impilo_http_transfer_release(transfer);
+		message = curl_multi_info_read(pool->multi, &left);
+		if (message == NULL ||
+			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+							  &private) != CURLE_OK)
+			return NULL;
+		code = message->data.result;
+		transfer = (ImpiloHttpTransfer *) private;
 	}
-	return NULL;
+	conclude(transfer, code, true);
+	detach(transfer);
+	return transfer;
 }
 
 /* --- pools ---------------------------------------------------------------- */
@@ -778,9 +632,16 @@ add_header(struct curl_slist **list, const char *header)
 	*list = longer;
 }
 
-static void
-add_headers(ImpiloHttpPool *pool, const char *const *headers)
+/*
+ * Acquire what libcurl keeps for a whole pool: the headers of its requests and
+ * a store of TLS sessions.  Throws if it cannot; what it has acquired by then
+ * is freed by impilo_http_pool_free_handles.
+ */
+void
+impilo_http_pool_make_handles(ImpiloHttpPool *pool,
+							  const char *const *headers)
 {
+	init_library();
 	add_header(&pool->get_headers, "Accept: application/json");
 	add_header(&pool->post_headers, "Accept: application/json");
 	add_header(&pool->post_headers, "Content-Type: application/json");
@@ -791,48 +652,26 @@ add_headers(ImpiloHttpPool *pool, const char *const *headers)
 		add_header(&pool->get_headers, *headers);
 		add_header(&pool->post_headers, *headers);
 	}
-}
-
-/*
- * Make a pool in `context`.
- *
- * It is stored in *holder before anything is acquired, so that whoever closes
- * what is there has no leak if this throws: no memory, or options that this
- * libcurl cannot take.
- */
-void
-impilo_http_pool_open(ImpiloHttpPool **holder, MemoryContext context,
-					  const ImpiloHttpConfig *config)
-{
-	ImpiloHttpPool *pool = MemoryContextAllocZero(context, sizeof(*pool));
-	ImpiloHttpTransfer *transfer;
-	CURLcode	code = CURLE_OUT_OF_MEMORY;
-
-	dlist_init(&pool->running);
-	pool->timer = INT64_MAX;
-	pool->config = *config;
-	pool->config.headers = NULL;
-	pool->config.user_agent = MemoryContextStrdup(context, config->user_agent);
-	if (config->ca_file)
-		pool->config.ca_file = MemoryContextStrdup(context, config->ca_file);
-	if (config->proxy)
-		pool->config.proxy = MemoryContextStrdup(context, config->proxy);
-	*holder = pool;
-
-	init_library();
-	add_headers(pool, config->headers);
 	pool->share = curl_share_init();
 	if (pool->share == NULL ||
 		curl_share_setopt(pool->share, CURLSHOPT_SHARE,
-						  CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK ||
-		(transfer = make_transfer(pool, &code)) == NULL)
+						  CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
 		ereport(ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("could not set up libcurl"),
-				 errdetail("libcurl %s says: %s.",
-						   impilo_http_library_version(),
-						   curl_easy_strerror(code))));
-	impilo_http_transfer_release(transfer);
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+}
+
+/* Free that; no transfer of the pool may be left.  Does not throw. */
+void
+impilo_http_pool_free_handles(ImpiloHttpPool *pool)
+{
+	impilo_http_pool_disconnect(pool);
+	if (pool->share != NULL)
+		(void) curl_share_cleanup(pool->share);
+	pool->share = NULL;
+	curl_slist_free_all(pool->get_headers);
+	curl_slist_free_all(pool->post_headers);
+	pool->get_headers = pool->post_headers = NULL;
 }
 
 /* Close idle connections; not while a transfer runs.  Does not throw. */
@@ -848,54 +687,6 @@ impilo_http_pool_disconnect(ImpiloHttpPool *pool)
 	pool->timer = INT64_MAX;
 	pool->sockets.nwatched = 0;
 	pool->sockets.nready = 0;
-}
-
-static void
-trim_spare(ImpiloHttpPool *pool, int most)
-{
-	while (pool->nspare > most)
-	{
-		ImpiloHttpTransfer *transfer = pool->spare;
-
-		pool->spare = transfer->next;
-		pool->nspare--;
-		free_transfer(transfer);
-	}
-}
-
-/* No request is left for now: keep little memory.  Does not throw. */
-void
-impilo_http_pool_rest(ImpiloHttpPool *pool)
-{
-	trim_spare(pool, SPARE_TRANSFERS_AT_REST);
-}
-
-/*
- * Free all but the pool's own palloc'd memory.  The transfers of requests
- * have parted before; what still runs is wanted by nobody.  Does not throw.
- */
-void
-impilo_http_pool_close(ImpiloHttpPool *pool)
-{
-	dlist_mutable_iter iter;
-
-	dlist_foreach_modify(iter, &pool->running)
-	{
-		ImpiloHttpTransfer *transfer =
-		dlist_container(ImpiloHttpTransfer, node, iter.cur);
-
-		detach(transfer);
-		free_transfer(transfer);
-	}
-	trim_spare(pool, 0);
-	impilo_http_pool_disconnect(pool);
-	if (pool->share != NULL)
-		(void) curl_share_cleanup(pool->share);
-	pool->share = NULL;
-	curl_slist_free_all(pool->get_headers);
-	curl_slist_free_all(pool->post_headers);
-	pool->get_headers = pool->post_headers = NULL;
-	impilo_wait_free(&pool->sockets);
 }
 
 /* The release of libcurl that is loaded, as "7.88.1"; static memory */

@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * http_private.h
- *	  What the two files of the HTTP room tell each other.
+ *	  What the files of the HTTP room tell each other.
  *
- * http.c carries out single attempts with libcurl; http_request.c makes of
- * them the requests of http.h.  Nobody else includes this.
+ * http.c carries out single attempts with libcurl, over sockets of
+ * http_socket.c; http_pool.c keeps its handles; http_request.c makes of the
+ * attempts the requests of http.h.  Nobody else includes this.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -55,9 +56,29 @@ typedef struct ImpiloHttpTransfer
 	/* private to http.c */
 	dlist_node	node;			/* in the pool's list of running ones */
 	bool		running;
-	bool		not_loopback;	/* a connection was refused by us */
+	bool		not_loopback;	/* we refused to connect */
+	bool		no_socket;		/* we could not, for lack of a socket */
 	char		error[256];		/* libcurl's words; CURL_ERROR_SIZE */
 } ImpiloHttpTransfer;
+
+/* Transfers, and the connections that they go over */
+struct ImpiloHttpPool
+{
+	ImpiloHttpConfig config;	/* without the headers */
+	ImpiloSockets sockets;		/* to wait for, before impilo_http_pool_act */
+	int64		timer;			/* when to call that, as impilo_http_now;
+								 * INT64_MAX: never */
+	dlist_head	running;
+	ImpiloHttpTransfer *spare;
+	int			nspare;
+
+	/* private to http.c */
+	void	   *multi;			/* made with the first attempt */
+	void	   *share;			/* TLS sessions */
+	struct curl_slist *get_headers;
+	struct curl_slist *post_headers;
+	bool		broken;			/* the multi handle has failed */
+};
 
 /* microseconds of a clock that never steps back */
 static inline int64
@@ -69,22 +90,41 @@ impilo_http_now(void)
 	return (int64) INSTR_TIME_GET_MICROSEC(now);
 }
 
-/* in http.c */
+/* in http_pool.c */
 
 extern void impilo_http_pool_open(ImpiloHttpPool **holder,
 								  MemoryContext context,
 								  const ImpiloHttpConfig *config);
 extern void impilo_http_pool_close(ImpiloHttpPool *pool);
-extern void impilo_http_pool_disconnect(ImpiloHttpPool *pool);
 extern void impilo_http_pool_rest(ImpiloHttpPool *pool);
-extern ImpiloSockets *impilo_http_pool_sockets(ImpiloHttpPool *pool);
-extern int64 impilo_http_pool_timer(const ImpiloHttpPool *pool);
-extern void impilo_http_pool_act(ImpiloHttpPool *pool);
 extern ImpiloHttpTransfer *impilo_http_pool_ended(ImpiloHttpPool *pool);
-
 extern ImpiloHttpTransfer *impilo_http_transfer_take(ImpiloHttpPool *pool);
-extern bool impilo_http_transfer_start(ImpiloHttpTransfer *transfer);
 extern void impilo_http_transfer_release(ImpiloHttpTransfer *transfer);
 extern void impilo_http_transfer_orphan(ImpiloHttpTransfer *transfer);
+extern void impilo_http_transfer_explain(ImpiloHttpTransfer *transfer,
+										 const char *failure);
+
+/* in http.c */
+
+extern void impilo_http_pool_make_handles(ImpiloHttpPool *pool,
+										  const char *const *headers);
+extern void impilo_http_pool_free_handles(ImpiloHttpPool *pool);
+extern void impilo_http_pool_disconnect(ImpiloHttpPool *pool);
+extern void impilo_http_pool_act(ImpiloHttpPool *pool);
+extern ImpiloHttpTransfer *impilo_http_pool_next_ended(ImpiloHttpPool *pool);
+extern ImpiloHttpTransfer *impilo_http_transfer_make(ImpiloHttpPool *pool,
+													 const char **why);
+extern bool impilo_http_transfer_start(ImpiloHttpTransfer *transfer);
+extern void impilo_http_transfer_stop(ImpiloHttpTransfer *transfer);
+extern bool impilo_http_transfer_stops_late(ImpiloHttpTransfer *transfer);
+extern void impilo_http_transfer_free_handle(ImpiloHttpTransfer *transfer);
+extern void impilo_http_transfer_free(ImpiloHttpTransfer *transfer);
+
+/* in http_socket.c */
+
+struct sockaddr;
+extern bool impilo_http_socket_is_loopback(const struct sockaddr *address);
+extern int	impilo_http_socket_open(int family, int type, int protocol);
+extern int	impilo_http_socket_close(int fd);
 
 #endif							/* IMPILO_HTTP_PRIVATE_H */

@@ -344,7 +344,7 @@ begin_due(ImpiloHttpClient *client)
 static int64
 next_time(ImpiloHttpClient *client, int64 now)
 {
-	int64		timer = impilo_http_pool_timer(client->pool);
+	int64		timer = client->pool->timer;
 	int64		due = INT64_MAX;
 	dlist_iter	iter;
 
@@ -377,7 +377,7 @@ act(ImpiloHttpClient *client)
 static void
 wait_once(ImpiloHttpClient *client, ImpiloHttpRequest *request)
 {
-	ImpiloSockets *sockets = impilo_http_pool_sockets(client->pool);
+	ImpiloSockets *sockets = &client->pool->sockets;
 	int64		now;
 	int64		next;
 	long		timeout_ms;
@@ -587,7 +587,7 @@ impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
 
 	begin_due(client);
 	for (int i = 0; i < START_STEPS && request->state == RUNNING &&
-		 impilo_http_pool_timer(client->pool) <= impilo_http_now(); i++)
+		 client->pool->timer <= impilo_http_now(); i++)
 		act(client);
 	return request;
 }
@@ -604,7 +604,7 @@ void
 impilo_http_poke(ImpiloHttpClient *client)
 {
 	begin_due(client);
-	(void) impilo_wait_look(impilo_http_pool_sockets(client->pool));
+	(void) impilo_wait_look(&client->pool->sockets);
 	act(client);
 }
 
