@@ -117,7 +117,7 @@ clip_text(int characters, text *string, int *missing,
 	if (!all_spaces(VARDATA(string) + kept, length - kept))
 		return impilo_convert_refuse(error,
 									 ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
-									 psprintf("a value of more than %d characters", characters));
+									 "a value that is too long");
 	SET_VARSIZE(string, VARHDRSZ + kept);
 	return true;
 }
@@ -254,8 +254,10 @@ check_for_jsonb(const ImpiloJsonSlice *value, ImpiloConvertError *error)
 			if (impilo_number_parse(start, p - start, &number) &&
 				impilo_number_numeric(&number) != IMPILO_NUMBER_OK)
 				return impilo_convert_refuse(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-											 psprintf("%s with a number out of range",
-													  impilo_convert_kind(value)));
+											 value->kind == IMPILO_JSON_NUMBER
+											 ? "a number out of range"
+											 : psprintf("%s with a number out of range",
+														impilo_convert_kind(value)));
 		}
 		else
 			p++;
