@@ -27,9 +27,9 @@
 #include <poll.h>
 
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/latch.h"
 #include "utils/resowner.h"
+#include "utils/wait_event.h"
 
 #include "compat.h"
 #include "wait.h"
