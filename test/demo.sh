@@ -2,8 +2,8 @@
 # bash test/demo.sh [--keep]
 #
 # Shows the extension at work: builds it, starts a PostgreSQL and a stand-in
-# for the API of its own, and runs test/demo.sql, each statement with its
-# answer.
+# for the API of its own, and runs test/demo.sql and then the statements of
+# README.md, each with its answer.
 #
 # Runs on a bare Debian or Ubuntu as root or as a sudoer; installs what is
 # missing with apt-get.  Builds in a copy of the checkout and installs into a
@@ -43,6 +43,40 @@ start_sandbox() {
 	export IMPILO_SANDBOX=$line
 }
 
+# The statements of README.md, each under the sentence that stands above it.
+readme_statements() {
+	awk '
+		/^```/ {
+			if (block == "") {
+				block = $0
+				if (block == "```sql" && !list && text != "")
+					print text
+			} else
+				block = text = ""
+			next
+		}
+		block == "```sql" { print }
+		block != "" { next }
+		/^[ \t]*$/ { closed = 1; next }
+		closed || /^[#|-]/ { text = ""; closed = 0; list = /^[#|-]/ }
+		{
+			gsub(/\*\*|`/, "")
+			text = text (text == "" ? "" : "\n") "-- " $0
+		}' README.md
+}
+
+# show: the demonstration; fails where not just what README.md shows as an
+# error is one
+show() {
+	local output=$HOME_FOLDER/output
+	local -a psql=("$BINDIR/psql" -X -a -q)
+
+	"${psql[@]}" -v ON_ERROR_STOP=1 -v base_url="$IMPILO_SANDBOX/api/v3" -f test/demo.sql 2>&1 ||
+		return 1
+	readme_statements | "${psql[@]}" 2>&1 | tee "$output"
+	[ "$(grep -c '^ERROR:' README.md)" = "$(grep -c '^ERROR:' "$output")" ]
+}
+
 inside() {
 	local status=0
 
@@ -57,8 +91,7 @@ inside() {
 	start_postgres "$HOME_FOLDER/server"
 	start_sandbox
 
-	"$BINDIR/psql" -X -a -q -v ON_ERROR_STOP=1 -v sandbox="$IMPILO_SANDBOX" \
-		-v base_url="$IMPILO_SANDBOX/api/v3" -f test/demo.sql 2>&1 || status=$?
+	show || status=$?
 	if [ $status = 0 ] && [ "${1:-}" = --keep ]; then
 		keep
 	fi
