@@ -1,0 +1,615 @@
+/*-------------------------------------------------------------------------
+ *
+ * journal.c
+ *	  What this session created, may have created, or still has to create.
+ *
+ * PostgreSQL cannot roll back a shipment.  So each create request is noted
+ * before it goes out, and what became of it afterwards; when a transaction or
+ * subtransaction aborts, a WARNING names the orders that it leaves behind,
+ * and impilo_created_orders() lists them until the session ends or
+ * impilo_forget_created_orders() is called.
+ *
+ * An entry belongs to the subtransaction that made it.  It is settled when
+ * the transaction has ended; settled entries are bounded in number, the
+ * oldest go first.  Those of the running transaction are all kept: they tell
+ * which errors may be raised (impilo_journal_may_have_created), and which
+ * orders a statement must not take for somebody else's.
+ *
+ * Orders with post_at 'commit' are work that is kept here as an opaque
+ * pointer: dropped with a rolled back subtransaction, handed to its poster
+ * before the transaction commits.
+ *
+ * Nothing is sent here, and nothing survives the session: what has to, should
+ * be written to a table with RETURNING.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/journal.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "funcapi.h"
+#include "journal.h"
+#include "lib/ilist.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/*
+ * Settled entries kept.  Some hundred bytes each: a few megabytes at most,
+ * and more orders than a person would go through by hand.
+ */
+#define IMPILO_JOURNAL_SETTLED_MAX 10000
+
+/* ids that a WARNING names */
+#define IMPILO_JOURNAL_NAMED_MAX 20
+
+typedef enum JournalState
+{
+	JOURNAL_POSTING,			/* went out, or is about to: may exist */
+	JOURNAL_UNKNOWN,			/* ended, but nobody knows how: may exist */
+	JOURNAL_CREATED,
+	JOURNAL_ROLLED_BACK			/* created, but its transaction aborted */
+} JournalState;
+
+struct ImpiloJournalEntry
+{
+	dlist_node	node;			/* of entries, in order of time */
+	JournalState state;
+	bool		warned;			/* an abort was told of it */
+	int64		id;				/* of the order, once created */
+	Oid			userid;			/* who may see it */
+	Oid			serverid;
+	SubTransactionId subid;		/* of the running transaction, else
+								 * InvalidSubTransactionId: settled */
+	CommandId	command;
+	TimestampTz posted_at;
+	int64		row;
+	const char *relation;
+	int			nids;
+	char	   *ids[FLEXIBLE_ARRAY_MEMBER];
+};
+
+/* An order created in the running transaction: how to find its entry. */
+typedef struct GivenKey
+{
+	int64		id;
+	Oid			serverid;
+	uint32		unused;			/* 0: no padding in a hash key */
+} GivenKey;
+
+typedef struct GivenOrder
+{
+	GivenKey	key;
+	CommandId	command;
+} GivenOrder;
+
+/* Work kept for the commit. */
+typedef struct KeptWork
+{
+	void	   *work;
+	ImpiloJournalPoster poster;
+	SubTransactionId subid;
+} KeptWork;
+
+static MemoryContext journal_context = NULL;
+static dlist_head entries = DLIST_STATIC_INIT(entries);
+static int	nsettled = 0;
+static int	nrunning = 0;		/* entries of the running transaction */
+
+/* both in TopTransactionContext, NULL and NIL outside */
+static HTAB *given = NULL;
+static List *kept = NIL;
+
+PG_FUNCTION_INFO_V1(impilo_created_orders_1_0);
+PG_FUNCTION_INFO_V1(impilo_forget_created_orders_1_0);
+
+/* ------------------------------------------------------------------------
+ * The end of transactions
+ * ------------------------------------------------------------------------
+ */
+
+static void
+drop_entry(ImpiloJournalEntry *entry)
+{
+	dlist_delete(&entry->node);
+	if (entry->subid == InvalidSubTransactionId)
+		nsettled--;
+	else
+		nrunning--;
+	pfree(entry);
+}
+
+/*
+ * Say what an abort leaves behind.  Called while the transaction aborts, so
+ * nothing here looks into the catalogs.
+ */
+static void
+warn(int ncreated, int nunknown, const char *named)
+{
+	if (ncreated > 0 && nunknown > 0)
+		ereport(WARNING,
+				(errmsg("%d orders were created and %d more may have been, which a rollback does not undo",
+						ncreated, nunknown),
+				 errdetail("Orders created: %s.", named),
+				 errhint("SELECT * FROM impilo_created_orders() lists them.")));
+	else if (ncreated > 0)
+		ereport(WARNING,
+				(errmsg_plural("%d order was created, which a rollback does not undo",
+							   "%d orders were created, which a rollback does not undo",
+							   ncreated, ncreated),
+				 errdetail("Orders created: %s.", named),
+				 errhint("SELECT * FROM impilo_created_orders() lists them.")));
+	else if (nunknown > 0)
+		ereport(WARNING,
+				(errmsg_plural("%d order may have been created, which a rollback does not undo",
+							   "%d orders may have been created, which a rollback does not undo",
+							   nunknown, nunknown),
+				 errhint("SELECT * FROM impilo_created_orders() lists them.")));
+}
+
+/*
+ * The subtransaction `subid` and all within it abort.
+ */
+static void
+abort_entries(SubTransactionId subid)
+{
+	StringInfoData named;
+	int			ncreated = 0;
+	int			nunknown = 0;
+	dlist_iter	iter;
+
+	if (nrunning == 0)
+		return;
+	initStringInfo(&named);
+	dlist_foreach(iter, &entries)
+	{
+		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
+													iter.cur);
+
+		/* subtransactions are numbered in order of time */
+		if (entry->subid == InvalidSubTransactionId || entry->subid < subid)
+			continue;
+		if (entry->state == JOURNAL_CREATED)
+		{
+			entry->state = JOURNAL_ROLLED_BACK;
+			if (ncreated < IMPILO_JOURNAL_NAMED_MAX)
+				appendStringInfo(&named, "%s" INT64_FORMAT,
+								 ncreated > 0 ? ", " : "", entry->id);
+			else if (ncreated == IMPILO_JOURNAL_NAMED_MAX)
+				appendStringInfoString(&named, ", …");
+			ncreated++;
+		}
+		else if (entry->state != JOURNAL_ROLLED_BACK && !entry->warned)
+		{
+			entry->state = JOURNAL_UNKNOWN;
+			nunknown++;
+		}
+		entry->warned = true;
+	}
+	warn(ncreated, nunknown, named.data);
+	pfree(named.data);
+}
+
+/*
+ * The transaction has ended: its entries are settled.
+ */
+static void
+settle_entries(void)
+{
+	dlist_mutable_iter iter;
+
+	given = NULL;
+	kept = NIL;
+	if (nrunning > 0)
+	{
+		dlist_foreach_modify(iter, &entries)
+		{
+			ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
+														node, iter.cur);
+
+			if (entry->subid == InvalidSubTransactionId)
+				continue;
+			entry->subid = InvalidSubTransactionId;
+			nrunning--;
+			nsettled++;
+		}
+	}
+	while (nsettled > IMPILO_JOURNAL_SETTLED_MAX)
+		drop_entry(dlist_head_element(ImpiloJournalEntry, node, &entries));
+}
+
+/*
+ * Post what was kept: consecutive work of one poster together.  Interrupts
+ * are honoured here, and an error still aborts the transaction.
+ */
+static void
+post_kept(void)
+{
+	List	   *work = NIL;
+	ImpiloJournalPoster poster = NULL;
+	ListCell   *lc;
+	List	   *todo = kept;
+
+	kept = NIL;
+	foreach(lc, todo)
+	{
+		KeptWork   *one = lfirst(lc);
+
+		if (poster && poster != one->poster)
+		{
+			poster(work);
+			work = NIL;
+		}
+		poster = one->poster;
+		work = lappend(work, one->work);
+	}
+	if (poster)
+		poster(work);
+}
+
+/*
+ * A prepared transaction may be committed or rolled back by another session,
+ * which knows nothing of what is noted here.
+ */
+static void
+refuse_prepare(void)
+{
+	if (kept != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction with orders that wait for its commit"),
+				 errhint("Set option post_at to 'statement', or use COMMIT.")));
+	if (nrunning > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has created orders"),
+				 errdetail("A prepared transaction can be rolled back later by a session that does not know of the orders.")));
+}
+
+static void
+transaction_event(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			post_kept();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			refuse_prepare();
+			break;
+		case XACT_EVENT_ABORT:
+			abort_entries(TopSubTransactionId);
+			settle_entries();
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+			settle_entries();
+			break;
+		default:
+			break;				/* parallel workers create nothing */
+	}
+}
+
+static void
+subtransaction_event(SubXactEvent event, SubTransactionId mine,
+					 SubTransactionId parent, void *arg)
+{
+	dlist_iter	iter;
+	ListCell   *lc;
+
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
+		abort_entries(mine);
+		foreach(lc, kept)
+		{
+			if (((KeptWork *) lfirst(lc))->subid >= mine)
+				kept = foreach_delete_current(kept, lc);
+		}
+	}
+
+	/* what is left of this one belongs to the one around it now */
+	if (event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB)
+	{
+		if (nrunning > 0)
+			dlist_reverse_foreach(iter, &entries)
+			{
+				ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
+															node, iter.cur);
+
+				if (entry->subid < mine)
+					break;
+				entry->subid = parent;
+			}
+		foreach(lc, kept)
+		{
+			KeptWork   *one = lfirst(lc);
+
+			if (one->subid >= mine)
+				one->subid = parent;
+		}
+	}
+}
+
+/*
+ * Be told of the end of transactions from the first use on.
+ */
+static void
+start_journal(void)
+{
+	if (journal_context)
+		return;
+	RegisterXactCallback(transaction_event, NULL);
+	RegisterSubXactCallback(subtransaction_event, NULL);
+	journal_context = AllocSetContextCreate(TopMemoryContext,
+											"impilo_fdw journal",
+											ALLOCSET_DEFAULT_SIZES);
+}
+
+/* ------------------------------------------------------------------------
+ * Notes
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * impilo_journal_posting
+ *		Note that a create request is about to go out.
+ *
+ * The entry is the journal's; it is given until what became of the request is
+ * told by one of the next three functions.  If that never happens because an
+ * error ends the statement, the order counts as one that may exist.
+ */
+ImpiloJournalEntry *
+impilo_journal_posting(const ImpiloJournalNote *note)
+{
+	Size		head = offsetof(ImpiloJournalEntry, ids) +
+		note->nids * sizeof(char *);
+	Size		size = head + strlen(note->relation) + 1;
+	ImpiloJournalEntry *entry;
+	char	   *at;
+
+	start_journal();
+	for (int i = 0; i < note->nids; i++)
+		size += strlen(note->ids[i]) + 1;
+	entry = MemoryContextAllocZero(journal_context, size);
+	at = (char *) entry + head;
+	entry->relation = at;
+	at += strlcpy(at, note->relation, size - head) + 1;
+	for (int i = 0; i < note->nids; i++)
+	{
+		entry->ids[i] = at;
+		at += strlcpy(at, note->ids[i], size - (at - (char *) entry)) + 1;
+	}
+	entry->nids = note->nids;
+	entry->state = JOURNAL_POSTING;
+	entry->userid = GetUserId();
+	entry->serverid = note->serverid;
+	entry->subid = GetCurrentSubTransactionId();
+	entry->command = note->command;
+	entry->posted_at = GetCurrentTimestamp();
+	entry->row = note->row;
+	dlist_push_tail(&entries, &entry->node);
+	nrunning++;
+	return entry;
+}
+
+static GivenKey
+given_key(Oid serverid, int64 id)
+{
+	GivenKey	key = {.id = id,.serverid = serverid};
+
+	return key;
+}
+
+/*
+ * impilo_journal_created
+ *		The request has created the order `id`.
+ */
+void
+impilo_journal_created(ImpiloJournalEntry *entry, int64 id)
+{
+	GivenKey	key = given_key(entry->serverid, id);
+	GivenOrder *order;
+
+	entry->id = id;
+	entry->state = JOURNAL_CREATED;
+	if (given == NULL)
+	{
+		HASHCTL		control = {
+			.keysize = sizeof(GivenKey),
+			.entrysize = sizeof(GivenOrder),
+			.hcxt = TopTransactionContext
+		};
+
+		given = hash_create("impilo_fdw created orders", 64, &control,
+							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	order = hash_search(given, &key, HASH_ENTER, NULL);
+	order->command = entry->command;
+}
+
+/*
+ * impilo_journal_unknown
+ *		The request has ended, and nobody knows whether the order exists.
+ */
+void
+impilo_journal_unknown(ImpiloJournalEntry *entry)
+{
+	entry->state = JOURNAL_UNKNOWN;
+}
+
+/*
+ * impilo_journal_nothing
+ *		The request has certainly created nothing; the entry is gone.
+ */
+void
+impilo_journal_nothing(ImpiloJournalEntry *entry)
+{
+	drop_entry(entry);
+}
+
+/*
+ * impilo_journal_may_have_created
+ *		May an order exist because of the running transaction?
+ */
+bool
+impilo_journal_may_have_created(void)
+{
+	return nrunning > 0;
+}
+
+/*
+ * impilo_journal_given
+ *		Is this an order that the running transaction has created?
+ */
+bool
+impilo_journal_given(Oid serverid, int64 id)
+{
+	GivenKey	key = given_key(serverid, id);
+
+	return given && hash_search(given, &key, HASH_FIND, NULL) != NULL;
+}
+
+/*
+ * impilo_journal_hides
+ *		Is this an order that a statement must not see, because it or a later
+ *		command of the running transaction has created it?
+ *
+ * `command` is the command id of the statement's snapshot: as with rows of
+ * PostgreSQL's own, what that command or a later one created is not seen.
+ */
+bool
+impilo_journal_hides(Oid serverid, int64 id, CommandId command)
+{
+	GivenKey	key = given_key(serverid, id);
+	const GivenOrder *order;
+
+	if (given == NULL)
+		return false;
+	order = hash_search(given, &key, HASH_FIND, NULL);
+	return order && order->command >= command;
+}
+
+/*
+ * impilo_journal_keep
+ *		Keep work for the commit of the running transaction.
+ *
+ * `work` has to live in TopTransactionContext.  It is handed to `poster`
+ * before the transaction commits, in the order in which it was kept, unless
+ * its subtransaction is rolled back.
+ */
+void
+impilo_journal_keep(void *work, ImpiloJournalPoster poster)
+{
+	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
+	KeptWork   *one = palloc(sizeof(KeptWork));
+
+	start_journal();
+	one->work = work;
+	one->poster = poster;
+	one->subid = GetCurrentSubTransactionId();
+	kept = lappend(kept, one);
+	MemoryContextSwitchTo(caller);
+}
+
+/* ------------------------------------------------------------------------
+ * SQL functions
+ * ------------------------------------------------------------------------
+ */
+
+static const char *
+state_name(JournalState state)
+{
+	switch (state)
+	{
+		case JOURNAL_CREATED:
+			return "created";
+		case JOURNAL_ROLLED_BACK:
+			return "rolled back";
+		case JOURNAL_POSTING:
+		case JOURNAL_UNKNOWN:
+			break;
+	}
+	return "unknown";
+}
+
+static Datum
+external_ids(const ImpiloJournalEntry *entry)
+{
+	Datum	   *ids = palloc(entry->nids * sizeof(Datum));
+
+	for (int i = 0; i < entry->nids; i++)
+		ids[i] = CStringGetTextDatum(pg_any_to_server(entry->ids[i],
+													  strlen(entry->ids[i]),
+													  PG_UTF8));
+	return PointerGetDatum(construct_array(ids, entry->nids, TEXTOID, -1,
+										   false, TYPALIGN_INT));
+}
+
+/*
+ * impilo_created_orders() returns table (state, id, external_order_ids,
+ * relation, row_number, posted_at): what this session's current user created.
+ */
+Datum
+impilo_created_orders_1_0(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	dlist_iter	iter;
+
+	InitMaterializedSRF(fcinfo, 0);
+	dlist_foreach(iter, &entries)
+	{
+		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
+														  node, iter.cur);
+		bool		created = entry->state == JOURNAL_CREATED ||
+			entry->state == JOURNAL_ROLLED_BACK;
+		Datum		values[6];
+		bool		nulls[6] = {false};
+
+		if (entry->userid != GetUserId())
+			continue;
+		values[0] = CStringGetTextDatum(state_name(entry->state));
+		values[1] = Int64GetDatum(entry->id);
+		nulls[1] = !created;
+		values[2] = external_ids(entry);
+		values[3] = CStringGetTextDatum(entry->relation);
+		values[4] = Int64GetDatum(entry->row);
+		values[5] = TimestampTzGetDatum(entry->posted_at);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/*
+ * impilo_forget_created_orders() returns bigint: empties the list, except for
+ * what the running transaction did, and says how many were forgotten.
+ */
+Datum
+impilo_forget_created_orders_1_0(PG_FUNCTION_ARGS)
+{
+	dlist_mutable_iter iter;
+	int64		forgotten = 0;
+
+	dlist_foreach_modify(iter, &entries)
+	{
+		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
+													iter.cur);
+
+		if (entry->userid != GetUserId() ||
+			entry->subid != InvalidSubTransactionId)
+			continue;
+		drop_entry(entry);
+		forgotten++;
+	}
+	PG_RETURN_INT64(forgotten);
+}

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * report.h
+ *	  Errors of create requests: what exists, what may, what does not.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/report.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_REPORT_H
+#define IMPILO_REPORT_H
+
+#include "posting.h"
+
+/* it is not known whether an order was created */
+#define IMPILO_ERRCODE_OUTCOME_UNKNOWN MAKE_SQLSTATE('I', 'U', '0', '0', '1')
+
+/* an error after orders were created, which exist */
+#define IMPILO_ERRCODE_ORDERS_EXIST MAKE_SQLSTATE('I', 'U', '0', '0', '2')
+
+/* What the statement has created before the postings at hand. */
+typedef struct ImpiloCreated
+{
+	int64		n;
+	int64		last;			/* id of the newest, if n > 0 */
+} ImpiloCreated;
+
+/* in report.c */
+
+extern void impilo_report(const ImpiloCreateTarget *target,
+						  const ImpiloPosting *postings, int n,
+						  const ImpiloCreated *before) pg_attribute_noreturn();
+
+#endif							/* IMPILO_REPORT_H */
