@@ -642,8 +642,14 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 		keys = list_make1(lsecond(best_path->fdw_private));
 	scan_clauses = extract_actual_clauses(scan_clauses, false);
 	filter = columns_in(root, rel, (Node *) scan_clauses);
+
+	/*
+	 * Not those of tlist, which may be all that the table has: the planner
+	 * lets a scan hand on rows as they are if that costs it nothing.
+	 */
 	rest = columns_in(root, rel, (Node *) rel->reltarget->exprs);
-	rest = bms_union(rest, columns_in(root, rel, (Node *) tlist));
+	rest = bms_union(rest, columns_in(root, rel,
+									  (Node *) best_path->path.pathtarget->exprs));
 	rest = bms_difference(rest, filter);
 
 	/*
