@@ -235,14 +235,13 @@ static const char *
 pass_leaf(Finder *finder, const char *p, int32_t node)
 {
 	ImpiloJsonLexer *lex = &finder->lex;
-	const ImpiloJsonNode *place = node == NONE ? NULL :
-		&finder->wanted->nodes[node];
+	const ImpiloJsonNode *nodes = finder->wanted->nodes;
 	ImpiloJsonSlice value;
 	bool		unread;
 
 	/* what the caller is going to walk is not checked twice */
-	unread = place != NULL && place->slot != NONE && place->child == NONE &&
-		depth_left(finder) > 0;
+	unread = node != NONE && nodes[node].slot != NONE &&
+		nodes[node].child == NONE && depth_left(finder) > 0;
 	if (finder->max_depth == IMPILO_JSON_CHECKED || unread)
 		p = json_skip_value(lex, p, &value);
 	else

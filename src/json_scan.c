@@ -155,7 +155,6 @@ impilo_json_begin(ImpiloJsonCursor *cursor, const ImpiloJsonSlice *container,
 	if (max_depth > IMPILO_JSON_MAX_DEPTH)
 		cursor->max_depth = IMPILO_JSON_MAX_DEPTH;
 	cursor->first = true;
-	cursor->done = false;
 }
 
 /*
@@ -168,8 +167,6 @@ advance(ImpiloJsonCursor *cursor, ImpiloJsonLexer *lex, char opening,
 {
 	const char *p = cursor->at;
 
-	if (cursor->done)
-		return NULL;
 	if (cursor->first)
 	{
 		if (p == lex->end || *p != opening)
@@ -183,7 +180,6 @@ advance(ImpiloJsonCursor *cursor, ImpiloJsonLexer *lex, char opening,
 		/* a slice that goes on was not cut at the bracket that closes it */
 		if (p + 1 != lex->end)
 			return json_fail(lex, p + 1, "text after the end of the value");
-		cursor->done = true;
 		return NULL;
 	}
 	if (!cursor->first)

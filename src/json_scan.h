@@ -57,10 +57,10 @@ typedef struct ImpiloJsonCursor
 {
 	const char *start;			/* first byte of the container */
 	const char *end;			/* behind its last byte */
-	const char *at;				/* next byte to read */
+	const char *at;				/* next byte to read; at the end, it stays
+								 * before the closing bracket */
 	int			max_depth;		/* for its elements, or IMPILO_JSON_CHECKED */
 	bool		first;			/* no element was passed yet */
-	bool		done;			/* the closing bracket was passed */
 } ImpiloJsonCursor;
 
 /*

@@ -70,8 +70,9 @@ typedef enum ImpiloRetryPolicy
 
 typedef enum ImpiloAttemptOutcome
 {
-	IMPILO_ATTEMPT_UNSENT,		/* certainly not processed: no connection, or
-								 * lost before the first byte of the request */
+	IMPILO_ATTEMPT_UNSENT,		/* certainly not processed: no connection (in
+								 * time), or lost before the first byte of the
+								 * request */
 	IMPILO_ATTEMPT_LOST,		/* connection lost later, or the answer cut */
 	IMPILO_ATTEMPT_TIMED_OUT,	/* the request's own time limit ran out */
 	IMPILO_ATTEMPT_ANSWERED,	/* a whole answer: its status counts */

@@ -280,9 +280,9 @@ int
 main(int argc, char **argv)
 {
 	size_t		length;
-	char	   *page = argc > 1 ? read_page(argv[1], &length) :
-		make_page(&length);
+	char	   *page;
 
+	page = argc > 1 ? read_page(argv[1], &length) : make_page(&length);
 	printf("page of %zu bytes\n", length);
 	measure("check of the page", WORK_CHECK, id_only, page, length);
 	measure("envelope, orders skipped", WORK_SKIP, id_only, page, length);

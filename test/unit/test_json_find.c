@@ -215,7 +215,14 @@ test_checked(void)
 	CHECK(strcmp(find("{\"page\":01}", 16),
 				 "error: comma or closing brace expected at 9") == 0);
 
+	/* a caller cannot know that an array could not be led through */
+	want_all("/s /s/t");
+	CHECK(strcmp(find("{\"s\":[1,2]}", 16), "[1,2] ? ") == 0);
+	CHECK(strcmp(find("{\"s\":[1 2]}", 16),
+				 "error: comma or closing bracket expected at 8") == 0);
+
 	/* the limit counts what is walked, passed and left to the caller */
+	want_all("/content /page /s/t");
 	CHECK(strcmp(find("{\"page\":1}", 1), "? 1 ? ") == 0);
 	CHECK(strcmp(find("{\"content\":[]}", 2), "[] ? ? ") == 0);
 	CHECK(strcmp(find("{\"content\":[]}", 1),

@@ -93,6 +93,7 @@ static const Refusal refused[] = {
 	{"[\"abc\\", 5, "unterminated string"},
 	{"\"a\nb\"", 2, "control character in a string"},
 	{"\"0123456789abcdef\x1f\"", 17, "control character in a string"},
+	{"\"0123456789\x1f" "0123456789\"", 11, "control character in a string"},
 	{"\"a\\x\"", 2, "unknown escape in a string"},
 	{"\"\\u12g4\"", 1, "escape without four hex digits"},
 	{"\"\\u12", 1, "escape without four hex digits"},
@@ -249,6 +250,8 @@ test_elements(void)
 	walks("17", "!", "!");
 	walks("[1] ", "#!", "#!");
 	walks("[[1]", "a!", "a!");
+	walks("[[1", "!", "!");
+	walks("[{\"a\":[1]", "!", "!");
 	walks("[\"]\"]", "s", "s");
 	walks("[[\"]\\\"]\\\\\"],[]]", "aa", "aa");
 	CHECK(strcmp(kinds_of("[1]", 3, 1), "#") == 0);
@@ -387,6 +390,7 @@ test_unescape(void)
 	fails("\"\\ud800\\n\"", IMPILO_JSON_TEXT_SURROGATE, 0);
 	fails("\"\\ud800\\ud800\"", IMPILO_JSON_TEXT_SURROGATE, 0);
 	fails("\"\\ud800\\u0041\"", IMPILO_JSON_TEXT_SURROGATE, 0);
+	fails("\"\\udc00\\udc00\"", IMPILO_JSON_TEXT_SURROGATE, 0);
 	fails("\"x\\udc00\\ud800\"", IMPILO_JSON_TEXT_SURROGATE, 1);
 	fails("\"\\x\"", IMPILO_JSON_TEXT_INVALID, 0);
 	fails("\"\\u12\"", IMPILO_JSON_TEXT_INVALID, 0);

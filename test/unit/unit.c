@@ -17,11 +17,13 @@ static int	passed = 0;
 static int	failed = 0;
 
 /* copies given out, so that the leak sanitizer finds them in use */
-static struct Copy
+typedef struct Copy
 {
 	struct Copy *next;
 	char	   *bytes;
-}		   *copies = NULL;
+} Copy;
+
+static Copy *copies = NULL;
 
 void
 unit_fact(bool holds, const char *file, int line, const char *fact,
@@ -40,7 +42,7 @@ unit_fact(bool holds, const char *file, int line, const char *fact,
 char *
 unit_exact(const char *bytes, size_t length)
 {
-	struct Copy *copy = malloc(sizeof(*copy));
+	Copy	   *copy = malloc(sizeof(*copy));
 
 	if (copy == NULL)
 		abort();
