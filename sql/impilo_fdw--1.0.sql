@@ -90,3 +90,80 @@ $function$;
 
 COMMENT ON FUNCTION impilo_comment_tables(name) IS
 'Write the meaning of foreign tables and columns of a schema as comments; returns how many';
+
+/* ---------------------------------------------------------------------
+ * Building orders
+ * ---------------------------------------------------------------------
+ */
+
+CREATE FUNCTION impilo_order_item(id bigint, count integer DEFAULT 1)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'impilo_order_item_1_0'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION impilo_order_item(bigint, integer) IS
+'one item of an order to be created, for column order_items: join several with ||';
+
+CREATE FUNCTION impilo_order_kit(id bigint, count integer DEFAULT 1)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'impilo_order_kit_1_0'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION impilo_order_kit(bigint, integer) IS
+'one kit of an order to be created, for column order_kits: join several with ||';
+
+CREATE FUNCTION impilo_order_items_step(internal, id bigint, count integer)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'impilo_order_items_step_1_0'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION impilo_order_kits_step(internal, id bigint, count integer)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'impilo_order_kits_step_1_0'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE FUNCTION impilo_order_parts_final(internal)
+RETURNS jsonb
+AS 'MODULE_PATHNAME', 'impilo_order_parts_final_1_0'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE impilo_order_items(id bigint, count integer) (
+	SFUNC = impilo_order_items_step,
+	STYPE = internal,
+	FINALFUNC = impilo_order_parts_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE impilo_order_items(bigint, integer) IS
+'items of an order to be created, one of each row; NULL for no rows';
+
+CREATE AGGREGATE impilo_order_kits(id bigint, count integer) (
+	SFUNC = impilo_order_kits_step,
+	STYPE = internal,
+	FINALFUNC = impilo_order_parts_final,
+	PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE impilo_order_kits(bigint, integer) IS
+'kits of an order to be created, one of each row; NULL for no rows';
+
+/* ---------------------------------------------------------------------
+ * What this session has created
+ * ---------------------------------------------------------------------
+ */
+
+CREATE FUNCTION impilo_created_orders(
+	OUT state text,
+	OUT id bigint,
+	OUT external_order_ids text[],
+	OUT relation text,
+	OUT row_number bigint,
+	OUT posted_at timestamp with time zone)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'impilo_created_orders_1_0'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION impilo_created_orders() IS
+'orders that this session created for the current user: state is created, unknown or rolled back';
+
+CREATE FUNCTION impilo_forget_created_orders()
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'impilo_forget_created_orders_1_0'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION impilo_forget_created_orders() IS
+'empty the list of impilo_created_orders(), except for the running transaction; returns how many were forgotten';

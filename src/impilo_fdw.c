@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
 #include "import.h"
+#include "insert.h"
 #include "plan.h"
 #include "scan.h"
 #include "utils/guc.h"
@@ -34,6 +35,11 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	DefineCustomBoolVariable("impilo_fdw.allow_create",
+							 "Permits to create orders.",
+							 "Set it off in copies of production.",
+							 &impilo_allow_create, true, PGC_SUSET, 0,
+							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("impilo_fdw");
 }
 
@@ -58,6 +64,26 @@ impilo_fdw_handler_1_0(PG_FUNCTION_ARGS)
 	routine->ReScanForeignScan = impiloReScanForeignScan;
 	routine->EndForeignScan = impiloEndForeignScan;
 	routine->ExplainForeignScan = impiloExplainForeignScan;
+
+	/* INSERT and COPY, row by row or in batches (insert.c) */
+	routine->IsForeignRelUpdatable = impiloIsForeignRelUpdatable;
+	routine->AddForeignUpdateTargets = impiloAddForeignUpdateTargets;
+	routine->PlanForeignModify = impiloPlanForeignModify;
+	routine->BeginForeignModify = impiloBeginForeignModify;
+	routine->GetForeignModifyBatchSize = impiloGetForeignModifyBatchSize;
+	routine->ExecForeignInsert = impiloExecForeignInsert;
+	routine->ExecForeignBatchInsert = impiloExecForeignBatchInsert;
+	routine->EndForeignModify = impiloEndForeignModify;
+	routine->BeginForeignInsert = impiloBeginForeignInsert;
+	routine->EndForeignInsert = impiloEndForeignInsert;
+	routine->ExplainForeignModify = impiloExplainForeignModify;
+
+	/* INSERT that the wrapper runs as a whole (direct_insert.c) */
+	routine->PlanDirectModify = impiloPlanDirectModify;
+	routine->BeginDirectModify = impiloBeginDirectModify;
+	routine->IterateDirectModify = impiloIterateDirectModify;
+	routine->EndDirectModify = impiloEndDirectModify;
+	routine->ExplainDirectModify = impiloExplainDirectModify;
 
 	/* IMPORT FOREIGN SCHEMA (import.c) */
 	routine->ImportForeignSchema = impiloImportForeignSchema;
