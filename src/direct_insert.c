@@ -100,7 +100,7 @@ impiloBeginDirectModify(ForeignScanState *node, int eflags)
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
-	foreach(lc, list_nth_node(List, private, IMPILO_INSERT_RETURNED))
+	foreach(lc, (List *) list_nth(private, IMPILO_INSERT_RETURNED))
 		returned = bms_add_member(returned, lfirst_int(lc));
 
 	state = palloc0(sizeof(DirectState));
