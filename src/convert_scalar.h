@@ -65,16 +65,16 @@ extern bool impilo_convert_to_text(ImpiloConverter *converter,
 								   const ImpiloJsonSlice *value,
 								   Datum *result, ImpiloConvertError *error);
 extern bool impilo_convert_to_varchar(ImpiloConverter *converter,
-								   const ImpiloJsonSlice *value,
-								   Datum *result, ImpiloConvertError *error);
+									  const ImpiloJsonSlice *value,
+									  Datum *result, ImpiloConvertError *error);
 extern bool impilo_convert_to_bpchar(ImpiloConverter *converter,
-								   const ImpiloJsonSlice *value,
-								   Datum *result, ImpiloConvertError *error);
+									 const ImpiloJsonSlice *value,
+									 Datum *result, ImpiloConvertError *error);
 extern bool impilo_convert_to_json(ImpiloConverter *converter,
 								   const ImpiloJsonSlice *value,
 								   Datum *result, ImpiloConvertError *error);
 extern bool impilo_convert_to_jsonb(ImpiloConverter *converter,
-								   const ImpiloJsonSlice *value,
-								   Datum *result, ImpiloConvertError *error);
+									const ImpiloJsonSlice *value,
+									Datum *result, ImpiloConvertError *error);
 
 #endif							/* IMPILO_CONVERT_SCALAR_H */

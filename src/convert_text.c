@@ -27,17 +27,15 @@
  */
 
 /*
- * impilo_convert_text
- *		impilo_text(), with its fault as an error.
+ * True if there is no fault, else say what is wrong.
  */
-bool
-impilo_convert_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-					ImpiloTextForm form, text **result,
-					ImpiloConvertError *error)
+static bool
+accept_text(ImpiloConvertError *error, ImpiloTextFault fault,
+			const ImpiloJsonSlice *value)
 {
 	const char *kind = impilo_convert_kind(value);
 
-	switch (impilo_text(value, form, converter->conversion, result))
+	switch (fault)
 	{
 		case IMPILO_TEXT_OK:
 			break;
@@ -62,9 +60,23 @@ impilo_convert_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 	return true;
 }
 
+/*
+ * impilo_convert_text
+ *		impilo_text(), with its fault as an error.
+ */
+bool
+impilo_convert_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
+					ImpiloTextForm form, text **result,
+					ImpiloConvertError *error)
+{
+	return accept_text(error,
+					   impilo_text(value, form, converter->conversion, result),
+					   value);
+}
+
 bool
 impilo_convert_to_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-				Datum *result, ImpiloConvertError *error)
+					   Datum *result, ImpiloConvertError *error)
 {
 	text	   *string;
 
@@ -124,7 +136,7 @@ clip_text(int characters, text *string, int *missing,
 
 bool
 impilo_convert_to_varchar(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-				   Datum *result, ImpiloConvertError *error)
+						  Datum *result, ImpiloConvertError *error)
 {
 	text	   *string;
 	int			missing;
@@ -139,7 +151,7 @@ impilo_convert_to_varchar(ImpiloConverter *converter, const ImpiloJsonSlice *val
 
 bool
 impilo_convert_to_bpchar(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-				  Datum *result, ImpiloConvertError *error)
+						 Datum *result, ImpiloConvertError *error)
 {
 	text	   *string;
 	text	   *padded;
@@ -170,7 +182,7 @@ impilo_convert_to_bpchar(ImpiloConverter *converter, const ImpiloJsonSlice *valu
  */
 bool
 impilo_convert_to_json(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-				Datum *result, ImpiloConvertError *error)
+					   Datum *result, ImpiloConvertError *error)
 {
 	text	   *json;
 
@@ -201,11 +213,37 @@ string_at(const char *p, const char *end)
 	return string;
 }
 
-static bool
-is_number_char(char c)
+/*
+ * Is it a string that is text?  `scratch` has room for it.
+ */
+static ImpiloTextFault
+string_fault(const ImpiloJsonSlice *string, char *scratch)
 {
-	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' ||
-		c == 'e' || c == 'E';
+	size_t		length;
+
+	switch (impilo_json_unescape(string, scratch, &length))
+	{
+		case IMPILO_JSON_TEXT_OK:
+			return IMPILO_TEXT_OK;
+		case IMPILO_JSON_TEXT_NUL:
+			return IMPILO_TEXT_NUL;
+		default:
+			return IMPILO_TEXT_SURROGATE;
+	}
+}
+
+/*
+ * Length of the number at p.
+ */
+static size_t
+number_length(const char *p, const char *end)
+{
+	const char *start = p;
+
+	while (p < end && ((*p >= '0' && *p <= '9') || *p == '-' || *p == '+' ||
+					   *p == '.' || *p == 'e' || *p == 'E'))
+		p++;
+	return p - start;
 }
 
 /*
@@ -225,39 +263,31 @@ check_for_jsonb(const ImpiloJsonSlice *value, ImpiloConvertError *error)
 		if (*p == '"')
 		{
 			ImpiloJsonSlice string = string_at(p, end);
-			size_t		length;
+			ImpiloTextFault fault;
 
 			p += string.length;
 			if (!string.escaped)
 				continue;
 			if (scratch == NULL)
 				scratch = palloc(value->length);
-			switch (impilo_json_unescape(&string, scratch, &length))
-			{
-				case IMPILO_JSON_TEXT_OK:
-					break;
-				case IMPILO_JSON_TEXT_NUL:
-					return impilo_convert_refuse(error, ERRCODE_UNTRANSLATABLE_CHARACTER,
-												 psprintf("%s with the character \\u0000", impilo_convert_kind(value)));
-				default:
-					return impilo_convert_refuse(error, ERRCODE_UNTRANSLATABLE_CHARACTER,
-												 psprintf("%s with half of a surrogate pair", impilo_convert_kind(value)));
-			}
+			fault = string_fault(&string, scratch);
+			if (fault != IMPILO_TEXT_OK)
+				return accept_text(error, fault, value);
 		}
-		else if ((*p >= '0' && *p <= '9') || *p == '-')
+		else if (*p == '-' || (*p >= '0' && *p <= '9'))
 		{
-			const char *start = p;
+			size_t		length = number_length(p, end);
 			ImpiloNumber number;
 
-			while (p < end && is_number_char(*p))
-				p++;
-			if (impilo_number_parse(start, p - start, &number) &&
+			if (impilo_number_parse(p, length, &number) &&
 				impilo_number_numeric(&number) != IMPILO_NUMBER_OK)
-				return impilo_convert_refuse(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+				return impilo_convert_refuse(error,
+											 ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
 											 value->kind == IMPILO_JSON_NUMBER
 											 ? "a number out of range"
 											 : psprintf("%s with a number out of range",
 														impilo_convert_kind(value)));
+			p += length;
 		}
 		else
 			p++;
@@ -267,7 +297,7 @@ check_for_jsonb(const ImpiloJsonSlice *value, ImpiloConvertError *error)
 
 bool
 impilo_convert_to_jsonb(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-				 Datum *result, ImpiloConvertError *error)
+						Datum *result, ImpiloConvertError *error)
 {
 	text	   *json;
 
@@ -278,4 +308,3 @@ impilo_convert_to_jsonb(ImpiloConverter *converter, const ImpiloJsonSlice *value
 	*result = DirectFunctionCall1(jsonb_in, CStringGetDatum(VARDATA(json)));
 	return true;
 }
-

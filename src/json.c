@@ -184,8 +184,8 @@ add_text(ErrorTexts *texts, struct json_object *value)
 {
 	const char *bytes = json_object_get_string(value);
 	size_t		length = bytes == NULL ? 0 :
-		json_object_is_type(value, json_type_string)
-		? (size_t) json_object_get_string_len(value) : strlen(bytes);
+	json_object_is_type(value, json_type_string)
+	? (size_t) json_object_get_string_len(value) : strlen(bytes);
 
 	if (length == 0 || has_text(texts, bytes, length))
 		return;
@@ -259,7 +259,7 @@ read_tree(const char *body, size_t length, ErrorTexts *texts)
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	tree = json_tokener_parse_ex(tokener, body, (int) length);
 	if (json_tokener_get_error(tokener) == json_tokener_continue)
-		tree = json_tokener_parse_ex(tokener, "\n", 1);	/* ends a number */
+		tree = json_tokener_parse_ex(tokener, "\n", 1); /* ends a number */
 	read = json_tokener_get_error(tokener) == json_tokener_success;
 	json_tokener_free(tokener);
 	if (read)

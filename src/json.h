@@ -18,8 +18,8 @@ typedef struct ImpiloJsonMember
 {
 	const char *name;			/* as in the API, "orderItems" */
 	const char *json;			/* its value: JSON text in UTF-8, from
-								 * impilo_convert_out; goes into the body as it
-								 * stands */
+								 * impilo_convert_out; goes into the body as
+								 * it stands */
 	bool		by_id;			/* the value is an id: {"id": value} */
 } ImpiloJsonMember;
 

@@ -438,7 +438,7 @@ fill_portion(ImpiloRowReader *reader, Portion *portion, Datum *values,
 		const ReaderColumn *target = &portion->columns[i];
 		int			at = target->column->attnum - 1;
 		const ArrayPlace *rows = reader->inner.pointer ? &reader->inner
-			: &reader->outer;
+		: &reader->outer;
 
 		switch (target->column->source)
 		{

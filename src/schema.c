@@ -275,7 +275,7 @@ static const ImpiloSchemaColumn order_packed_kits[] = {
 static const ImpiloSchemaColumn order_packed_kit_devices[] = {
 	ORDER_ID,
 	{"kit_position", IMPILO_SOURCE_OUTER_POSITION, NULL, "integer", NULL,
-		false, "Place of the kit in the order's packed kits, from 1."},
+	false, "Place of the kit in the order's packed kits, from 1."},
 	{"position", IMPILO_SOURCE_POSITION, NULL, "integer", NULL, false,
 	"Place of the device in the packed kit, from 1."},
 	DEVICE,

@@ -38,7 +38,8 @@ typedef struct ImpiloSchemaColumn
 								 * the document; NULL if it does not come from
 								 * there (positions, and the order's id
 								 * outside of orders) */
-	const char *type;			/* SQL type, as IMPORT FOREIGN SCHEMA writes it */
+	const char *type;			/* SQL type, as IMPORT FOREIGN SCHEMA writes
+								 * it */
 	const char *write_member;	/* member of a create request that INSERT
 								 * writes, or NULL: read-only */
 	bool		write_id;		/* written as {"id": value} */

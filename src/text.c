@@ -101,7 +101,7 @@ impilo_text(const ImpiloJsonSlice *value, ImpiloTextForm form,
 			Oid conversion, text **result)
 {
 	bool		string = value->kind == IMPILO_JSON_STRING &&
-		form == IMPILO_TEXT_OF_VALUE;
+	form == IMPILO_TEXT_OF_VALUE;
 	text	   *utf8 = palloc(VARHDRSZ + value->length + 1);
 	size_t		length;
 
@@ -137,59 +137,68 @@ impilo_text(const ImpiloJsonSlice *value, ImpiloTextForm form,
 }
 
 /*
+ * Copy the character at `utf8` as impilo_text_clean() wants it.  Returns how
+ * many bytes it was; adds to `*used` how many it became, at most `room`, and
+ * none if there is no room for it.
+ */
+static size_t
+copy_clean(const char *utf8, size_t length, char *clean, size_t *used,
+		   size_t room)
+{
+	const unsigned char *c = (const unsigned char *) utf8;
+	size_t		width = pg_utf_mblen(c);
+
+	if (*c <= ' ' || *c == 0x7f)
+	{
+		if (*used > 0 && clean[*used - 1] != ' ')
+			clean[(*used)++] = ' ';
+		return 1;
+	}
+	if (width > length || !pg_utf8_islegal(c, (int) width))
+	{
+		clean[(*used)++] = '?';
+		return 1;
+	}
+	if (width > room)
+		return 0;
+	memcpy(clean + *used, c, width);
+	*used += width;
+	return width;
+}
+
+/*
  * impilo_text_clean
  *		Foreign bytes made fit for a message: at most `limit` of them, control
  *		characters and line ends turned into single spaces, what is no
  *		character of the database's encoding into "?".
  *
- * The result is in CurrentMemoryContext and may be empty.  Raises no errors
- * but for memory and the catalog.
+ * The result is in CurrentMemoryContext, ends in "..." if it was cut, and may
+ * be empty.  Raises no errors but for memory and the catalog.
  */
 char *
 impilo_text_clean(const char *utf8, size_t length, size_t limit)
 {
 	Oid			conversion = impilo_text_conversion();
+	char	   *clean = palloc(limit + sizeof("..."));
 	size_t		used = 0;
 	size_t		at = 0;
-	char	   *clean = palloc(limit + 1 + 3);
 
 	while (at < length && used < limit)
 	{
-		const unsigned char *c = (const unsigned char *) utf8 + at;
-		int			width = pg_utf_mblen(c);
+		size_t		width = copy_clean(utf8 + at, length - at, clean, &used,
+									   limit - used);
 
-		if (*c <= ' ' || *c == 0x7f)
-		{
-			if (used > 0 && clean[used - 1] != ' ')
-				clean[used++] = ' ';
-			at++;
-		}
-		else if (at + width > length || !pg_utf8_islegal(c, width))
-		{
-			clean[used++] = '?';
-			at++;
-		}
-		else if (used + width > limit)
+		if (width == 0)
 			break;
-		else
-		{
-			memcpy(clean + used, c, width);
-			used += width;
-			at += width;
-		}
+		at += width;
 	}
 	while (used > 0 && clean[used - 1] == ' ')
 		used--;
-	if (at < length)
-	{
-		memcpy(clean + used, "...", 3);
-		used += 3;
-	}
-	clean[used] = '\0';
+	strlcpy(clean + used, at < length ? "..." : "", sizeof("..."));
 
 	if (OidIsValid(conversion))
 	{
-		text	   *converted = convert_text(clean, used, conversion);
+		text	   *converted = convert_text(clean, strlen(clean), conversion);
 
 		if (converted)
 			return VARDATA(converted);
