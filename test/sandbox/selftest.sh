@@ -59,6 +59,7 @@ between() {
 }
 
 # get PATH [CURL OPTION...]: sets body, head, status, rc (curl's exit code)
+# shellcheck disable=SC2034 # the parts in selftest.d read them
 get() {
 	local path=$1
 	shift
