@@ -96,7 +96,12 @@ part_unit() {
 }
 
 part_fuzz() {
-	make -s -C test/fuzz run CC=clang SECONDS="$([ -n "${SLOW:-}" ] && echo 120 || echo 10)"
+	local seconds=8
+
+	[ -z "${SLOW:-}" ] || seconds=120
+	make -s -j2 -C test/fuzz &&
+		make -s -k -C test/fuzz run SECONDS=$seconds 2>&1 |
+		awk '{ print } /stat::number_of_executed_units/ { print "ok " ++n " - " $2 " inputs" }'
 }
 
 part_sandbox() {
@@ -139,10 +144,16 @@ count() {
 excerpt() {
 	local part=$1 log=$2
 
-	if [ "$part" = regress ] && [ -s regression.diffs ]; then
-		head -n 300 regression.diffs
-	fi
-	grep -vE '^(ok|test) ' "$log" | tail -n 120
+	case $part in
+		build | clang | release)
+			head -n 80 "$log"
+			return
+			;;
+		regress)
+			[ ! -s regression.diffs ] || head -n 300 regression.diffs
+			;;
+	esac
+	grep -avE '^(ok|test) ' "$log" | tail -n 120
 }
 
 # run PART: its output goes to a log; one line tells how it went
