@@ -26,6 +26,18 @@
 #endif
 
 /*
+ * 16 moved VARDATA and its kin out of postgres.h.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* A function that does not return says so in front of it from 18 on. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/*
  * Waiting.  From 17 on a wait event has a name of its own, and a resource
  * owner minds the event set.
  */

@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "convert_scalar.h"
 #include "mb/pg_wchar.h"
 #include "number.h"

@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "catalog/namespace.h"
+#include "compat.h"
 #include "mb/pg_wchar.h"
 #include "text.h"
 
