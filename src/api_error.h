@@ -13,6 +13,7 @@
 #ifndef IMPILO_API_ERROR_H
 #define IMPILO_API_ERROR_H
 
+#include "compat.h"
 #include "http.h"
 
 /* An error described but not raised yet; the strings are palloc'd. */
@@ -34,6 +35,6 @@ extern void impilo_api_describe_content(const char *server_name, char *detail,
 extern void impilo_api_describe_refusal(const char *server_name,
 										const ImpiloHttpReply *reply,
 										ImpiloApiError *error);
-extern void impilo_api_raise(const ImpiloApiError *error) pg_attribute_noreturn();
+pg_noreturn extern void impilo_api_raise(const ImpiloApiError *error);
 
 #endif							/* IMPILO_API_ERROR_H */

@@ -13,6 +13,7 @@
 #ifndef IMPILO_REPORT_H
 #define IMPILO_REPORT_H
 
+#include "compat.h"
 #include "posting.h"
 
 /* it is not known whether an order was created */
@@ -30,8 +31,8 @@ typedef struct ImpiloCreated
 
 /* in report.c */
 
-extern void impilo_report(const ImpiloCreateTarget *target,
-						  const ImpiloPosting *postings, int n,
-						  const ImpiloCreated *before) pg_attribute_noreturn();
+pg_noreturn extern void impilo_report(const ImpiloCreateTarget *target,
+									  const ImpiloPosting *postings, int n,
+									  const ImpiloCreated *before);
 
 #endif							/* IMPILO_REPORT_H */
