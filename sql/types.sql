@@ -157,10 +157,14 @@ SELECT as_positives, as_prices FROM strict WHERE id = 8;
 SELECT as_class FROM strict WHERE id = 9;
 SELECT as_range FROM strict WHERE id = 10;
 SELECT as_mood, as_positive, as_birth FROM strict WHERE id = 17;
+-- terse, as only some versions can offer on_invalid in a hint
+\set VERBOSITY terse
 SELECT as_positive FROM strict WHERE id = 14;
 SELECT as_given FROM strict WHERE id = 18;
 SELECT as_mood FROM strict WHERE id = 11;
--- nothing of the value is in any part of any of these errors
+\set VERBOSITY default
+-- nothing of the value is in any part of any of these errors; the SQLSTATE of
+-- a class that does not exist differs between versions
 CREATE FUNCTION secret_of(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	state text; message text; detail text; hint text; context text;
@@ -173,7 +177,7 @@ EXCEPTION WHEN OTHERS THEN
 	RETURN state || ' ' || substring(detail FROM 'order/[0-9]+ has (.*) at "/v", which cannot be read as') ||
 		CASE WHEN message || detail || hint || context ~ '(Secret|Jane|123456789|-1)' THEN ' SHOWS THE VALUE' ELSE '' END;
 END $$;
-SELECT c.name, v.id, secret_of(format('SELECT %I FROM strict WHERE id = %s', c.name, v.id))
+SELECT c.name, v.id, substr(secret_of(format('SELECT %I FROM strict WHERE id = %s', c.name, v.id)), CASE c.name WHEN 'as_class' THEN 7 ELSE 1 END) AS said
 FROM (SELECT attname AS name, attnum FROM pg_attribute WHERE attrelid = 'strict'::regclass AND attnum > 1) c,
 	generate_series(11, 18) v(id)
 WHERE secret_of(format('SELECT %I FROM strict WHERE id = %s', c.name, v.id)) IS NOT NULL
@@ -220,7 +224,9 @@ SELECT as_text FROM bytes WHERE id = 4;
 SELECT as_int FROM bytes WHERE id = 1;
 SELECT as_jsonb FROM bytes WHERE id = 3;
 SELECT as_json FROM bytes WHERE id = 3;
+\set VERBOSITY terse
 SELECT as_point FROM bytes WHERE id = 1;
+\set VERBOSITY default
 SELECT id, lenient FROM bytes ORDER BY id;
 DROP FOREIGN TABLE bytes;
 
