@@ -1,0 +1,43 @@
+/*
+ * fetch.h
+ *		Many HTTP requests, some of them in flight together, and nothing else:
+ *		what any client of the API has to spend at least.
+ */
+#ifndef BENCH_FETCH_H
+#define BENCH_FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The bytes of an answer; NUL-terminated.  Used again by the next one. */
+typedef struct Answer
+{
+	char	   *data;
+	size_t		length;
+	size_t		size;			/* allocated */
+} Answer;
+
+typedef struct Work
+{
+	const char *base_url;		/* as option base_url of a server */
+	const char *key;
+	int			in_flight;
+
+	/* Write the path and body (may stay empty: GET) of request `number` */
+	void		(*ask) (struct Work *work, long number, char *path, char *body);
+	/* Use its answer, which is a 2xx; NULL: do nothing */
+	void		(*take) (struct Work *work, long number, Answer *answer);
+	void	   *data;			/* of these two */
+} Work;
+
+#define PATH_SIZE 256
+#define BODY_SIZE 1024
+
+extern void fetch_begin(Work *work);
+extern void fetch(Work *work, long first, long count);
+extern void fetch_end(void);
+extern void list_pages(Work *work, int page_size);
+extern double milliseconds(void);
+extern void die(const char *format,...) __attribute__((noreturn, format(printf, 1, 2)));
+
+#endif							/* BENCH_FETCH_H */
