@@ -167,3 +167,16 @@ AS 'MODULE_PATHNAME', 'impilo_forget_created_orders_1_0'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION impilo_forget_created_orders() IS
 'empty the list of impilo_created_orders(), except for the running transaction; returns how many were forgotten';
+
+CREATE FUNCTION impilo_check_schema(
+    server name, page_size integer DEFAULT 250,
+    OUT finding text, OUT foreign_table text, OUT column_name text,
+    OUT column_type text, OUT json_path text, OUT kinds text,
+    OUT unfit bigint, OUT orders bigint, OUT orders_read bigint,
+    OUT statement text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'impilo_check_schema_1_0'
+LANGUAGE C VOLATILE STRICT COST 100000 ROWS 100;
+
+COMMENT ON FUNCTION impilo_check_schema(name, integer) IS
+'Read one page of orders and tell which members no column shows, which columns no order fills, and which types do not fit';
