@@ -1,10 +1,12 @@
--- Every path of the extension once, the failing ones too, for valgrind.sh.
--- A statement ends with an empty line; one that must fail says how before it.
+-- Every path of the extension, the failing ones too, for valgrind.sh, which
+-- runs all of this twice in one session.  A statement ends with an empty
+-- line; one that must fail says how before it.
 
 CREATE EXTENSION impilo_fdw;
 
 CREATE SERVER impilo FOREIGN DATA WRAPPER impilo_fdw
-	OPTIONS (base_url '@url@', max_retries '1', fetch_size '10');
+	OPTIONS (base_url '@url@', max_retries '1', fetch_size '10', max_response_size '1MB',
+			 outcome_wait '1s', external_ids 'unique');
 
 CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_key 'sandbox-key');
 
@@ -13,13 +15,15 @@ CREATE SCHEMA impilo;
 IMPORT FOREIGN SCHEMA v3 FROM SERVER impilo INTO impilo;
 
 -- Options that are refused
+
 -- fails: HV00D
 ALTER SERVER impilo OPTIONS (ADD fetch_sise '10');
 
--- fails: 22023
+-- fails: HV024
 ALTER SERVER impilo OPTIONS (ADD request_timeout 'soon');
 
 -- Reading
+
 SELECT count(*), count(document) FROM impilo.orders;
 
 SELECT count(*) FROM impilo.orders;
@@ -40,7 +44,11 @@ SELECT count(*) FROM impilo.orders a JOIN impilo.orders b USING (patient_id);
 
 SELECT (SELECT current_status FROM impilo.orders o WHERE o.id = k) FROM generate_series(1, 5) k;
 
+BEGIN;
+
 DECLARE c SCROLL CURSOR WITH HOLD FOR SELECT id FROM impilo.orders ORDER BY id;
+
+COMMIT;
 
 CLOSE c;
 
@@ -48,25 +56,57 @@ EXPLAIN ANALYZE SELECT id FROM impilo.orders WHERE patient_last_name > 'M';
 
 ANALYZE impilo.orders;
 
+SELECT count(*) FROM impilo_check_schema('impilo');
+
+CREATE FOREIGN TABLE impilo.mine (id bigint, city text OPTIONS (json_pointer '/patient/address/city'),
+	first_name int OPTIONS (json_pointer '/patient/firstName'))
+	SERVER impilo OPTIONS (relation 'orders');
+
+SELECT count(city) FROM impilo.mine;
+
+-- a name is no number
+-- fails: 22P02
+SELECT count(first_name) FROM impilo.mine;
+
+CREATE FOREIGN TABLE impilo.broken (id bigint, current_statu text) SERVER impilo OPTIONS (relation 'orders');
+
+-- fails: HV005
+SELECT * FROM impilo.broken;
+
 -- Answers that are errors
+
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"status":500}}''';
+
+-- fails: HV00L
+SELECT count(document) FROM impilo.orders;
+
+COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"status":401}}''';
+
+-- fails: 28000
+SELECT id FROM impilo.orders WHERE id = 3;
+
+COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"status":404}}''';
+
+-- fails: HV00L
+SELECT count(document) FROM impilo.orders;
+
+COPY (SELECT) TO PROGRAM 'ctl fault ''{"page":3,"do":{"cut_body":100}}''';
 
 -- fails: 08000
 SELECT count(document) FROM impilo.orders;
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"page":3,"do":{"cut":100}}''';
+COPY (SELECT) TO PROGRAM 'ctl fault ''{"page":2,"times":1,"do":{"reset":"before"}}''';
 
--- fails: 08000
 SELECT count(document) FROM impilo.orders;
 
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"page":2,"do":{"status":200,"body":"{\"content\":[{\"id\":1},{"}}''';
 
--- fails: HV00L
+-- fails: HV00M
 SELECT count(document) FROM impilo.orders;
 
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"endless":true}}''';
 
--- fails: HV00L
+-- fails: 54000
 SELECT count(document) FROM impilo.orders;
 
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"hang":true}}''';
@@ -82,5 +122,121 @@ SELECT count(document) FROM impilo.orders WHERE id = ANY ('{1,2,3}');
 RESET statement_timeout;
 
 COPY (SELECT) TO PROGRAM 'ctl nofault';
+
+-- Creating
+
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+	VALUES (1, '{leak-1}', impilo_order_item(1000)) RETURNING id, document;
+
+INSERT INTO impilo.orders (patient_id, order_items)
+	SELECT k, impilo_order_item(1000 + k) FROM generate_series(1, 30) k;
+
+INSERT INTO impilo.orders (site_id, order_kits)
+	SELECT 7, impilo_order_kits(k, 2) FROM generate_series(1000, 1003) k;
+
+COPY impilo.orders (patient_id, order_items) FROM PROGRAM 'echo ''3,"[{""item"":{""id"":1001},""count"":2}]"''' (FORMAT csv);
+
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+	VALUES (1, '{leak-1}', impilo_order_item(1000)), (1, '{leak-2}', impilo_order_item(1000))
+	ON CONFLICT DO NOTHING;
+
+EXPLAIN (VERBOSE) INSERT INTO impilo.orders (patient_id, order_items) SELECT 1, impilo_order_item(1000);
+
+SELECT count(*) FROM impilo_created_orders();
+
+-- Creating what is refused, before and by the API
+
+-- fails: 23514
+INSERT INTO impilo.orders (patient_id, site_id, order_items) VALUES (1, 1, impilo_order_item(1000));
+
+-- fails: 22023
+INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000, 0));
+
+-- fails: 23503
+INSERT INTO impilo.orders (patient_id, order_items) VALUES (99999999, impilo_order_item(1000));
+
+-- some of a batch
+-- fails: IU002
+INSERT INTO impilo.orders (patient_id, order_items)
+	SELECT CASE k WHEN 15 THEN 99999999 ELSE k END, impilo_order_item(1000) FROM generate_series(1, 20) k;
+
+-- The outcome is unknown: found, and not found
+
+COPY (SELECT) TO PROGRAM 'ctl fault ''{"method":"POST","times":1,"do":{"status":500,"processed":true}}''';
+
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+	SELECT 1, ARRAY['leak-found-' || (SELECT count(*) FROM impilo_created_orders())], impilo_order_item(1000)
+	RETURNING id;
+
+COPY (SELECT) TO PROGRAM 'ctl fault ''{"method":"POST","times":1,"do":{"reset":"before"}}''';
+
+-- fails: IU001
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+	SELECT 1, ARRAY['leak-lost-' || (SELECT count(*) FROM impilo_created_orders())], impilo_order_item(1000);
+
+COPY (SELECT) TO PROGRAM 'ctl fault ''{"method":"POST","do":{"hang":true}}''';
+
+SET statement_timeout = '500ms';
+
+-- fails: 57014
+INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000));
+
+RESET statement_timeout;
+
+COPY (SELECT) TO PROGRAM 'ctl nofault';
+
+-- At commit, and rolled back
+
+ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD post_at 'commit');
+
+BEGIN;
+
+INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000));
+
+SAVEPOINT s;
+
+INSERT INTO impilo.orders (patient_id, order_items) VALUES (2, impilo_order_item(1000));
+
+ROLLBACK TO s;
+
+COMMIT;
+
+BEGIN;
+
+INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000));
+
+ROLLBACK;
+
+ALTER FOREIGN TABLE impilo.orders OPTIONS (DROP post_at);
+
+BEGIN;
+
+INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000));
+
+ROLLBACK;
+
+SELECT impilo_forget_created_orders();
+
+-- A name that must be looked up, in a thread of libcurl's
+
+ALTER SERVER impilo OPTIONS (SET base_url 'http://localhost:@port@/api/v3');
+
+SELECT count(*) FROM impilo.orders;
+
+-- Nothing listens there
+-- (port 9 is nobody's)
+
+ALTER SERVER impilo OPTIONS (SET base_url 'http://127.0.0.1:9/api/v3');
+
+-- fails: 08001
+SELECT count(*) FROM impilo.orders;
+
+-- Connections that shall not be kept
+
+ALTER SERVER impilo OPTIONS (SET base_url '@url@', ADD keep_connections 'false');
+
+SELECT count(document) FROM impilo.orders;
+
+DROP SCHEMA impilo CASCADE;
 
 DROP EXTENSION impilo_fdw CASCADE;

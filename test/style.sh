@@ -93,12 +93,13 @@ functions_over() {
 # indented FILE: the file as PostgreSQL's pgindent would leave it: pg_bsd_indent
 # with its flags, and what it does before and after
 indented() {
-	local types=$typedefs
+	local types=$scratch/typedefs
 
 	# "text" is a type to some files and the name of a variable to others
+	[ -e "$types" ] || sort -u "$typedefs" <(our_typedefs) >"$types"
 	if ! grep -qE '\btext[ 	]+\*' "$1"; then
-		types=$scratch/typedefs
-		grep -vxF text "$typedefs" >"$types"
+		[ -e "$types.no-text" ] || grep -vxF text "$types" >"$types.no-text"
+		types=$types.no-text
 	fi
 
 	# the byte 0x80, part of many a UTF-8 character, is a mark of its own

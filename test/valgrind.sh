@@ -2,9 +2,10 @@
 # test/valgrind.sh: no leak, no invalid access, no lost socket.
 #
 # Runs test/leak.sql, which takes every path of the extension including those
-# that fail, in a single-user backend under valgrind, and looks for findings
-# whose stack passes through our code.  What PostgreSQL itself leaves behind
-# is its own.  Prints "ok" or "not ok" for each kind of finding.
+# that fail, twice in one single-user backend under valgrind.  It looks for
+# findings whose stack passes through our code (what PostgreSQL itself leaves
+# behind is its own), and for sockets and memory contexts that the second run
+# added to the first.  Prints "ok" or "not ok" for each kind of finding.
 #
 # Wants the extension built here with -g and installed into the PostgreSQL
 # that PG_CONFIG names; does not run as root (PostgreSQL does not either).
@@ -28,11 +29,31 @@ log=${VALGRIND_LOG:-$home/valgrind.log}
 	exit 1
 }
 
+# After each run: descriptors of no file, and what our memory contexts hold.
+measure() {
+	cat <<-'END'
+		COPY measured (descriptors) FROM PROGRAM 'ls -l /proc/$PPID/fd | grep -vc -- "-> /"';
+
+		INSERT INTO measured (contexts, bytes) SELECT count(*), coalesce(sum(used_bytes), 0)
+			FROM pg_backend_memory_contexts WHERE name LIKE 'impilo%';
+
+	END
+}
+
 # A single-user backend reads "-j" statements: they end with an empty line.
-sed "s|@url@|$IMPILO_SANDBOX/api/v3|; s|@port@|${IMPILO_SANDBOX##*:}|" test/leak.sql >"$home/leak.sql"
+{
+	printf 'CREATE TABLE measured (n serial, descriptors int, contexts int, bytes bigint);\n\n'
+	cat test/leak.sql
+	echo
+	measure
+	cat test/leak.sql
+	echo
+	measure
+	printf "COPY measured TO '%s';\n\n" "$home/measured"
+} | sed "s|@url@|$IMPILO_SANDBOX/api/v3|; s|@port@|${IMPILO_SANDBOX##*:}|" >"$home/leak.sql"
 
 valgrind --quiet --log-file="$log" --leak-check=full --show-leak-kinds=definite,possible \
-	--track-fds=yes --num-callers=60 --fullpath-after= --error-limit=no \
+	--num-callers=60 --fullpath-after= --error-limit=no \
 	--suppressions=test/valgrind.supp \
 	"$bin/postgres" --single -j -D "$home/data" -c log_line_prefix='%e ' \
 	-c max_stack_depth=1MB -c shared_buffers=4MB -c wal_level=minimal -c max_wal_senders=0 \
@@ -86,6 +107,14 @@ shopt -s lastpipe
 findings 'Invalid (read|write|free)|overlap|Mismatched|uninitialised' |
 	verdict 'no invalid access'
 findings 'definitely lost|possibly lost' | verdict 'no leak'
-findings 'Open (file descriptor|AF_|TCP|UDP)' | verdict 'no socket or file left open'
+awk -F '\t' '
+	$2 != "\\N" { d[++nd] = $2 }
+	$3 != "\\N" { c[++nc] = $3; b[nc] = $4 }
+	END {
+		if (nd != 2 || nc != 2) print "not measured"
+		if (d[2] > d[1]) print "open descriptors: " d[1] ", then " d[2]
+		if (c[2] > c[1]) print "memory contexts: " c[1] ", then " c[2]
+		if (b[2] > b[1]) print "bytes in them: " b[1] ", then " b[2]
+	}' "$home/measured" | verdict 'a second run leaves no more sockets or memory'
 
 [ $failures = 0 ]
