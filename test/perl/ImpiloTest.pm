@@ -20,6 +20,10 @@
 #   logfile...  Statements are not logged, so that a key which a test wrote
 #   in a statement is not found in the log by a test that looks for it there.
 #
+# cluster(NAME, names => 'slow.test=never far.test=192.0.2.1')
+#   One whose backends look these names up so (see test/preload/names.c), until
+#   it is started again.
+#
 # sandbox(orders => N, args => [...], tls => 1 | certificate(...))
 #   A sandbox of its own, on a port of its own.  It ends with the test.
 #     $api->url, $api->port, $api->ca_file    where it is; the authority that
@@ -116,9 +120,30 @@ jit = off
 CONF
 	$node->append_conf('postgresql.conf', $option{conf})
 	  if defined $option{conf};
-	$node->start;
+	{
+		local $ENV{IMPILO_TEST_NAMES} = $option{names} // '';
+		local $ENV{LD_PRELOAD} = preload('names') if $option{names};
+		$node->start;
+	}
 	$node->safe_psql('postgres', 'CREATE EXTENSION impilo_fdw');
 	return $node;
+}
+
+# A library of test/preload/, built.
+sub preload
+{
+	my ($name) = @_;
+	my $library = PostgreSQL::Test::Utils::tempdir() . "/$name.so";
+	my $out = '';
+
+	IPC::Run::run(
+		[
+			$ENV{CC} // 'cc', '-shared', '-fPIC', '-o', $library,
+			"$SANDBOX_DIR/../preload/$name.c", '-ldl'
+		],
+		'>', \$out, '2>&1')
+	  or croak "cc $name.c: $out";
+	return $library;
 }
 
 sub sandbox
