@@ -98,6 +98,28 @@ drop_if_unused(Holding *holding)
 		MemoryContextDelete(holding->context);
 }
 
+/*
+ * Forget what has changed since it was opened: also sessions of mappings that
+ * were dropped, which nobody will ask for again.
+ */
+static void
+forget_stale(void)
+{
+	HASH_SEQ_STATUS scan;
+	SessionEntry *entry;
+
+	hash_seq_init(&scan, sessions);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		Holding    *holding = entry->holding;
+
+		if (!holding->stale)
+			continue;
+		hash_search(sessions, &entry->umid, HASH_REMOVE, NULL);
+		drop_if_unused(holding);
+	}
+}
+
 static void
 release(void *arg)
 {
@@ -276,18 +298,12 @@ impilo_session(Oid userid, Oid serverid, MemoryContext holder)
 	if (sessions == NULL)
 		make_table();
 	entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
-	if (entry && entry->holding->stale)
+	if (entry == NULL || entry->holding->stale)
 	{
-		Holding    *old = entry->holding;
+		Holding    *holding;
 
-		hash_search(sessions, &mapping->umid, HASH_REMOVE, NULL);
-		drop_if_unused(old);
-		entry = NULL;
-	}
-	if (entry == NULL)
-	{
-		Holding    *holding = open_session(server, mapping);
-
+		forget_stale();
+		holding = open_session(server, mapping);
 		entry = hash_search(sessions, &mapping->umid, HASH_ENTER, NULL);
 		entry->holding = holding;
 	}

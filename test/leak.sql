@@ -70,7 +70,7 @@ SELECT count(first_name) FROM impilo.mine;
 
 CREATE FOREIGN TABLE impilo.broken (id bigint, current_statu text) SERVER impilo OPTIONS (relation 'orders');
 
--- fails: HV005
+-- fails: HV007
 SELECT * FROM impilo.broken;
 
 -- Answers that are errors
@@ -87,12 +87,12 @@ SELECT id FROM impilo.orders WHERE id = 3;
 
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"status":404}}''';
 
--- fails: HV00L
+-- fails: HV00N
 SELECT count(document) FROM impilo.orders;
 
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"page":3,"do":{"cut_body":100}}''';
 
--- fails: 08000
+-- fails: 08006
 SELECT count(document) FROM impilo.orders;
 
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"page":2,"times":1,"do":{"reset":"before"}}''';

@@ -34,7 +34,8 @@ measure() {
 	cat <<-'END'
 		COPY measured (descriptors) FROM PROGRAM 'ls -l /proc/$PPID/fd | grep -vc -- "-> /"';
 
-		INSERT INTO measured (contexts, bytes) SELECT count(*), coalesce(sum(used_bytes), 0)
+		INSERT INTO measured (contexts, bytes, names)
+			SELECT count(*), coalesce(sum(used_bytes), 0), string_agg(name, ', ' ORDER BY name)
 			FROM pg_backend_memory_contexts WHERE name LIKE 'impilo%';
 
 	END
@@ -42,7 +43,7 @@ measure() {
 
 # A single-user backend reads "-j" statements: they end with an empty line.
 {
-	printf 'CREATE TABLE measured (n serial, descriptors int, contexts int, bytes bigint);\n\n'
+	printf 'CREATE TABLE measured (n serial, descriptors int, contexts int, bytes bigint, names text);\n\n'
 	cat test/leak.sql
 	echo
 	measure
@@ -109,11 +110,11 @@ findings 'Invalid (read|write|free)|overlap|Mismatched|uninitialised' |
 findings 'definitely lost|possibly lost' | verdict 'no leak'
 awk -F '\t' '
 	$2 != "\\N" { d[++nd] = $2 }
-	$3 != "\\N" { c[++nc] = $3; b[nc] = $4 }
+	$3 != "\\N" { c[++nc] = $3; b[nc] = $4; names[nc] = $5 }
 	END {
 		if (nd != 2 || nc != 2) print "not measured"
 		if (d[2] > d[1]) print "open descriptors: " d[1] ", then " d[2]
-		if (c[2] > c[1]) print "memory contexts: " c[1] ", then " c[2]
+		if (c[2] > c[1]) print "memory contexts: " names[1] "; then " names[2]
 		if (b[2] > b[1]) print "bytes in them: " b[1] ", then " b[2]
 	}' "$home/measured" | verdict 'a second run leaves no more sockets or memory'
 
