@@ -51,6 +51,7 @@ struct ImpiloApi
 	MemoryContext context;		/* all of this lives in it */
 	char	   *server_name;
 	char	   *base_url;
+	char	   *api_key;		/* not to be shown, whoever repeats it */
 	ImpiloHttpClient *http;
 	bool		proven;			/* has answered as the API does */
 	int64		last_total;		/* total of the last page, or IMPILO_UNKNOWN */
@@ -95,6 +96,7 @@ impilo_api_open(MemoryContext context, const ImpiloApiConfig *config)
 	api->context = context;
 	api->server_name = pstrdup(config->server_name);
 	api->base_url = pstrdup(config->base_url);
+	api->api_key = pstrdup(config->api_key);
 	api->last_total = IMPILO_UNKNOWN;
 
 	impilo_json_want_begin(&api->envelope, api->envelope_nodes,
@@ -199,6 +201,19 @@ raise_content(ImpiloApi *api, char *detail)
 }
 
 /*
+ * Is this an answer of the API?  If not, what is said of it is fit to be shown.
+ */
+static bool
+is_answer(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
+		  ImpiloApiError *error)
+{
+	if (impilo_api_is_answer(api->server_name, reply, request, error))
+		return true;
+	impilo_api_hide(error, api->api_key);
+	return false;
+}
+
+/*
  * Raise the error of a request that did not get the API's answer.
  */
 static void
@@ -207,7 +222,7 @@ require_answer(ImpiloApi *api, const ImpiloHttpReply *reply,
 {
 	ImpiloApiError error;
 
-	if (!impilo_api_is_answer(api->server_name, reply, request, &error))
+	if (!is_answer(api, reply, request, &error))
 		impilo_api_raise(&error);
 }
 
@@ -425,7 +440,7 @@ impilo_api_created(ImpiloApi *api, ImpiloHttpRequest *request,
 	const ImpiloHttpReply *reply = impilo_http_reply(request);
 	const char *shown = impilo_api_show_create();
 
-	if (impilo_api_is_answer(api->server_name, reply, shown, error))
+	if (is_answer(api, reply, shown, error))
 		return read_order(api, reply, shown, order, error)
 			? IMPILO_CREATE_DONE : IMPILO_CREATE_UNKNOWN;
 	if (reply->outcome != IMPILO_HTTP_ANSWERED)

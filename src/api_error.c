@@ -185,6 +185,33 @@ describe(const char *server_name, const Trouble *trouble, char *detail,
 }
 
 /*
+ * Where a redirect leads to: scheme, host and port.  What stands behind could
+ * be a token, or name a patient; so could what stands before an "@".
+ */
+static void
+append_target(StringInfo detail, const char *location)
+{
+	const char *scheme_end = strstr(location, "://");
+	const char *host = scheme_end ? scheme_end + 3 : location;
+	int			length = (int) strcspn(host, "/?#");
+
+	for (int i = 0; i < length; i++)
+	{
+		if (host[i] != '@')
+			continue;
+		host += i + 1;
+		length -= i + 1;
+		i = -1;
+	}
+	if (scheme_end == NULL || length == 0)
+		appendStringInfoString(detail, " and another path on the same host");
+	else
+		appendStringInfo(detail, " and the address %.*s://%.*s",
+						 (int) (scheme_end - location), location,
+						 length, host);
+}
+
+/*
  * What the answer says, after what was asked: "GET /order/7 was answered
  * with HTTP status 503, after 6 attempts: …".
  */
@@ -200,7 +227,7 @@ answer_detail(const ImpiloHttpReply *reply, const char *request)
 		appendStringInfo(&detail, "%s was answered with HTTP status %d",
 						 request, reply->status);
 		if (reply->status >= 300 && reply->status < 400 && reply->location)
-			appendStringInfo(&detail, " and the address %s", reply->location);
+			append_target(&detail, reply->location);
 		said = impilo_json_error_text(reply->body, reply->length,
 									  reply->content_type);
 	}
@@ -219,6 +246,32 @@ answer_detail(const ImpiloHttpReply *reply, const char *request)
 	else
 		appendStringInfoChar(&detail, '.');
 	return detail.data;
+}
+
+/*
+ * impilo_api_hide
+ *		Make a secret unreadable wherever an error's detail repeats it: an API
+ *		may well say which key it does not know.
+ *
+ * Texts are cut to some length, so what begins like the secret and ends with
+ * the text counts as well.
+ */
+void
+impilo_api_hide(ImpiloApiError *error, const char *secret)
+{
+	const size_t tell_tale = 4;
+	size_t		length = strlen(secret);
+
+	for (char *at = error->detail; at != NULL && *at; at++)
+	{
+		size_t		same = 0;
+
+		while (same < length && at[same] == secret[same])
+			same++;
+		if (same == length ||
+			(same >= tell_tale && strspn(at + same, ".") == strlen(at + same)))
+			memset(at, '*', same);
+	}
 }
 
 /*

@@ -35,6 +35,7 @@ extern void impilo_api_describe_content(const char *server_name, char *detail,
 extern void impilo_api_describe_refusal(const char *server_name,
 										const ImpiloHttpReply *reply,
 										ImpiloApiError *error);
+extern void impilo_api_hide(ImpiloApiError *error, const char *secret);
 pg_noreturn extern void impilo_api_raise(const ImpiloApiError *error);
 
 #endif							/* IMPILO_API_ERROR_H */

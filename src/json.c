@@ -198,14 +198,16 @@ static void gather_texts(ErrorTexts *texts, struct json_object *value,
 						 bool any_member);
 
 /*
- * The members that are known to hold a message.  Behind "errors" stand
- * objects whose members are named after fields: any of theirs.
+ * The members that are known to hold a message.  Directly behind "errors" may
+ * stand an object whose members are named after fields: any of theirs.  Not
+ * so in the elements of an array, which are of one make and may repeat the
+ * value that was refused.
  */
 static void
 gather_members(ErrorTexts *texts, struct json_object *object, bool any_member)
 {
 	static const char *const names[] = {"message", "error", "errors", "detail",
-	"code"};
+	"code", "msg", "defaultMessage"};
 	struct json_object *value;
 	bool		known = false;
 
@@ -237,8 +239,7 @@ gather_texts(ErrorTexts *texts, struct json_object *value, bool any_member)
 	else if (json_object_is_type(value, json_type_array))
 		for (size_t i = 0; i < json_object_array_length(value) &&
 			 texts->used < ERROR_TEXT_LIMIT; i++)
-			gather_texts(texts, json_object_array_get_idx(value, i),
-						 any_member);
+			gather_texts(texts, json_object_array_get_idx(value, i), false);
 }
 
 /*

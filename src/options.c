@@ -237,6 +237,24 @@ is_loopback(const char *host, size_t length)
 }
 
 /*
+ * Is a segment of this path ".", ".." or, but for a slash at the end, empty?
+ */
+static bool
+has_odd_segment(const char *path)
+{
+	while (path[0] == '/' && path[1] != '\0')
+	{
+		const char *segment = path + 1;
+		size_t		length = strcspn(segment, "/");
+
+		if (length == 0 || (length <= 2 && strspn(segment, ".") >= length))
+			return true;
+		path = segment + length;
+	}
+	return false;
+}
+
+/*
  * An address is refused if anything in it could end up elsewhere than in the
  * path: user names, queries, fragments, control bytes, dots that climb.
  */
@@ -265,7 +283,7 @@ read_url(const Option *option, const char *value)
 	if (strpbrk(host, "?#"))
 		refuse_value(option, value,
 					 "It must not hold a query (?) or fragment (#).");
-	if (strstr(host, "/../") || strstr(host, "/./") || strstr(host, "//"))
+	if (has_odd_segment(host + length))
 		refuse_value(option, value,
 					 "Its path must not hold empty, \".\" or \"..\" segments.");
 	if (plain && !is_loopback(host, length))
