@@ -1,0 +1,600 @@
+# Whom the extension talks to: https with a verified certificate, plain http
+# to this machine only, no redirect, no proxy but that of the option; and that
+# it does so over few connections, by HTTP/2, compressed.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use ImpiloTest;
+use IO::Select;
+use IO::Socket::INET;
+use PostgreSQL::Test::Utils ();
+use Time::HiRes qw(sleep);
+
+my $scratch = PostgreSQL::Test::Utils::tempdir();
+
+# An address of this machine that is not loopback, and that somebody listens
+# on: a connection to it would be seen.
+my $probe = IO::Socket::INET->new(
+	Proto => 'udp',
+	PeerHost => '192.0.2.1',
+	PeerPort => 9);
+my $far = $probe ? $probe->sockhost : '192.0.2.1';
+my $listener = IO::Socket::INET->new(
+	Listen => 100,
+	LocalHost => '0.0.0.0',
+	Blocking => 0) or die $!;
+my $far_port = $listener->sockport;
+
+sub visitors
+{
+	my $n = 0;
+
+	$n++ while $listener->accept;
+	return $n;
+}
+
+my $api = sandbox(orders => 40);
+my $node = cluster(
+	'main', names => "127.far.test=$far near.test=127.0.0.1 "
+	  . "127.both.test=$far 127.both.test=127.0.0.1 127.near.test=127.0.0.1");
+my $port = $api->port;
+
+# The server `net`, with other options each time
+$node->safe_psql('postgres',
+	    'CREATE SERVER net FOREIGN DATA WRAPPER impilo_fdw '
+	  . "OPTIONS (base_url '"
+	  . $api->url
+	  . "/api/v3', max_retries '1');"
+	  . "CREATE USER MAPPING FOR CURRENT_USER SERVER net OPTIONS (api_key 'sandbox-key');"
+	  . 'CREATE SCHEMA net; IMPORT FOREIGN SCHEMA v3 FROM SERVER net INTO net');
+
+sub literal
+{
+	my ($text) = @_;
+
+	$text =~ s/'/''/g;
+	return "'$text'";
+}
+
+# one order asked for at an address, with these options of the server besides
+sub ask
+{
+	my ($url, %option) = @_;
+	my $options = join ', ',
+	  map { "$_ " . literal($option{$_}) } sort keys %option;
+
+	$options = ", $options" if $options ne '';
+	return psql_error($node,
+		    'DROP SERVER IF EXISTS other CASCADE;'
+		  . 'CREATE SERVER other FOREIGN DATA WRAPPER impilo_fdw OPTIONS '
+		  . "(max_retries '1', base_url "
+		  . literal($url)
+		  . "$options);"
+		  . "CREATE USER MAPPING FOR CURRENT_USER SERVER other OPTIONS (api_key 'sandbox-key');"
+		  . 'CREATE FOREIGN TABLE asked (id bigint) SERVER other '
+		  . "OPTIONS (relation 'orders');"
+		  . 'SELECT id FROM asked WHERE id = 7');
+}
+
+sub answers
+{
+	my ($answer, $name) = @_;
+
+	is("$answer->{sqlstate} $answer->{stdout}", '00000 7', $name)
+	  or diag($answer->{stderr});
+	return;
+}
+
+#----------------------------------------------------------------------
+# Addresses that an option may not hold
+#----------------------------------------------------------------------
+
+foreach my $url (
+	"http://0.0.0.0:$port/api/v3",
+	"http://[::]:$port/api/v3",
+	"http://2130706433:$port/api/v3",
+	"http://0x7f000001:$port/api/v3",
+	"http://0177.0.0.1:$port/api/v3",
+	'http://app.impiloplatform.com/api/v3',
+	'http://localhost.far.test/api/v3',
+	'http://localhost@far.test/api/v3',
+	'http://127.0.0.1@far.test/api/v3',
+	'http://127.0.0.1:80@far.test/api/v3',
+	'http://127.0.0.1\\@far.test/api/v3',
+	'http://127.0.0.1#@far.test/api/v3',
+	'HTTP://far.test/api/v3',
+	'https://user:password@far.test/api/v3',
+	'https://user@far.test/api/v3',
+	'https://far.test/api/v3?key=1',
+	'https://far.test/api/v3#x',
+	'https://far.test?x',
+	'https://far.test/api/../v3',
+	'https://far.test/api/./v3',
+	'https://far.test/api/..',
+	'https://far.test/api/.',
+	'https://far.test/..',
+	'https://far.test/api//v3',
+	'https://',
+	'https:///api/v3',
+	'https://:443/api/v3',
+	'https:far.test/api/v3',
+	'//far.test/api/v3',
+	'far.test/api/v3',
+	'ftp://far.test/api/v3',
+	'file:///etc/passwd',
+	'gopher://127.0.0.1/',
+	'',
+	"https://far.test/api/v3\r\nX-Injected: 1",
+	"https://far.test/api/v3\nX-Injected: 1",
+	"https://far.test\r\n/api/v3",
+	"https://far.test/api/v3\x01",
+	"https://far.test/api/v3\x7f",
+	"https://far.test/api v3",
+	"https://far.test/api/v3\t",
+	"https://f\xc3\xa4r.test/api/v3")
+{
+	my $error = ask($url);
+	(my $shown = $url) =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ge;
+
+	is($error->{sqlstate}, 'HV024', "base_url '$shown' is refused");
+}
+is(visitors(), 0, 'nobody was asked');
+
+# what would end a header line, or begin another
+foreach my $key ("k\r\nX-Injected: 1", "k\nX: 1", "k\x01", 'k k', "k\xc3\xa4", '')
+{
+	my $error = psql_error($node,
+		'ALTER USER MAPPING FOR CURRENT_USER SERVER net OPTIONS (SET api_key '
+		  . literal($key)
+		  . ')');
+	(my $shown = $key) =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ge;
+
+	is($error->{sqlstate}, 'HV024', "api_key '$shown' is refused");
+	unlike($error->{stderr}, qr/X-Injected|k k/, 'and not shown')
+	  if length $key > 2;
+}
+foreach my $proxy ("http://p\r\nX: 1", 'p:3128', 'ftp://p', "http://p\x01", '')
+{
+	(my $shown = $proxy) =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ge;
+
+	is( psql_error($node,
+			'ALTER SERVER net OPTIONS (ADD proxy ' . literal($proxy) . ')')
+		  ->{sqlstate},
+		'HV024',
+		"proxy '$shown' is refused");
+}
+
+# values travel as JSON, whatever is in them
+$api->ctl('log-reset');
+$node->safe_psql('postgres', <<'SQL');
+INSERT INTO net.orders (patient_id, external_order_ids, order_items, order_notes)
+VALUES (1, ARRAY[E'a\r\nImpilo-API-Key: x', '"}, {"', 'b?page=2#/../c'],
+        impilo_order_item(1000), '[{"note": "\r\n\r\nPOST /api/v3/order HTTP/1.1"}]')
+SQL
+is($api->count('posts'), 1, 'a value makes no request of its own');
+is( $node->safe_psql(
+		'postgres',
+		'SELECT external_order_ids = '
+		  . q(ARRAY[E'a\r\nImpilo-API-Key: x', '"}, {"', 'b?page=2#/../c'])
+		  . ' FROM net.orders WHERE id = 41'),
+	't',
+	'and arrives as it was');
+
+#----------------------------------------------------------------------
+# Plain http: the address counts, not the name
+#----------------------------------------------------------------------
+
+answers(ask("http://127.0.0.1:$port/api/v3"), 'http to 127.0.0.1');
+answers(ask("http://localhost:$port/api/v3"), 'http to localhost');
+answers(ask("http://LocalHost:$port/api/v3/"), 'http to LocalHost');
+answers(ask("http://127.1:$port/api/v3"), 'http to 127.1');
+answers(ask("http://127.near.test:$port/api/v3"),
+	'http to a name whose address is loopback');
+is(ask("http://[::1]:$far_port/api/v3")->{sqlstate},
+	'08001', '[::1] is allowed, though nobody listens there');
+
+foreach my $url ("http://127.far.test:$far_port/api/v3",
+	"http://127.0.0.1%2efar.test:$far_port/api/v3")
+{
+	my $error = ask($url);
+
+	if ($url =~ /%2e/)
+	{
+		like($error->{sqlstate}, qr/^(08001|HV00N|HV024)$/, "$url is refused");
+		next;
+	}
+	is($error->{sqlstate}, 'HV00N', "$url is refused");
+	like($error->{message}, qr/not allowed/, 'as not allowed');
+	like($error->{detail}, qr/loopback/, 'because of its address');
+	like($error->{hint}, qr/https/, 'and the hint tells what is');
+}
+# of several addresses only those are tried that may be
+like(
+	ask("http://127.both.test:$far_port/api/v3", request_timeout => '300ms')
+	  ->{sqlstate},
+	qr/^(08|HV0)/, 'a name with an address of each kind');
+my @visits;
+while (my $visit = $listener->accept)
+{
+	push @visits, $visit->sockhost;
+}
+is(scalar(grep { !/^127\./ } @visits), 0,
+	'nobody was asked at an address that is not loopback');
+
+#----------------------------------------------------------------------
+# Certificates
+#----------------------------------------------------------------------
+
+my $good = certificate();
+my $other = certificate();
+
+sub at_certificate
+{
+	my ($certificate, $ca_file, $host) = @_;
+	my $server = sandbox(orders => 10, tls => $certificate);
+	my $error = ask('https://' . ($host // 'localhost') . ':' . $server->port . '/api/v3',
+		$ca_file ? (ca_file => $ca_file) : ());
+
+	# its own client does not verify
+	$server->{asked} = $server->count('requests') if !$ca_file;
+	$server->stop;
+	return $error;
+}
+
+answers(at_certificate($good, $good->{ca_file}),
+	'https with a certificate of the given authority');
+answers(at_certificate($good, $good->{ca_file}, '127.0.0.1'),
+	'https to an address that the certificate names');
+
+my %bad = (
+	'of an unknown authority' => [ $good, undef ],
+	'of another authority' => [ $good, $other->{ca_file} ],
+	'of another host' => [
+		certificate(host => 'example.test', ip => '192.0.2.7', ca => $good),
+		$good->{ca_file}
+	],
+	'of another name for this host' => [ $good, $good->{ca_file}, 'near.test' ],
+	'that expired' => [ certificate(days => -1, ca => $good), $good->{ca_file} ]);
+foreach my $case (sort keys %bad)
+{
+	my $error = at_certificate(@{ $bad{$case} });
+
+	is($error->{sqlstate}, '08001', "a certificate $case is refused");
+	like("$error->{message} $error->{detail}",
+		qr/certificate|SSL|TLS/i, 'and the message says why');
+}
+{
+	my $error = ask('https://localhost:1/api/v3', ca_file => '/no/such/file');
+
+	is($error->{sqlstate}, '08001', 'a ca_file that is not there');
+}
+
+{
+	my $old_port = PostgreSQL::Test::Cluster::get_free_port();
+	my $log = "$scratch/s_server.log";
+	my $pid = fork() // die $!;
+
+	if ($pid == 0)
+	{
+		open STDIN, '<', '/dev/null';
+		open STDOUT, '>', $log;
+		open STDERR, '>&', \*STDOUT;
+		exec 'openssl', 's_server', '-accept', "127.0.0.1:$old_port", '-key',
+		  $good->{key_file}, '-cert', $good->{cert_file}, '-www', '-tls1_1',
+		  '-cipher', 'ALL:@SECLEVEL=0'
+		  or POSIX::_exit(127);
+	}
+	wait_until(
+		sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$old_port") },
+		's_server');
+
+	# a machine whose OpenSSL is set to allow it
+	PostgreSQL::Test::Utils::append_to_file("$scratch/openssl.cnf", <<'CONF');
+openssl_conf = all
+[all]
+ssl_conf = ssl
+[ssl]
+system_default = lax
+[lax]
+MinProtocol = TLSv1
+CipherString = DEFAULT@SECLEVEL=0
+CONF
+	{
+		local $ENV{OPENSSL_CONF} = "$scratch/openssl.cnf";
+		my $seen = '';
+
+		IPC::Run::run([ 'openssl', 's_client', '-connect', "127.0.0.1:$old_port" ],
+			'<', \undef, '>', \$seen, '2>', \my $ignored);
+		like($seen, qr/Protocol *: TLSv1\.1/,
+			'a server that knows TLS 1.1 alone, and a client that may use it');
+		$node->restart;
+	}
+	my $error = ask("https://localhost:$old_port/api/v3",
+		ca_file => $good->{ca_file});
+	kill 'TERM', $pid;
+	waitpid $pid, 0;
+	is($error->{sqlstate}, '08001', 'TLS 1.1 is refused');
+	unlike(PostgreSQL::Test::Utils::slurp_file($log),
+		qr/GET/, 'without a request');
+}
+
+#----------------------------------------------------------------------
+# Redirects
+#----------------------------------------------------------------------
+
+my $elsewhere = sandbox(orders => 40);
+my $target = $elsewhere->url . '/api/v3/order/7?token=sandbox-key&name=Miller';
+
+foreach my $status (301, 302, 303, 307, 308)
+{
+	foreach my $sql ('SELECT id FROM net.orders WHERE id = 7',
+		'SELECT count(*) FROM net.orders',
+		'INSERT INTO net.orders (site_id, order_items) VALUES (1, impilo_order_item(1000))'
+	  )
+	{
+		my ($what) = $sql =~ /^(\w+ (?:count|id)?)/;
+		my $error;
+
+		$api->fault({ do => { redirect => $target, status => $status } });
+		$error = psql_error($node, $sql);
+		like($error->{sqlstate}, qr/^(HV00N|IU001)$/,
+			"a redirect by $status of $what is refused");
+		like($error->{detail}, qr/127\.0\.0\.1:@{[$elsewhere->port]}/,
+			'and names its target');
+		unlike($error->{stderr}, qr/sandbox-key|Miller|token/,
+			'but not all of it');
+	}
+}
+$api->fault(
+	{ do => { redirect => '/api/v3/order/8', status => 302 } });
+is(psql_error($node, 'SELECT id FROM net.orders WHERE id = 7')->{sqlstate},
+	'HV00N', 'so is one to the same host');
+$api->fault;
+is($elsewhere->count('requests'), 0, 'the target of the redirects was not asked');
+is($elsewhere->count('connections'), 0, 'nor connected to');
+$elsewhere->stop;
+
+#----------------------------------------------------------------------
+# Proxies
+#----------------------------------------------------------------------
+
+# A proxy for CONNECT that writes down what it is asked
+sub proxy
+{
+	my $socket = IO::Socket::INET->new(
+		Listen => 20,
+		LocalHost => '127.0.0.1') or die $!;
+	my $log = "$scratch/proxy." . $socket->sockport;
+	my $pid = fork() // die $!;
+
+	if ($pid == 0)
+	{
+		$SIG{CHLD} = 'IGNORE';
+		while (my $client = $socket->accept)
+		{
+			next if fork();
+			my $request = '';
+			my $server;
+
+			while ($request !~ /\r\n\r\n/)
+			{
+				sysread($client, $request, 4096, length $request) or last;
+			}
+			PostgreSQL::Test::Utils::append_to_file($log, $request);
+			$server = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$1")
+			  if $request =~ /^CONNECT [^ ]*:(\d+) /;
+			POSIX::_exit(0) if !$server;
+			syswrite $client, "HTTP/1.1 200 connected\r\n\r\n";
+			my $select = IO::Select->new($client, $server);
+			while (my @ready = $select->can_read)
+			{
+				foreach my $from (@ready)
+				{
+					my $to = $from == $client ? $server : $client;
+					my $data;
+
+					sysread($from, $data, 65536) or POSIX::_exit(0);
+					syswrite $to, $data;
+				}
+			}
+		}
+		POSIX::_exit(0);
+	}
+	return {
+		pid => $pid,
+		url => 'http://127.0.0.1:' . $socket->sockport,
+		asked => sub {
+			return -e $log ? PostgreSQL::Test::Utils::slurp_file($log) : '';
+		},
+		stop => sub { kill 'TERM', $pid; waitpid $pid, 0; }
+	};
+}
+
+my $proxy = proxy();
+my $https = sandbox(orders => 40, tls => $good);
+{
+	local %ENV = (
+		%ENV,
+		map { $_ => $proxy->{url} }
+		  qw(http_proxy https_proxy HTTPS_PROXY HTTP_PROXY all_proxy ALL_PROXY));
+
+	$node->restart;
+}
+answers(ask($https->url . '/api/v3', ca_file => $good->{ca_file}),
+	'https, while the environment names a proxy');
+answers(ask($api->url . '/api/v3'), 'http, while the environment names a proxy');
+is($proxy->{asked}->(), '', 'the proxy of the environment was not asked');
+
+answers(
+	ask($https->url . '/api/v3',
+		ca_file => $good->{ca_file},
+		proxy => $proxy->{url}),
+	'https through the proxy of the option');
+like($proxy->{asked}->(), qr/^CONNECT localhost:@{[$https->port]} /,
+	'the proxy was asked for a tunnel');
+unlike($proxy->{asked}->(), qr/impilo-api-key|sandbox-key/i,
+	'and was not told the key');
+my $before = $proxy->{asked}->();
+answers(ask($api->url . '/api/v3', proxy => $proxy->{url}),
+	'plain http with the option proxy');
+is($proxy->{asked}->(), $before, 'goes straight to this machine');
+$proxy->{stop}->();
+{
+	my $error = ask($https->url . '/api/v3',
+		ca_file => $good->{ca_file},
+		proxy => $proxy->{url});
+
+	is($error->{sqlstate}, '08001', 'a proxy that is not there');
+}
+$https->stop;
+
+#----------------------------------------------------------------------
+# Few connections, HTTP/2, compression: an nginx before the sandbox
+#----------------------------------------------------------------------
+
+sub nginx
+{
+	my ($certificate, $backend) = @_;
+	my ($modern, $closing) =
+	  map { PostgreSQL::Test::Cluster::get_free_port() } 1 .. 2;
+	my $tls = "ssl_certificate $certificate->{cert_file};"
+	  . " ssl_certificate_key $certificate->{key_file};";
+	my $pid;
+
+	mkdir "$scratch/nginx";
+	PostgreSQL::Test::Utils::append_to_file("$scratch/nginx/conf", <<"CONF");
+daemon off; master_process off; worker_processes 1; pid $scratch/nginx/pid; error_log $scratch/nginx/error.log;
+events { worker_connections 100; }
+http {
+log_format facts '\$server_port \$server_protocol \$ssl_protocol \$ssl_session_reused \$sent_http_content_encoding \$connection \$status \$http_user_agent';
+access_log $scratch/nginx/access.log facts;
+client_body_temp_path $scratch/nginx/1; proxy_temp_path $scratch/nginx/2;
+fastcgi_temp_path $scratch/nginx/3; uwsgi_temp_path $scratch/nginx/4; scgi_temp_path $scratch/nginx/5;
+ssl_session_cache shared:s:1m;
+gzip on; gzip_proxied any; gzip_types application/json;
+server { listen 127.0.0.1:$modern ssl http2; $tls location / { proxy_pass $backend; } }
+server { listen 127.0.0.1:$closing ssl; $tls keepalive_requests 1; location / { proxy_pass $backend; } }
+}
+CONF
+	$pid = fork() // die $!;
+	if ($pid == 0)
+	{
+		open STDERR, '>', "$scratch/nginx/stderr";
+		exec 'nginx', '-p', "$scratch/nginx", '-c', "$scratch/nginx/conf"
+		  or POSIX::_exit(127);
+	}
+	wait_until(
+		sub {
+			IO::Socket::INET->new(PeerAddr => "127.0.0.1:$closing")
+			  || waitpid($pid, POSIX::WNOHANG()) != 0;
+		},
+		'nginx');
+	return ($pid, $modern, $closing);
+}
+
+# one line a request: port, protocol, TLS, reused, encoding, connection
+sub nginx_log
+{
+	return map { [split] }
+	  split /\n/,
+	  PostgreSQL::Test::Utils::slurp_file("$scratch/nginx/access.log");
+}
+
+sub distinct
+{
+	my %seen = map { $_ => 1 } @_;
+
+	return scalar keys %seen;
+}
+
+SKIP:
+{
+	my ($path) = grep { -x "$_/nginx" } split(/:/, $ENV{PATH}),
+	  qw(/usr/sbin /usr/local/sbin);
+
+	skip 'nginx is not installed', 1 if !$path;
+	local $ENV{PATH} = "$path:$ENV{PATH}";
+	my ($pid, $modern, $closing) = nginx($good, $api->url);
+	my %both = (ca_file => $good->{ca_file}, fetch_size => 10);
+	my (@modern, @closing);
+
+	attach(
+		$node, undef,
+		name => 'modern',
+		url => "https://localhost:$modern/api/v3",
+		server => {%both});
+	attach(
+		$node, undef,
+		name => 'closing',
+		url => "https://localhost:$closing/api/v3",
+		server => {%both});
+	$api->config(latency_ms => 20);
+	my $session = session($node);
+	foreach my $name ('modern', 'closing')
+	{
+		is($session->query("SELECT count(document) FROM $name.orders"),
+			'41', "$name: the list through nginx");
+		is( $session->query(
+				"SELECT count(*) FROM $name.orders WHERE id = ANY ('{1,2,3,4,5}')"
+			),
+			'5',
+			"$name: look-ups through nginx");
+		is( $session->query(
+				"INSERT INTO $name.orders (patient_id, order_items) "
+				  . 'VALUES (1, impilo_order_item(1000)) RETURNING patient_id'),
+			'1',
+			"$name: a creation through nginx");
+		$api->ctl('delete', 42);
+		$api->ctl('reset');
+		$node->safe_psql('postgres',
+			"INSERT INTO net.orders (patient_id, order_items) "
+			  . 'VALUES (1, impilo_order_item(1000))');
+		$api->config(latency_ms => 20);
+	}
+	$session->quit;
+	$api->config(latency_ms => 0);
+
+	@modern = grep { $_->[0] == $modern } nginx_log();
+	@closing = grep { $_->[0] == $closing } nginx_log();
+	cmp_ok(scalar @modern, '>=', 11, 'nginx has seen the requests');
+	is(scalar(grep { $_->[1] ne 'HTTP/2.0' } @modern),
+		0, 'all of them by HTTP/2');
+	is(distinct(map { $_->[5] } @modern), 1, 'over one connection');
+	is(scalar(grep { $_->[4] ne 'gzip' && $_->[6] == 200 } @modern),
+		0, 'compressed');
+	is(scalar(grep { $_->[2] !~ /^TLSv1\.[23]$/ } @modern, @closing),
+		0, 'TLS 1.2 or newer');
+	like($modern[0][7], qr{^impilo_fdw/\d}, 'the User-Agent names the version');
+	is(scalar(grep { $_->[1] ne 'HTTP/1.1' } @closing),
+		0, 'without HTTP/2: by HTTP/1.1');
+	cmp_ok(
+		scalar(grep { $_->[3] eq 'r' } @closing),
+		'>', @closing / 4,
+		'a new connection resumes a TLS session');
+	note("$_->[0]: " . join(' ', @$_)) foreach @modern[ 0 .. 2 ], @closing;
+
+	kill 'TERM', $pid;
+	waitpid $pid, 0;
+}
+
+# keep-alive over plain http, too
+$node->safe_psql('postgres', "ALTER SERVER net OPTIONS (ADD fetch_size '5')");
+{
+	my $session = session($node);
+	my $connections = $api->count('connections');
+	my $requests = $api->count('requests');
+
+	$session->query('SELECT count(document) FROM net.orders') foreach 1 .. 5;
+	$session->query("SELECT id FROM net.orders WHERE id = $_") foreach 1 .. 20;
+	cmp_ok($api->count('requests') - $requests,
+		'>=', 60, 'many requests of one session');
+	cmp_ok($api->count('connections') - $connections,
+		'<=', 8, 'over as many connections as were in use at once');
+	$session->quit;
+}
+
+done_testing();
