@@ -62,7 +62,8 @@ build_in() {
 	local folder=$1 cc=$2 flags=$3
 
 	mkdir -p "$folder"
-	cp -a "$source/." "$folder/"
+	tar -C "$source" --exclude='*.o' --exclude=impilo_fdw.so --exclude=impilo_sandbox \
+		--exclude=./test/fuzz --exclude=./test/unit -cf - . | tar -C "$folder" -xf -
 	make -s -C "$folder" CC="$cc" PG_CFLAGS="$flags" PG_CONFIG="$PG_CONFIG" with_llvm=no &&
 		make -s -C "$folder/test/sandbox" CC="$cc"
 }
