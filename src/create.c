@@ -138,7 +138,7 @@ tell_in_doubt(void *arg)
 			in_doubt++;
 	}
 	if (in_doubt > 0)
-		errcontext("creating orders through foreign table %s: %d orders may exist whose outcome is not known",
+		errcontext("requests to create orders through foreign table %s whose orders may exist: %d",
 				   batch->creator->target.relation, in_doubt);
 }
 

@@ -120,9 +120,13 @@ static void
 take_rows(ForeignScanState *node, DirectState *state)
 {
 	PlanState  *source = outerPlanState(node);
+	MemoryContext query = node->ss.ps.state->es_query_cxt;
+	MemoryContext caller;
 
+	/* core calls us in memory of one row, in which no plan can run */
+	caller = MemoryContextSwitchTo(query);
 	state->rows = impilo_row_store(RelationGetDescr(node->ss.ss_currentRelation),
-								   node->ss.ps.state->es_query_cxt);
+								   query);
 	for (;;)
 	{
 		TupleTableSlot *slot = ExecProcNode(source);
@@ -130,9 +134,11 @@ take_rows(ForeignScanState *node, DirectState *state)
 		CHECK_FOR_INTERRUPTS();
 		if (TupIsNull(slot))
 			break;
-		slot = impilo_row_store_put(state->rows, slot);
-		impilo_inserter_check(state->inserter, slot);
+		slot = impilo_row_store_shape(state->rows, slot);
+		if (impilo_inserter_check(state->inserter, slot))
+			impilo_row_store_put(state->rows, slot);
 	}
+	MemoryContextSwitchTo(caller);
 }
 
 /*

@@ -377,7 +377,7 @@ read_member(Drafting *drafting, const Member *member,
 	ImpiloJsonSlice value;
 	ImpiloJsonError wrong;
 	bool		array = member->kind == MEMBER_IDS ||
-		member->kind == MEMBER_CONTENT || member->kind == MEMBER_RETURN;
+	member->kind == MEMBER_CONTENT || member->kind == MEMBER_RETURN;
 
 	if (!impilo_json_check(json, length, IMPILO_JSON_MAX_DEPTH - 1,
 						   &value, &wrong))
@@ -500,7 +500,7 @@ ImpiloDraft *
 impilo_draft_copy(const ImpiloDraft *draft)
 {
 	Size		head = MAXALIGN(sizeof(ImpiloDraft)) +
-		draft->nids * sizeof(char *);
+	draft->nids * sizeof(char *);
 	Size		size = head + draft->length + 1;
 	ImpiloDraft *copy;
 	char	   *at;

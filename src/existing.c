@@ -198,8 +198,8 @@ raise_half_match(const KnownOrder *order, const ImpiloDraft *draft,
 {
 	const char *shown = pg_any_to_server(id, strlen(id), PG_UTF8);
 	char	   *what = order->identity.id
-		? psprintf("order " INT64_FORMAT, order->identity.id)
-		: psprintf("row " INT64_FORMAT, order->row);
+	? psprintf("order " INT64_FORMAT, order->identity.id)
+	: psprintf("row " INT64_FORMAT, order->row);
 
 	if (impilo_same_recipient(&order->identity, draft))
 		ereport(ERROR,

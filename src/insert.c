@@ -32,6 +32,7 @@
 #include "foreign/foreign.h"
 #include "insert_plan.h"
 #include "miscadmin.h"
+#include "report.h"
 #include "rowstore.h"
 #include "utils/rel.h"
 
@@ -43,7 +44,7 @@ typedef struct InsertState
 	ImpiloInserter *inserter;
 	ImpiloRowStore *kept;		/* rows of COPY; NULL: rows are sent as they
 								 * come */
-	bool		shows;			/* somebody looks at what was created */
+	bool		captures;		/* for a transition table */
 } InsertState;
 
 /*
@@ -113,13 +114,15 @@ why_single(const ResultRelInfo *rinfo)
 }
 
 /*
- * Does core look at the row that an insertion gives?
+ * Does core look at the row that an insertion gives?  Not known before the
+ * first row: RETURNING and WITH CHECK OPTION are set up after the callback
+ * that begins an INSERT.
  */
 static bool
-is_looked_at(const ModifyTableState *mtstate, const ResultRelInfo *rinfo)
+is_looked_at(const InsertState *state, const ResultRelInfo *rinfo)
 {
 	return rinfo->ri_projectReturning || rinfo->ri_WithCheckOptions ||
-		mtstate->mt_transition_capture ||
+		state->captures ||
 		(rinfo->ri_TrigDesc && rinfo->ri_TrigDesc->trig_insert_after_row);
 }
 
@@ -146,12 +149,10 @@ begin(ModifyTableState *mtstate, ResultRelInfo *rinfo, bool do_nothing)
 	EState	   *estate = mtstate->ps.state;
 	MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
 	InsertState *state = palloc0(sizeof(InsertState));
-	const Bitmapset *returned = NULL;
+	Bitmapset  *columns = impilo_insert_all_columns(rinfo->ri_RelationDesc);
 
-	state->shows = is_looked_at(mtstate, rinfo);
-	if (state->shows)
-		returned = impilo_insert_all_columns(rinfo->ri_RelationDesc);
-	state->inserter = impilo_insert_begin(estate, rinfo, do_nothing, returned);
+	state->captures = mtstate->mt_transition_capture != NULL;
+	state->inserter = impilo_insert_begin(estate, rinfo, do_nothing, columns);
 	MemoryContextSwitchTo(caller);
 	return state;
 }
@@ -187,7 +188,7 @@ impiloBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 		refuse_feedback(mtstate->ps.state, rinfo);
 	state = begin(mtstate, rinfo,
 				  plan && plan->onConflictAction == ONCONFLICT_NOTHING);
-	if (plan == NULL && !state->shows && why_single(rinfo) == NULL)
+	if (plan == NULL && !is_looked_at(state, rinfo))
 		state->kept = impilo_row_store(RelationGetDescr(rinfo->ri_RelationDesc),
 									   mtstate->ps.state->es_query_cxt);
 	rinfo->ri_FdwState = state;
@@ -212,6 +213,41 @@ impiloGetForeignModifyBatchSize(ResultRelInfo *rinfo)
 }
 
 /*
+ * Check a row against WITH CHECK OPTION of the views that it came through.
+ *
+ * Core does that too, but only after the row was inserted, when it is too
+ * late, and then its message shows the whole row, with what the API knows of
+ * a patient.  So it is checked here before the row is sent, and once more
+ * with what the API made of it.
+ */
+static void
+check_options(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
+			  bool created)
+{
+	ExprContext *context = GetPerTupleExprContext(estate);
+	ListCell   *option;
+	ListCell   *expression;
+
+	context->ecxt_scantuple = slot;
+	forboth(option, rinfo->ri_WithCheckOptions,
+			expression, rinfo->ri_WithCheckOptionExprs)
+	{
+		const		WithCheckOption *check = lfirst(option);
+
+		if (check->kind != WCO_VIEW_CHECK ||
+			ExecQual((ExprState *) lfirst(expression), context))
+			continue;
+		ereport(ERROR,
+				(errcode(created ? IMPILO_ERRCODE_ORDERS_EXIST
+						 : ERRCODE_WITH_CHECK_OPTION_VIOLATION),
+				 errmsg("new row violates check option for view \"%s\"",
+						check->relname),
+				 created ? errdetail("The order was created, but the API made something else of the row.")
+				 : errdetail("No order was created. A column that only the API sets is still NULL.")));
+	}
+}
+
+/*
  * impiloExecForeignInsert
  *		One row.  NULL: it did not become an order, which is no error.
  */
@@ -223,19 +259,19 @@ impiloExecForeignInsert(EState *estate, ResultRelInfo *rinfo,
 
 	if (state->kept)
 	{
-		impilo_inserter_check(state->inserter, slot);
-		(void) impilo_row_store_put(state->kept, slot);
+		if (impilo_inserter_check(state->inserter, slot))
+			impilo_row_store_put(state->kept, slot);
 		return slot;
 	}
 
-	/* core checks this after the row was inserted, when it is too late */
-	if (rinfo->ri_WithCheckOptions)
-		ExecWithCheckOptions(WCO_VIEW_CHECK, rinfo, slot, estate);
-
+	check_options(estate, rinfo, slot, false);
 	if (impilo_inserter_send(state->inserter, &slot, 1) == 0)
 		return NULL;
-	if (state->shows && impilo_inserter_posts_now(state->inserter))
+	if (is_looked_at(state, rinfo) && impilo_inserter_posts_now(state->inserter))
+	{
 		impilo_inserter_show(state->inserter, 0, slot);
+		check_options(estate, rinfo, slot, true);
+	}
 	return slot;
 }
 

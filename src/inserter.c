@@ -46,7 +46,12 @@ struct ImpiloInserter
 	ImpiloCreator *creator;
 	ImpiloExisting *existing;	/* with do_nothing, from the first row on */
 	int64		nchecked;		/* rows seen by impilo_inserter_check */
-	int64		nrows;			/* rows seen by impilo_inserter_send */
+	int64		nsent;			/* rows seen by impilo_inserter_send */
+
+	/* with do_nothing: the rows found new by impilo_inserter_check */
+	int64	   *rows;			/* their numbers */
+	int64		nnew;
+	int64		room;			/* for as many */
 
 	/* the batch at hand */
 	ImpiloOrder *orders;
@@ -145,16 +150,6 @@ impilo_inserter(Relation relation, const ImpiloInserterConfig *config,
 }
 
 /*
- * impilo_inserter_check
- *		Would this row make an order?  Raises an error if not.
- */
-void
-impilo_inserter_check(ImpiloInserter *inserter, TupleTableSlot *slot)
-{
-	pfree(impilo_draft(inserter->drafter, slot, ++inserter->nchecked));
-}
-
-/*
  * impilo_inserter_table
  *		The table that rows are inserted into.
  */
@@ -211,6 +206,56 @@ is_new(ImpiloInserter *inserter, const ImpiloDraft *draft)
 		target->before = inserter->existing;
 	}
 	return impilo_existing_add(inserter->existing, draft);
+}
+
+/*
+ * Remember the number of a row that is new.
+ */
+static void
+note_new(ImpiloInserter *inserter, int64 row)
+{
+	if (inserter->nnew == inserter->room)
+	{
+		Size		room = Max(inserter->room * 2, 64);
+
+		inserter->rows = inserter->rows
+			? repalloc_huge(inserter->rows, room * sizeof(int64))
+			: MemoryContextAlloc(inserter->context, room * sizeof(int64));
+		inserter->room = room;
+	}
+	inserter->rows[inserter->nnew++] = row;
+}
+
+/*
+ * impilo_inserter_check
+ *		Would this row make an order?  Raises an error if it is wrong.
+ *
+ * Returns false if it would not because ON CONFLICT DO NOTHING skips it; then
+ * it must not be sent.  Either no row or every row of a statement is checked
+ * by this, before the first is sent.
+ */
+bool
+impilo_inserter_check(ImpiloInserter *inserter, TupleTableSlot *slot)
+{
+	ImpiloDraft *draft = impilo_draft(inserter->drafter, slot,
+									  ++inserter->nchecked);
+	bool		new = is_new(inserter, draft);
+
+	if (new && inserter->do_nothing)
+		note_new(inserter, draft->row);
+	pfree(draft);
+	return new;
+}
+
+/*
+ * The number in the statement of the row that is to be sent next.
+ */
+static int64
+next_row(ImpiloInserter *inserter)
+{
+	int64		sent = inserter->nsent++;
+
+	return inserter->rows ? inserter->rows[sent] : sent + 1;
 }
 
 /*
@@ -295,10 +340,10 @@ impilo_inserter_send(ImpiloInserter *inserter, TupleTableSlot **slots, int n)
 	drafts = palloc(n * sizeof(ImpiloDraft *));
 	for (int i = 0; i < n; i++)
 		drafts[i] = impilo_draft(inserter->drafter, slots[i],
-								 ++inserter->nrows);
+								 next_row(inserter));
 	for (int i = 0; i < n; i++)
 	{
-		if (!is_new(inserter, drafts[i]))
+		if (inserter->nchecked == 0 && !is_new(inserter, drafts[i]))
 			continue;
 		slots[ndrafts] = slots[i];
 		drafts[ndrafts++] = drafts[i];

@@ -34,7 +34,7 @@ typedef struct ImpiloInserter ImpiloInserter;
 extern ImpiloInserter *impilo_inserter(Relation relation,
 									   const ImpiloInserterConfig *config,
 									   MemoryContext context);
-extern void impilo_inserter_check(ImpiloInserter *inserter,
+extern bool impilo_inserter_check(ImpiloInserter *inserter,
 								  TupleTableSlot *slot);
 extern int	impilo_inserter_send(ImpiloInserter *inserter,
 								 TupleTableSlot **slots, int n);

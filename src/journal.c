@@ -32,15 +32,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
-#include "common/hashfn.h"
-#include "funcapi.h"
-#include "journal.h"
-#include "lib/ilist.h"
-#include "mb/pg_wchar.h"
+#include "journal_private.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -53,32 +47,6 @@
 
 /* ids that a WARNING names */
 #define IMPILO_JOURNAL_NAMED_MAX 20
-
-typedef enum JournalState
-{
-	JOURNAL_POSTING,			/* went out, or is about to: may exist */
-	JOURNAL_UNKNOWN,			/* ended, but nobody knows how: may exist */
-	JOURNAL_CREATED,
-	JOURNAL_ROLLED_BACK			/* created, but its transaction aborted */
-} JournalState;
-
-struct ImpiloJournalEntry
-{
-	dlist_node	node;			/* of entries, in order of time */
-	JournalState state;
-	bool		warned;			/* an abort was told of it */
-	int64		id;				/* of the order, once created */
-	Oid			userid;			/* who may see it */
-	Oid			serverid;
-	SubTransactionId subid;		/* of the running transaction, else
-								 * InvalidSubTransactionId: settled */
-	CommandId	command;
-	TimestampTz posted_at;
-	int64		row;
-	const char *relation;
-	int			nids;
-	char	   *ids[FLEXIBLE_ARRAY_MEMBER];
-};
 
 /* An order created in the running transaction: how to find its entry. */
 typedef struct GivenKey
@@ -103,7 +71,7 @@ typedef struct KeptWork
 } KeptWork;
 
 static MemoryContext journal_context = NULL;
-static dlist_head entries = DLIST_STATIC_INIT(entries);
+dlist_head	impilo_journal_entries = DLIST_STATIC_INIT(impilo_journal_entries);
 static int	nsettled = 0;
 static int	nrunning = 0;		/* entries of the running transaction */
 
@@ -111,16 +79,17 @@ static int	nrunning = 0;		/* entries of the running transaction */
 static HTAB *given = NULL;
 static List *kept = NIL;
 
-PG_FUNCTION_INFO_V1(impilo_created_orders_1_0);
-PG_FUNCTION_INFO_V1(impilo_forget_created_orders_1_0);
-
 /* ------------------------------------------------------------------------
  * The end of transactions
  * ------------------------------------------------------------------------
  */
 
-static void
-drop_entry(ImpiloJournalEntry *entry)
+/*
+ * impilo_journal_drop
+ *		Take an entry out and free it.
+ */
+void
+impilo_journal_drop(ImpiloJournalEntry *entry)
 {
 	dlist_delete(&entry->node);
 	if (entry->subid == InvalidSubTransactionId)
@@ -137,25 +106,25 @@ drop_entry(ImpiloJournalEntry *entry)
 static void
 warn(int ncreated, int nunknown, const char *named)
 {
+	StringInfoData what;
+
+	if (ncreated + nunknown == 0)
+		return;
+	initStringInfo(&what);
+	if (ncreated > 0)
+		appendStringInfo(&what, ncreated == 1 ? "%d order was created"
+						 : "%d orders were created", ncreated);
 	if (ncreated > 0 && nunknown > 0)
-		ereport(WARNING,
-				(errmsg("%d orders were created and %d more may have been, which a rollback does not undo",
-						ncreated, nunknown),
-				 errdetail("Orders created: %s.", named),
-				 errhint("SELECT * FROM impilo_created_orders() lists them.")));
-	else if (ncreated > 0)
-		ereport(WARNING,
-				(errmsg_plural("%d order was created, which a rollback does not undo",
-							   "%d orders were created, which a rollback does not undo",
-							   ncreated, ncreated),
-				 errdetail("Orders created: %s.", named),
-				 errhint("SELECT * FROM impilo_created_orders() lists them.")));
+		appendStringInfo(&what, " and %d more may have been", nunknown);
 	else if (nunknown > 0)
-		ereport(WARNING,
-				(errmsg_plural("%d order may have been created, which a rollback does not undo",
-							   "%d orders may have been created, which a rollback does not undo",
-							   nunknown, nunknown),
-				 errhint("SELECT * FROM impilo_created_orders() lists them.")));
+		appendStringInfo(&what, nunknown == 1
+						 ? "%d order may have been created"
+						 : "%d orders may have been created", nunknown);
+	ereport(WARNING,
+			(errmsg("%s, which a rollback does not undo", what.data),
+			 ncreated > 0 ? errdetail("Orders created: %s.", named) : 0,
+			 errhint("SELECT * FROM impilo_created_orders() lists them.")));
+	pfree(what.data);
 }
 
 /*
@@ -172,7 +141,7 @@ abort_entries(SubTransactionId subid)
 	if (nrunning == 0)
 		return;
 	initStringInfo(&named);
-	dlist_foreach(iter, &entries)
+	dlist_foreach(iter, &impilo_journal_entries)
 	{
 		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
 													iter.cur);
@@ -180,9 +149,9 @@ abort_entries(SubTransactionId subid)
 		/* subtransactions are numbered in order of time */
 		if (entry->subid == InvalidSubTransactionId || entry->subid < subid)
 			continue;
-		if (entry->state == JOURNAL_CREATED)
+		if (entry->state == IMPILO_JOURNAL_CREATED)
 		{
-			entry->state = JOURNAL_ROLLED_BACK;
+			entry->state = IMPILO_JOURNAL_ROLLED_BACK;
 			if (ncreated < IMPILO_JOURNAL_NAMED_MAX)
 				appendStringInfo(&named, "%s" INT64_FORMAT,
 								 ncreated > 0 ? ", " : "", entry->id);
@@ -190,9 +159,9 @@ abort_entries(SubTransactionId subid)
 				appendStringInfoString(&named, ", …");
 			ncreated++;
 		}
-		else if (entry->state != JOURNAL_ROLLED_BACK && !entry->warned)
+		else if (entry->state != IMPILO_JOURNAL_ROLLED_BACK && !entry->warned)
 		{
-			entry->state = JOURNAL_UNKNOWN;
+			entry->state = IMPILO_JOURNAL_UNKNOWN;
 			nunknown++;
 		}
 		entry->warned = true;
@@ -213,7 +182,7 @@ settle_entries(void)
 	kept = NIL;
 	if (nrunning > 0)
 	{
-		dlist_foreach_modify(iter, &entries)
+		dlist_foreach_modify(iter, &impilo_journal_entries)
 		{
 			ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
 														node, iter.cur);
@@ -226,7 +195,7 @@ settle_entries(void)
 		}
 	}
 	while (nsettled > IMPILO_JOURNAL_SETTLED_MAX)
-		drop_entry(dlist_head_element(ImpiloJournalEntry, node, &entries));
+		impilo_journal_drop(dlist_head_element(ImpiloJournalEntry, node, &impilo_journal_entries));
 }
 
 /*
@@ -322,15 +291,15 @@ subtransaction_event(SubXactEvent event, SubTransactionId mine,
 	if (event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB)
 	{
 		if (nrunning > 0)
-			dlist_reverse_foreach(iter, &entries)
-			{
-				ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
-															node, iter.cur);
+			dlist_reverse_foreach(iter, &impilo_journal_entries)
+		{
+			ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
+														node, iter.cur);
 
-				if (entry->subid < mine)
-					break;
-				entry->subid = parent;
-			}
+			if (entry->subid < mine)
+				break;
+			entry->subid = parent;
+		}
 		foreach(lc, kept)
 		{
 			KeptWork   *one = lfirst(lc);
@@ -373,7 +342,7 @@ ImpiloJournalEntry *
 impilo_journal_posting(const ImpiloJournalNote *note)
 {
 	Size		head = offsetof(ImpiloJournalEntry, ids) +
-		note->nids * sizeof(char *);
+	note->nids * sizeof(char *);
 	Size		size = head + strlen(note->relation) + 1;
 	ImpiloJournalEntry *entry;
 	char	   *at;
@@ -391,14 +360,14 @@ impilo_journal_posting(const ImpiloJournalNote *note)
 		at += strlcpy(at, note->ids[i], size - (at - (char *) entry)) + 1;
 	}
 	entry->nids = note->nids;
-	entry->state = JOURNAL_POSTING;
+	entry->state = IMPILO_JOURNAL_POSTING;
 	entry->userid = GetUserId();
 	entry->serverid = note->serverid;
 	entry->subid = GetCurrentSubTransactionId();
 	entry->command = note->command;
 	entry->posted_at = GetCurrentTimestamp();
 	entry->row = note->row;
-	dlist_push_tail(&entries, &entry->node);
+	dlist_push_tail(&impilo_journal_entries, &entry->node);
 	nrunning++;
 	return entry;
 }
@@ -422,7 +391,7 @@ impilo_journal_created(ImpiloJournalEntry *entry, int64 id)
 	GivenOrder *order;
 
 	entry->id = id;
-	entry->state = JOURNAL_CREATED;
+	entry->state = IMPILO_JOURNAL_CREATED;
 	if (given == NULL)
 	{
 		HASHCTL		control = {
@@ -445,7 +414,7 @@ impilo_journal_created(ImpiloJournalEntry *entry, int64 id)
 void
 impilo_journal_unknown(ImpiloJournalEntry *entry)
 {
-	entry->state = JOURNAL_UNKNOWN;
+	entry->state = IMPILO_JOURNAL_UNKNOWN;
 }
 
 /*
@@ -455,7 +424,7 @@ impilo_journal_unknown(ImpiloJournalEntry *entry)
 void
 impilo_journal_nothing(ImpiloJournalEntry *entry)
 {
-	drop_entry(entry);
+	impilo_journal_drop(entry);
 }
 
 /*
@@ -520,96 +489,4 @@ impilo_journal_keep(void *work, ImpiloJournalPoster poster)
 	one->subid = GetCurrentSubTransactionId();
 	kept = lappend(kept, one);
 	MemoryContextSwitchTo(caller);
-}
-
-/* ------------------------------------------------------------------------
- * SQL functions
- * ------------------------------------------------------------------------
- */
-
-static const char *
-state_name(JournalState state)
-{
-	switch (state)
-	{
-		case JOURNAL_CREATED:
-			return "created";
-		case JOURNAL_ROLLED_BACK:
-			return "rolled back";
-		case JOURNAL_POSTING:
-		case JOURNAL_UNKNOWN:
-			break;
-	}
-	return "unknown";
-}
-
-static Datum
-external_ids(const ImpiloJournalEntry *entry)
-{
-	Datum	   *ids = palloc(entry->nids * sizeof(Datum));
-
-	for (int i = 0; i < entry->nids; i++)
-		ids[i] = CStringGetTextDatum(pg_any_to_server(entry->ids[i],
-													  strlen(entry->ids[i]),
-													  PG_UTF8));
-	return PointerGetDatum(construct_array(ids, entry->nids, TEXTOID, -1,
-										   false, TYPALIGN_INT));
-}
-
-/*
- * impilo_created_orders() returns table (state, id, external_order_ids,
- * relation, row_number, posted_at): what this session's current user created.
- */
-Datum
-impilo_created_orders_1_0(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	dlist_iter	iter;
-
-	InitMaterializedSRF(fcinfo, 0);
-	dlist_foreach(iter, &entries)
-	{
-		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
-														  node, iter.cur);
-		bool		created = entry->state == JOURNAL_CREATED ||
-			entry->state == JOURNAL_ROLLED_BACK;
-		Datum		values[6];
-		bool		nulls[6] = {false};
-
-		if (entry->userid != GetUserId())
-			continue;
-		values[0] = CStringGetTextDatum(state_name(entry->state));
-		values[1] = Int64GetDatum(entry->id);
-		nulls[1] = !created;
-		values[2] = external_ids(entry);
-		values[3] = CStringGetTextDatum(entry->relation);
-		values[4] = Int64GetDatum(entry->row);
-		values[5] = TimestampTzGetDatum(entry->posted_at);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
-	return (Datum) 0;
-}
-
-/*
- * impilo_forget_created_orders() returns bigint: empties the list, except for
- * what the running transaction did, and says how many were forgotten.
- */
-Datum
-impilo_forget_created_orders_1_0(PG_FUNCTION_ARGS)
-{
-	dlist_mutable_iter iter;
-	int64		forgotten = 0;
-
-	dlist_foreach_modify(iter, &entries)
-	{
-		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
-													iter.cur);
-
-		if (entry->userid != GetUserId() ||
-			entry->subid != InvalidSubTransactionId)
-			continue;
-		drop_entry(entry);
-		forgotten++;
-	}
-	PG_RETURN_INT64(forgotten);
 }

@@ -210,7 +210,7 @@ settle(Lookup *lookup)
 			posting->state = IMPILO_POSTING_DONE;
 			impilo_journal_created(posting->entry, posting->match);
 		}
-		else
+		else if (posting->matches == 1)
 			posting->doubtful = posting->match;
 	}
 }

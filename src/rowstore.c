@@ -54,14 +54,14 @@ impilo_row_store(TupleDesc descriptor, MemoryContext context)
 }
 
 /*
- * impilo_row_store_put
- *		Keep a copy of a row, and give the row as it was kept.
+ * impilo_row_store_shape
+ *		A row as the descriptor has it.
  *
  * The slot may have more columns than the descriptor (resjunk ones behind
  * the row's own): they are left out.  What is given points into the slot.
  */
 TupleTableSlot *
-impilo_row_store_put(ImpiloRowStore *store, TupleTableSlot *slot)
+impilo_row_store_shape(ImpiloRowStore *store, TupleTableSlot *slot)
 {
 	int			natts = store->descriptor->natts;
 
@@ -69,9 +69,17 @@ impilo_row_store_put(ImpiloRowStore *store, TupleTableSlot *slot)
 	ExecClearTuple(store->in);
 	memcpy(store->in->tts_values, slot->tts_values, natts * sizeof(Datum));
 	memcpy(store->in->tts_isnull, slot->tts_isnull, natts * sizeof(bool));
-	ExecStoreVirtualTuple(store->in);
-	tuplestore_puttupleslot(store->tuples, store->in);
-	return store->in;
+	return ExecStoreVirtualTuple(store->in);
+}
+
+/*
+ * impilo_row_store_put
+ *		Keep a copy of a row that has the descriptor's shape.
+ */
+void
+impilo_row_store_put(ImpiloRowStore *store, TupleTableSlot *slot)
+{
+	tuplestore_puttupleslot(store->tuples, slot);
 }
 
 static void

@@ -21,8 +21,9 @@ typedef struct ImpiloRowStore ImpiloRowStore;
 
 extern ImpiloRowStore *impilo_row_store(TupleDesc descriptor,
 										MemoryContext context);
-extern TupleTableSlot *impilo_row_store_put(ImpiloRowStore *store,
-											TupleTableSlot *slot);
+extern TupleTableSlot *impilo_row_store_shape(ImpiloRowStore *store,
+											  TupleTableSlot *slot);
+extern void impilo_row_store_put(ImpiloRowStore *store, TupleTableSlot *slot);
 extern TupleTableSlot **impilo_row_store_get(ImpiloRowStore *store, int most,
 											 int *n);
 extern void impilo_row_store_end(ImpiloRowStore *store);

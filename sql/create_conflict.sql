@@ -1,0 +1,65 @@
+-- ON CONFLICT DO NOTHING: the load that can be run again.
+\i :setup
+\! ctl log-reset
+
+CREATE TEMP TABLE load (id int, patient_id bigint);
+INSERT INTO load SELECT i, i FROM generate_series(1, 12) i;
+PREPARE load AS
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+SELECT patient_id, ARRAY['load_' || id], impilo_order_item(1000) FROM load ORDER BY id
+ON CONFLICT DO NOTHING RETURNING patient_id, external_order_ids;
+DELETE FROM load WHERE id > 3;
+EXECUTE load;
+-- again: nothing is new; with more rows: only these
+EXECUTE load;
+INSERT INTO load VALUES (4, 4), (5, 5);
+EXECUTE load;
+\! ctl count created
+-- the list was read once by each, in few pages
+\! ctl log-reset
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+SELECT patient_id, ARRAY['load_' || id], impilo_order_item(1000) FROM load
+ON CONFLICT DO NOTHING;
+\! ctl log sort
+
+-- a repeat within the statement (one at a time, so that ids can be foretold)
+ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD max_concurrency '1');
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+VALUES (1, '{r1,r2}', impilo_order_item(1000)), (1, '{r2,r1}', impilo_order_item(1000)), (1, '{r3}', impilo_order_item(1000))
+ON CONFLICT DO NOTHING RETURNING external_order_ids;
+-- one of several ids is enough to find the order, if it has all of them
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{r2}', impilo_order_item(1000))
+ON CONFLICT DO NOTHING RETURNING external_order_ids;
+
+-- no ids, some of the ids, another recipient: errors, and nothing was sent
+\! ctl log-reset
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+VALUES (1, '{q1}', impilo_order_item(1000)), (1, NULL, impilo_order_item(1000)) ON CONFLICT DO NOTHING;
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+VALUES (1, '{q1}', impilo_order_item(1000)), (1, '{r1,r4}', impilo_order_item(1000)) ON CONFLICT DO NOTHING;
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+VALUES (1, '{q1}', impilo_order_item(1000)), (2, '{r3}', impilo_order_item(1000)) ON CONFLICT DO NOTHING;
+INSERT INTO impilo.orders (site_id, external_order_ids, order_items)
+VALUES (1, '{r3}', impilo_order_item(1000)) ON CONFLICT DO NOTHING;
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+VALUES (1, '{q1,q2}', impilo_order_item(1000)), (1, '{q2,q3}', impilo_order_item(1000)) ON CONFLICT DO NOTHING;
+-- even if many rows stand before it; rows skipped do not change its number
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+SELECT 1, CASE WHEN i < 300 THEN ARRAY['far_' || i / 2] END, impilo_order_item(1000) FROM generate_series(1, 300) i ON CONFLICT DO NOTHING;
+\! ctl count posts
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+VALUES (1, '{r3}', impilo_order_item(1000)), (999999, '{far}', impilo_order_item(1000)) ON CONFLICT DO NOTHING;
+
+-- row by row as well
+CREATE FUNCTION pg_temp.pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER pass AFTER INSERT ON impilo.orders FOR EACH ROW EXECUTE FUNCTION pg_temp.pass();
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+VALUES (1, '{r3}', impilo_order_item(1000)), (1, '{s1}', impilo_order_item(1000)), (1, '{s1}', impilo_order_item(1000))
+ON CONFLICT DO NOTHING RETURNING external_order_ids;
+DROP TRIGGER pass ON impilo.orders;
+
+-- a target is for core's constraints, of which a foreign table has none
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{t1}', impilo_order_item(1000))
+ON CONFLICT (external_order_ids) DO NOTHING;
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{t1}', impilo_order_item(1000))
+ON CONFLICT (id) DO UPDATE SET patient_id = 2;

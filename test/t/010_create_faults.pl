@@ -1,0 +1,372 @@
+# How a create request can end, and what follows: the table in the head of
+# src/create.c, row by row.  An order is never created twice, and never lost
+# in silence.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use ImpiloTest;
+
+my $api = sandbox(orders => 300);
+my $node = cluster();
+attach($node, $api, server => { outcome_wait => '0s', max_retries => 2 });
+
+my $number = 0;
+
+# an INSERT with external ids of its own
+sub insert_of
+{
+	my ($ids) = @_;
+	my $array = defined $ids ? "'{$ids}'" : 'NULL';
+
+	return
+	  "INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)"
+	  . " VALUES (7, $array, impilo_order_item(1000)) RETURNING external_order_ids";
+}
+
+sub server_option
+{
+	my ($name, $value) = @_;
+
+	$node->safe_psql('postgres',
+		defined $value
+		? "ALTER SERVER impilo OPTIONS (ADD $name '$value')"
+		: "ALTER SERVER impilo OPTIONS (DROP $name)");
+	return;
+}
+
+# Orders in the sandbox with this external id.  What a fault let through is
+# counted there, not in what the client was told.
+sub orders_with
+{
+	my ($id) = @_;
+	my $dump = $api->ctl('dump');
+
+	return scalar grep { /"\Q$id\E"/ } split /\n/, $dump;
+}
+
+#----------------------------------------------------------------------
+# One request: what the client is told, how many orders there are
+#----------------------------------------------------------------------
+
+my @cases = (
+	# [what, fault, SQLSTATE, orders, requests]
+	[ 'answered', undef, '00000', 1, 1 ],
+	[ 'refused', { status => 400 }, '23514', 0, 1 ],
+	[ 'no right', { status => 403 }, '42501', 0, 1 ],
+	[ 'redirected', { redirect => 'http://127.0.0.1:1/' }, 'IU001', 0, 1 ],
+	[ 'moved', { redirect => 'http://127.0.0.1:1/', status => 308 },
+		'HV00N', 0, 1 ],
+	[ '408', { status => 408 }, 'IU001', 0, 1 ],
+	[ '500, not created', { status => 500 }, 'IU001', 0, 1 ],
+	[ '500, created', { status => 500, processed => \1 }, '00000', 1, 1 ],
+	[ '503 and Retry-After', { status => 503, retry_after => '0' },
+		'IU001', 0, 1 ],
+	[ 'reset before', { reset => 'before' }, 'IU001', 0, 1 ],
+	[ 'reset after', { reset => 'after' }, '00000', 1, 1 ],
+	[ 'closed', { close => \1 }, 'IU001', 0, 1 ],
+	[ 'answer cut', { cut_body => 20 }, '00000', 1, 1 ],
+	[ 'chunked answer cut', { chunked_cut => 20 }, '00000', 1, 1 ],
+	[ 'answer is no JSON', { raw => '<html>' }, '00000', 1, 1 ],
+	[ 'answer is no order', { raw => '{}' }, '00000', 1, 1 ],
+	[ 'answer is not said to be JSON', { content_type => 'text/html' },
+		'00000', 1, 1 ],
+	[ 'answer is empty', { raw => '' }, '00000', 1, 1 ],
+);
+
+foreach my $case (@cases)
+{
+	my ($what, $do, $sqlstate, $orders, $requests) = @$case;
+	my $id = 'case_' . ++$number . '_';
+
+	$api->ctl('log-reset');
+	$api->fault($do ? { method => 'POST', do => $do } : ());
+	my $error = psql_error($node, insert_of($id));
+	$api->fault;
+	is($error->{sqlstate}, $sqlstate, "$what: SQLSTATE");
+	is($api->count('posts'), $requests, "$what: requests");
+	is(orders_with($id), $orders, "$what: orders");
+	is($error->{stdout}, "{$id}", "$what: row returned")
+	  if $sqlstate eq '00000';
+}
+
+# 429 proves that nothing was created, so it is sent again
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', times => 2,
+	do => { status => 429, retry_after => '0' } });
+is(psql_error($node, insert_of('again'))->{sqlstate},
+	'00000', '429 twice: created at last');
+is($api->count('posts'), 3, '429 twice: three requests');
+is(orders_with('again'), 1, '429 twice: one order');
+$api->fault({ method => 'POST', do => { status => 429, retry_after => '0' } });
+is(psql_error($node, insert_of('never'))->{sqlstate},
+	'53400', '429 for ever: nothing exists, so the class may be retried');
+$api->fault;
+
+# no server at all
+$api->stop;
+is(psql_error($node, insert_of('down'))->{sqlstate},
+	'08001', 'no connection: nothing was sent');
+$api->start;
+
+#----------------------------------------------------------------------
+# Unknown outcomes: the error says what to do
+#----------------------------------------------------------------------
+
+$api->fault({ method => 'POST', do => { status => 500 } });
+my $error = psql_error($node, insert_of('lost_1,lost_2'));
+is($error->{sqlstate}, 'IU001', 'not found: IU001');
+like($error->{detail}, qr/Row 1 with external ids "lost_1", "lost_2": .*500/,
+	'row, ids and reason are told');
+like($error->{hint},
+	qr/SELECT \* FROM impilo\.orders WHERE external_order_ids && ARRAY\['lost_1'\]/,
+	'the query that finds out is told');
+is($node->safe_psql('postgres',
+		"SELECT * FROM impilo.orders WHERE external_order_ids && ARRAY['lost_1']"),
+	'', 'the query runs');
+ok((grep { $_->{severity} eq 'WARNING' } @{ $error->{messages} }),
+	'a warning says that a rollback does not undo it');
+
+# without external ids nothing is looked up
+$api->ctl('log-reset');
+$error = psql_error($node, insert_of(undef));
+is($error->{sqlstate}, 'IU001', 'no external ids: IU001');
+is($api->count('pages'), 0, 'no external ids: the list is not read');
+$api->fault;
+
+# the order appears later, within outcome_wait
+server_option('outcome_wait', undef);
+server_option('outcome_wait', '20s');
+$api->fault({ method => 'POST',
+	do => { reset => 'after', appear_after_ms => 1500 } });
+$error = psql_error($node, insert_of('late'));
+is($error->{sqlstate}, '00000', 'found when it appeared');
+is(orders_with('late'), 1, 'and created once');
+server_option('outcome_wait', undef);
+server_option('outcome_wait', '0s');
+
+# the look-up fails: that is no reason to forget the order
+$api->fault({ method => 'POST', do => { status => 500, processed => \1 } },
+	{ method => 'GET', do => { status => 400 } });
+$error = psql_error($node, insert_of('blind'));
+is($error->{sqlstate}, 'IU001', 'list not readable: IU001, not its own error');
+$api->fault;
+
+#----------------------------------------------------------------------
+# What is found must not be an older order
+#----------------------------------------------------------------------
+
+# an order of a minute ago, with the same ids, for the same patient
+my $old = sub {
+	my ($id, $patient, $time) = @_;
+
+	$api->ctl('put',
+		qq({"id":$number,"externalOrderIds":["$id"],"patient":{"id":$patient},)
+		  . qq("orderEvents":[{"name":"created","eventTimestamp":"$time"}]}));
+	return;
+};
+$number = 900_000;
+$old->('old', 7, '2020-01-01T00:00:00Z');
+$api->fault({ method => 'POST', do => { status => 500 } });
+$error = psql_error($node, insert_of('old'));
+is($error->{sqlstate}, 'IU001', 'an older order is not taken for it');
+like($error->{detail}, qr/Order 900000 matches, but may be older/,
+	'it is named');
+
+# the same although the server's clock is wrong
+$api->config(date_offset_s => -100_000);
+$number++;
+$old->('old_clock', 7, '2020-01-01T00:00:00Z');
+is(psql_error($node, insert_of('old_clock'))->{sqlstate},
+	'IU001', 'nor if the clock is slow');
+$api->config(date_offset_s => undef);
+
+# no Date, no events: no proof
+$api->config(date => \0);
+$api->fault({ method => 'POST', do => { status => 500, processed => \1 } });
+is(psql_error($node, insert_of('dateless'))->{sqlstate},
+	'IU001', 'without Date nothing is proven');
+$api->config(date => undef);
+$api->config(create_events => \0);
+is(psql_error($node, insert_of('eventless'))->{sqlstate},
+	'IU001', 'without events nothing is proven');
+
+# but the user's promise proves it
+server_option('external_ids', 'unique');
+is(psql_error($node, insert_of('promised'))->{sqlstate},
+	'00000', "external_ids 'unique' proves it");
+$api->config(create_events => undef);
+
+# other recipient, more ids, fewer ids: not it
+$api->fault({ method => 'POST', do => { status => 500 } });
+$number++;
+$old->('other', 8, '2020-01-01T00:00:00Z');
+is(psql_error($node, insert_of('other'))->{sqlstate},
+	'IU001', 'for somebody else: not it');
+$number++;
+$old->('more","x', 7, '2020-01-01T00:00:00Z');
+is(psql_error($node, insert_of('more'))->{sqlstate},
+	'IU001', 'with more ids: not it');
+is(psql_error($node, insert_of('more,x,y'))->{sqlstate},
+	'IU001', 'with fewer ids: not it');
+is(psql_error($node, insert_of('x,more'))->{sqlstate},
+	'00000', 'the same ids in another order: it');
+
+# two matches
+$number++;
+$old->('twin', 7, '2020-01-01T00:00:00Z');
+$number++;
+$old->('twin', 7, '2020-01-01T00:00:00Z');
+$error = psql_error($node, insert_of('twin'));
+is($error->{sqlstate}, 'IU001', 'two matches: IU001');
+like($error->{detail}, qr/Two orders match: 900004 and 900005/,
+	'both are named');
+server_option('external_ids', undef);
+
+# an order that the transaction created itself is not it, either
+$api->fault;
+my $session = session($node);
+$session->query('BEGIN');
+$session->query(insert_of('same'));
+$api->fault({ method => 'POST', do => { status => 500 } });
+$session->query(insert_of('same'));
+is($session->error->{sqlstate}, 'IU001',
+	'an order created a statement before is not taken for it');
+$session->query('ROLLBACK');
+$api->fault;
+
+#----------------------------------------------------------------------
+# repost 'after_lookup'
+#----------------------------------------------------------------------
+
+server_option('repost', 'after_lookup');
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', times => 1, do => { reset => 'before' } });
+is(psql_error($node, insert_of('twice'))->{sqlstate},
+	'00000', 'posted again after the look-up');
+is($api->count('posts'), 2, 'two requests');
+is(orders_with('twice'), 1, 'one order');
+$api->fault({ method => 'POST', times => 1, do => { reset => 'before' } });
+is(psql_error($node, insert_of(undef))->{sqlstate},
+	'IU001', 'never without external ids');
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', do => { status => 500 } });
+is(psql_error($node, insert_of('thrice'))->{sqlstate},
+	'IU001', 'only once');
+is($api->count('posts'), 2, 'only once: two requests');
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', do => { status => 500, processed => \1 } });
+is(psql_error($node, insert_of('there'))->{sqlstate},
+	'00000', 'not if it was found');
+is($api->count('posts'), 1, 'not if it was found: one request');
+server_option('repost', undef);
+$api->fault;
+
+#----------------------------------------------------------------------
+# Many rows
+#----------------------------------------------------------------------
+
+my $bulk = sub {
+	my ($prefix, $n) = @_;
+
+	return
+	  'INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)'
+	  . " SELECT i, ARRAY['${prefix}_' || i || '_'], impilo_order_item(1000)"
+	  . " FROM generate_series(1, $n) i";
+};
+
+# one look-up for all unknown ones of a batch, and rows in their order
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', body => 'bulk_[3-6]_',
+	do => { status => 500, processed => \1 } });
+is($node->safe_psql('postgres',
+		"WITH n AS (" . $bulk->('bulk', 100) . " RETURNING patient_id) "
+		  . "SELECT string_agg(patient_id::text, ',') = string_agg(i::text, ',') FROM "
+		  . "(SELECT patient_id, row_number() OVER () AS i FROM n) x"),
+	't', 'all rows are returned, in their order');
+is(orders_with('bulk_3_') + orders_with('bulk_100_'), 2, 'each created once');
+is($api->count('created'), 100, '100 orders');
+cmp_ok($api->count('pages'), '<=', 4, 'the list was read once');
+
+# a refusal stops the rest
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', body => 'stop_5_', do => { status => 400 } });
+$error = psql_error($node, $bulk->('stop', 500));
+is($error->{sqlstate}, 'IU002', 'one refused: IU002');
+like($error->{message}, qr/order of row 5 was not created/, 'row is told');
+like($error->{detail}, qr/Orders that exist: \d+ \(row 1 with external ids "stop_1_"\)/,
+	'orders that exist are told');
+like($error->{detail}, qr/From row \d+ on, nothing was sent/, 'and what was not sent');
+cmp_ok($api->count('posts'), '<', 20, 'the rest was not sent');
+my ($warning) =
+  map { "$_->{message} $_->{detail}" } grep { $_->{severity} eq 'WARNING' } @{ $error->{messages} };
+my $created = $api->count('created');
+like($warning, qr/^$created orders were created/, 'the warning counts them');
+
+# a dead server is not asked for all rows
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', do => { status => 502 } });
+$error = psql_error($node, $bulk->('dead', 500));
+is($error->{sqlstate}, 'IU001', 'all unknown: IU001');
+cmp_ok($api->count('posts'), '<=', 16, 'stopped after as many as fly at once');
+
+# the server dies under way: what exists and what may exist are told
+$api->fault({ method => 'POST', skip => 20, do => { reset => 'before' } });
+$error = psql_error($node, $bulk->('dying', 100));
+is($error->{sqlstate}, 'IU001', 'dying server: IU001');
+like($error->{detail}, qr/Orders that exist: /, 'dying server: what exists');
+$api->fault;
+
+# concurrency
+$api->ctl('log-reset');
+$api->config(latency_ms => 50);
+$node->safe_psql('postgres', $bulk->('wide', 40));
+cmp_ok($api->count('most_posts_in_flight'), '>', 1, 'requests fly together');
+cmp_ok($api->count('most_posts_in_flight'), '<=', 8, 'but no more than max_concurrency');
+$api->config(latency_ms => undef);
+
+#----------------------------------------------------------------------
+# After an order was created, no error invites a retry
+#----------------------------------------------------------------------
+
+$session->query('BEGIN');
+$session->query(insert_of('before'));
+$api->stop;
+$session->query(insert_of('after'));
+is($session->error->{sqlstate}, 'IU002',
+	'no connection, after an order of the transaction: IU002 instead of 08001');
+$session->query('ROLLBACK');
+$api->start;
+
+#----------------------------------------------------------------------
+# Cancel
+#----------------------------------------------------------------------
+
+$api->fault({ method => 'POST', do => { hang => \1, processed => \1 } });
+$session->send($bulk->('cancelled', 3));
+wait_until(sub { $api->count('created') >= 3 }, 'three orders');
+$session->cancel;
+$session->wait;
+$error = $session->error;
+is($error->{sqlstate}, '57014', "cancel: the server's own SQLSTATE");
+like($error->{message}, qr/canceling statement due to user request/,
+	"cancel: the server's own text");
+like($error->{context}, qr/orders may exist: 3/, 'cancel: how many may exist');
+is($session->query("SELECT count(*) FROM impilo_created_orders() WHERE state = 'unknown' "
+		  . "AND external_order_ids::text LIKE '{cancelled%'"),
+	3, 'cancel: they are listed');
+$api->fault;
+
+# while it waits for a look-up
+server_option('outcome_wait', undef);
+$api->fault({ method => 'POST', do => { status => 500 } });
+$session->send(insert_of('patient'));
+wait_until(sub { $api->log =~ /patient/ }, 'the request');
+$session->cancel;
+$session->wait;
+is($session->error->{sqlstate}, '57014', 'cancel while looking up');
+like($session->error->{context}, qr/orders may exist: 1/, 'still says what may exist');
+$api->fault;
+
+done_testing();
