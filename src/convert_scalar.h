@@ -57,6 +57,9 @@ extern bool impilo_convert_refuse(ImpiloConvertError *error, int sqlstate,
 
 /* in convert_text.c */
 
+extern bool impilo_convert_accept(ImpiloConvertError *error,
+								  ImpiloTextFault fault,
+								  const ImpiloJsonSlice *value);
 extern bool impilo_convert_text(ImpiloConverter *converter,
 								const ImpiloJsonSlice *value,
 								ImpiloTextForm form, text **result,
@@ -73,6 +76,9 @@ extern bool impilo_convert_to_bpchar(ImpiloConverter *converter,
 extern bool impilo_convert_to_json(ImpiloConverter *converter,
 								   const ImpiloJsonSlice *value,
 								   Datum *result, ImpiloConvertError *error);
+
+/* in convert_jsonb.c */
+
 extern bool impilo_convert_to_jsonb(ImpiloConverter *converter,
 									const ImpiloJsonSlice *value,
 									Datum *result, ImpiloConvertError *error);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * convert_text.c
- *	  Texts and JSON documents from JSON values, without an input function.
+ *	  Texts, and type json, from JSON values, without an input function.
  *
  * The same rules as in convert_scalar.c: nothing here raises an error because
  * of a value.  A text column takes any value: a string's characters, and
@@ -19,7 +19,6 @@
 #include "compat.h"
 #include "convert_scalar.h"
 #include "mb/pg_wchar.h"
-#include "number.h"
 #include "utils/builtins.h"
 
 /* ------------------------------------------------------------------------
@@ -28,11 +27,13 @@
  */
 
 /*
- * True if there is no fault, else say what is wrong.
+ * impilo_convert_accept
+ *		True if a text has no fault, else say what is wrong with the value that
+ *		it is of.
  */
-static bool
-accept_text(ImpiloConvertError *error, ImpiloTextFault fault,
-			const ImpiloJsonSlice *value)
+bool
+impilo_convert_accept(ImpiloConvertError *error, ImpiloTextFault fault,
+					  const ImpiloJsonSlice *value)
 {
 	const char *kind = impilo_convert_kind(value);
 
@@ -70,9 +71,10 @@ impilo_convert_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 					ImpiloTextForm form, text **result,
 					ImpiloConvertError *error)
 {
-	return accept_text(error,
-					   impilo_text(value, form, converter->conversion, result),
-					   value);
+	return impilo_convert_accept(error,
+								 impilo_text(value, form,
+											 converter->conversion, result),
+								 value);
 }
 
 bool
@@ -191,121 +193,5 @@ impilo_convert_to_json(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 							 error))
 		return false;
 	*result = PointerGetDatum(json);
-	return true;
-}
-
-/*
- * The string at p, which stands on its quote; as much of it as a slice of
- * checked bytes needs to say.
- */
-static ImpiloJsonSlice
-string_at(const char *p, const char *end)
-{
-	ImpiloJsonSlice string = {p, 0, IMPILO_JSON_STRING, false};
-
-	for (p++; p < end && *p != '"'; p++)
-	{
-		if (*p != '\\')
-			continue;
-		string.escaped = true;
-		p++;
-	}
-	string.length = p + 1 - string.data;
-	return string;
-}
-
-/*
- * Is it a string that is text?  `scratch` has room for it.
- */
-static ImpiloTextFault
-string_fault(const ImpiloJsonSlice *string, char *scratch)
-{
-	size_t		length;
-
-	switch (impilo_json_unescape(string, scratch, &length))
-	{
-		case IMPILO_JSON_TEXT_OK:
-			return IMPILO_TEXT_OK;
-		case IMPILO_JSON_TEXT_NUL:
-			return IMPILO_TEXT_NUL;
-		default:
-			return IMPILO_TEXT_SURROGATE;
-	}
-}
-
-/*
- * Length of the number at p.
- */
-static size_t
-number_length(const char *p, const char *end)
-{
-	const char *start = p;
-
-	while (p < end && ((*p >= '0' && *p <= '9') || *p == '-' || *p == '+' ||
-					   *p == '.' || *p == 'e' || *p == 'E'))
-		p++;
-	return p - start;
-}
-
-/*
- * Type jsonb decodes what it holds, so it refuses what type json may keep:
- * strings that are no text and numbers that are no numeric.  Look for such
- * before jsonb_in() raises an error that shows them.
- */
-static bool
-check_for_jsonb(const ImpiloJsonSlice *value, ImpiloConvertError *error)
-{
-	const char *end = value->data + value->length;
-	const char *p = value->data;
-	char	   *scratch = NULL;
-
-	while (p < end)
-	{
-		if (*p == '"')
-		{
-			ImpiloJsonSlice string = string_at(p, end);
-			ImpiloTextFault fault;
-
-			p += string.length;
-			if (!string.escaped)
-				continue;
-			if (scratch == NULL)
-				scratch = palloc(value->length);
-			fault = string_fault(&string, scratch);
-			if (fault != IMPILO_TEXT_OK)
-				return accept_text(error, fault, value);
-		}
-		else if (*p == '-' || (*p >= '0' && *p <= '9'))
-		{
-			size_t		length = number_length(p, end);
-			ImpiloNumber number;
-
-			if (impilo_number_parse(p, length, &number) &&
-				impilo_number_numeric(&number) != IMPILO_NUMBER_OK)
-				return impilo_convert_refuse(error,
-											 ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-											 value->kind == IMPILO_JSON_NUMBER
-											 ? "a number out of range"
-											 : psprintf("%s with a number out of range",
-														impilo_convert_kind(value)));
-			p += length;
-		}
-		else
-			p++;
-	}
-	return true;
-}
-
-bool
-impilo_convert_to_jsonb(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-						Datum *result, ImpiloConvertError *error)
-{
-	text	   *json;
-
-	if (!impilo_convert_text(converter, value, IMPILO_TEXT_OF_JSON, &json,
-							 error) ||
-		!check_for_jsonb(value, error))
-		return false;
-	*result = DirectFunctionCall1(jsonb_in, CStringGetDatum(VARDATA(json)));
 	return true;
 }

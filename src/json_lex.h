@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * json_lex.h
- *		  What json_scan.c and json_find.c share: how to pass one token
+ *		  What json_scan.c, json_find.c and convert_jsonb.c share: how to pass
+ *		  one token
  *
  * Inline, because a page holds tens of thousands of tokens of some ten bytes
  * each, and a call would cost as much as the token.  Each function takes the
