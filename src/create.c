@@ -74,7 +74,7 @@ struct ImpiloCreator
 {
 	ImpiloCreateTarget target;
 	ImpiloHttpStats stats;
-	ImpiloCreated created;		/* in batches that are done */
+	int64		created;		/* orders, in batches that are done */
 };
 
 /* The postings of one call, and those of them that fly. */
@@ -120,6 +120,17 @@ ImpiloHttpStats *
 impilo_creator_stats(ImpiloCreator *creator)
 {
 	return &creator->stats;
+}
+
+/*
+ * impilo_creator_follows
+ *		The commit that this creator is part of has created so many orders
+ *		until now, its own included: errors have to count them.
+ */
+void
+impilo_creator_follows(ImpiloCreator *creator, int64 ncreated)
+{
+	creator->created = ncreated;
 }
 
 /*
@@ -401,12 +412,8 @@ impilo_create(ImpiloCreator *creator, ImpiloDraft *const *drafts, int n,
 	{
 		if (batch.postings[i].state != IMPILO_POSTING_DONE)
 			impilo_report(&creator->target, batch.postings, n,
-						  &creator->created);
+						  creator->created);
 		orders[i] = batch.postings[i].order;
 	}
-	if (n > 0)
-	{
-		creator->created.n += n;
-		creator->created.last = orders[n - 1].id;
-	}
+	creator->created += n;
 }

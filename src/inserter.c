@@ -269,6 +269,7 @@ post_kept(List *work)
 												"impilo_fdw batch at commit",
 												ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(batch);
+	ImpiloCreator *last = NULL;
 	int			next = 0;
 
 	while (next < list_length(work))
@@ -287,7 +288,10 @@ post_kept(List *work)
 			drafts[n++] = one->draft;
 			next++;
 		}
-		impilo_create(first->creator, drafts, n, orders);
+		if (first->creator != last)
+			impilo_creator_follows(first->creator, next - n);
+		last = first->creator;
+		impilo_create(last, drafts, n, orders);
 		MemoryContextReset(batch);
 	}
 	MemoryContextSwitchTo(caller);

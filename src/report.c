@@ -77,7 +77,7 @@ append_row(StringInfo text, const ImpiloDraft *draft)
  */
 static void
 append_created(StringInfo text, const ImpiloPosting *postings, int n,
-			   const ImpiloCreated *before)
+			   int64 before)
 {
 	int			named = 0;
 
@@ -97,9 +97,9 @@ append_created(StringInfo text, const ImpiloPosting *postings, int n,
 						 count_state(postings, n, IMPILO_POSTING_DONE) - named);
 	if (named > 0)
 		appendStringInfoChar(text, '.');
-	if (before->n > 0)
-		appendStringInfo(text, " The statement had created " INT64_FORMAT " before.",
-						 before->n);
+	if (before > 0)
+		appendStringInfo(text, " Created before these: " INT64_FORMAT ".",
+						 before);
 }
 
 static void
@@ -169,7 +169,7 @@ query_hint(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
 
 static void
 raise_unknown(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
-			  int n, const ImpiloCreated *before)
+			  int n, int64 before)
 {
 	int			unknown = count_state(postings, n, IMPILO_POSTING_UNKNOWN);
 	int			named = 0;
@@ -201,7 +201,7 @@ raise_unknown(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
 static void
 raise_after_orders(const ImpiloCreateTarget *target,
 				   const ImpiloPosting *postings, int n,
-				   const ImpiloCreated *before, const ImpiloPosting *failed)
+				   int64 before, const ImpiloPosting *failed)
 {
 	StringInfoData detail;
 
@@ -224,11 +224,12 @@ raise_after_orders(const ImpiloCreateTarget *target,
  * impilo_report
  *		Raise the error of postings of which not all are done.
  *
- * `before` is what the statement created before these.
+ * `before` is how many orders were created before these, by the same
+ * statement or commit.
  */
 void
 impilo_report(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
-			  int n, const ImpiloCreated *before)
+			  int n, int64 before)
 {
 	const ImpiloPosting *failed;
 
@@ -237,7 +238,7 @@ impilo_report(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
 
 	failed = first_of(postings, n, IMPILO_POSTING_NOTHING);
 	Assert(failed);
-	if (before->n > 0 || first_of(postings, n, IMPILO_POSTING_DONE) ||
+	if (before > 0 || first_of(postings, n, IMPILO_POSTING_DONE) ||
 		(is_retried(failed->error.sqlstate) &&
 		 impilo_journal_may_have_created()))
 		raise_after_orders(target, postings, n, before, failed);

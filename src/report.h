@@ -22,17 +22,10 @@
 /* an error after orders were created, which exist */
 #define IMPILO_ERRCODE_ORDERS_EXIST MAKE_SQLSTATE('I', 'U', '0', '0', '2')
 
-/* What the statement has created before the postings at hand. */
-typedef struct ImpiloCreated
-{
-	int64		n;
-	int64		last;			/* id of the newest, if n > 0 */
-} ImpiloCreated;
-
 /* in report.c */
 
 pg_noreturn extern void impilo_report(const ImpiloCreateTarget *target,
 									  const ImpiloPosting *postings, int n,
-									  const ImpiloCreated *before);
+									  int64 before);
 
 #endif							/* IMPILO_REPORT_H */

@@ -1,0 +1,172 @@
+# Orders and transactions, where it takes two sessions, a signal, or a
+# prepared transaction.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use ImpiloTest;
+
+my $api = sandbox(orders => 300);
+my $node = cluster('main', conf => "max_prepared_transactions = 5\n");
+attach($node, $api, server => { outcome_wait => '0s' });
+
+my $session = session($node);
+my $other = session($node);
+
+sub insert_of
+{
+	my ($id, $conflict) = @_;
+
+	return 'INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)'
+	  . " VALUES (7, '{$id}', impilo_order_item(1000))"
+	  . ($conflict ? ' ON CONFLICT DO NOTHING' : '');
+}
+
+sub warnings_of
+{
+	my ($error) = @_;
+
+	return join "\n", map { "$_->{message} $_->{detail}" }
+	  grep { $_->{severity} eq 'WARNING' } @{ $error->{messages} };
+}
+
+#----------------------------------------------------------------------
+# PREPARE TRANSACTION
+#----------------------------------------------------------------------
+
+$session->query('BEGIN');
+$session->query(insert_of('prepared'));
+$session->query("PREPARE TRANSACTION 'p'");
+is($session->error->{sqlstate}, '0A000',
+	'a transaction that created an order is not prepared');
+like(warnings_of($session->error), qr/1 order was created/, 'but rolled back with a warning');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'),
+	0, 'nothing is prepared');
+$session->query('BEGIN');
+$session->query('SELECT count(*) FROM impilo.orders');
+$session->query("PREPARE TRANSACTION 'p'");
+is($session->error->{sqlstate}, '00000', 'one that only read is');
+$session->query("ROLLBACK PREPARED 'p'");
+
+#----------------------------------------------------------------------
+# post_at 'commit'
+#----------------------------------------------------------------------
+
+$node->safe_psql('postgres',
+	"ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD post_at 'commit', ADD max_concurrency '1')");
+$api->ctl('log-reset');
+$session->query('BEGIN');
+$session->query(insert_of('waiting'));
+$session->query("PREPARE TRANSACTION 'p'");
+is($session->error->{sqlstate}, '0A000',
+	'a transaction with waiting orders is not prepared');
+is(warnings_of($session->error), '', 'and leaves nothing behind');
+is($api->count('posts'), 0, 'nothing was sent');
+
+# the error at commit, and the warning about what it leaves
+$session->query('BEGIN');
+$session->query(insert_of('first'));
+$session->query(
+	"INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (999999, '{second}', impilo_order_item(1000))"
+);
+$session->query('COMMIT');
+is($session->error->{sqlstate}, 'IU002', 'refused at commit after an order');
+like(warnings_of($session->error), qr/1 order was created/, 'the warning says so');
+
+# refused at commit before any order: the API's reason, and nothing is left
+$session->query('BEGIN');
+$session->query(
+	"INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (999999, '{only}', impilo_order_item(1000))"
+);
+$session->query('COMMIT');
+is($session->error->{sqlstate}, '23503', 'refused at commit: the reason');
+is(warnings_of($session->error), '', 'no warning');
+
+# an outcome that is not known at commit
+$api->fault({ method => 'POST', do => { status => 500 } });
+$session->query('BEGIN');
+$session->query(insert_of('unknown'));
+$session->query('COMMIT');
+is($session->error->{sqlstate}, 'IU001', 'unknown at commit');
+like(warnings_of($session->error), qr/1 order may have been created/,
+	'the warning says so');
+
+# a cancel at commit
+$api->fault({ method => 'POST', do => { hang => \1, processed => \1 } });
+$api->ctl('log-reset');
+$session->query('BEGIN');
+$session->query(insert_of('hanging'));
+$session->send('COMMIT');
+wait_until(sub { $api->count('created') > 0 }, 'the order');
+$session->cancel;
+$session->wait;
+is($session->error->{sqlstate}, '57014', 'cancelled at commit');
+like($session->error->{context}, qr/orders may exist: 1/, 'says what may exist');
+is($session->query("SELECT state FROM impilo_created_orders() WHERE external_order_ids = '{hanging}'"),
+	'unknown', 'and it is listed');
+$api->fault;
+
+# the role that inserted is the one whose key is used
+$node->safe_psql('postgres', <<'SQL');
+CREATE ROLE clerk;
+CREATE VIEW impilo.desk AS SELECT patient_id, external_order_ids, order_items FROM impilo.orders;
+GRANT USAGE ON SCHEMA impilo TO clerk;
+GRANT INSERT ON impilo.desk TO clerk;
+SQL
+$session->query('BEGIN');
+$session->query('SET LOCAL ROLE clerk');
+$session->query("INSERT INTO impilo.desk VALUES (7, '{desk}', impilo_order_item(1000))");
+is($session->error->{sqlstate}, '00000', "kept with the view owner's key");
+$session->query('COMMIT');
+is($session->error->{sqlstate}, '00000', 'and posted with it');
+is($node->safe_psql('postgres',
+		"SELECT count(*) FROM impilo.orders WHERE external_order_ids = '{desk}'"),
+	1, 'the order exists');
+$node->safe_psql('postgres',
+	'ALTER FOREIGN TABLE impilo.orders OPTIONS (DROP post_at, DROP max_concurrency)');
+
+#----------------------------------------------------------------------
+# ON CONFLICT DO NOTHING in two sessions
+#----------------------------------------------------------------------
+
+$session->query('BEGIN');
+$session->query(insert_of('both', 1));
+$other->send(insert_of('both', 1));
+wait_until(
+	sub {
+		$node->safe_psql('postgres',
+			'SELECT count(*) FROM pg_locks WHERE NOT granted') > 0;
+	},
+	'the lock');
+pass('the second waits for the first');
+is($node->safe_psql('postgres', insert_of('neither')), '', 'others need not');
+$session->query('COMMIT');
+$other->wait;
+is($other->error->{sqlstate}, '00000', 'then it goes on');
+is($node->safe_psql('postgres',
+		"SELECT count(*) FROM impilo.orders WHERE external_order_ids = '{both}'"),
+	1, 'and skips what the first created');
+
+# an unknown outcome is settled by the list that was read before
+$api->config(create_events => \0);
+$api->fault({ method => 'POST', do => { status => 500, processed => \1 } });
+$session->query(insert_of('settled', 1));
+is($session->error->{sqlstate}, '00000',
+	'an order that was not in the list before is the new one');
+$api->config(create_events => undef);
+$api->fault;
+
+#----------------------------------------------------------------------
+# The session's list
+#----------------------------------------------------------------------
+
+$other->query('SELECT impilo_forget_created_orders()');
+$other->query("INSERT INTO impilo.orders (patient_id, order_items) SELECT 1, impilo_order_item(1000) FROM generate_series(1, 10050)");
+is($other->error->{sqlstate}, '00000', 'ten thousand orders');
+is($other->query('SELECT count(*) FROM impilo_created_orders()'), 10000,
+	'the list is bounded');
+is($session->query('SELECT count(*) FROM impilo_created_orders() WHERE external_order_ids = \'{}\''),
+	0, "and it is the session's own");
+
+done_testing();
