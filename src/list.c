@@ -16,24 +16,36 @@
  *	 their numbers.  If page k+1 was answered before page k, and an order was
  *	 created in between, `total` of page k is greater than that of page k+1;
  *	 then page k+1 is asked for again, after page k.  So the accepted answers
- *	 of a pass were given with `total` never falling, and as `total` only
+ *	 of a round were given with `total` never falling, and as `total` only
  *	 grows, two answers with the same `total` saw the same set of orders: the
- *	 pass equals one that was read in sequence.
- * - A page that was asked for again and still has the smaller `total` proves
- *	 that the assumption does not hold, or that the list is kept in several
- *	 copies: the pass starts again.
+ *	 round equals one that was read in sequence.
+ * - A page that was asked for after the one before it was accepted, and still
+ *	 has the smaller `total`, proves that orders did disappear, or that the
+ *	 list is kept in several copies: another pass, and what was seen before
+ *	 it does not count as being there any more.
  * - Orders that change places without a change of `total` can be missed by
  *	 any reading.  So at the end the number of distinct ids must have reached
  *	 the last `total`, else another pass is made, which ends as soon as it
  *	 has.  After MAX_PASSES passes the scan fails: it is never short in
  *	 silence.
+ * - There is one way for `total` to be wrong and the rows right: two passes
+ *	 have brought the same orders, each of them once, on full pages up to one
+ *	 that says it is the last.  Then a warning tells of the contradiction.
  * - Without `total` there are no pages ahead, and no such proof.
+ *
+ * A round is one attempt to read from the first page on; a pass may take
+ * several, as the number of the first page and the size are found out.  It
+ * ends, whatever the answers state: a page beyond what `total` promises is
+ * asked for only as long as the one before brought something that the round
+ * had not had, and a page that repeats more than was created meanwhile ends
+ * the round as well.
  *
  * The ids given are remembered, so no order is given twice, whatever number
  * of passes that takes.
  *
- * Not here: what an answer looks like (api.c), trying again (http.c), and who
- * shares a reading of the list (snapshot.c).
+ * Not here: what an answer looks like (api.c), trying again (http.c), who
+ * shares a reading of the list (reading.c), and only counting (list_count.c).  What an answer proves is judged in
+ * list_judge.c.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -44,8 +56,8 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "list.h"
+#include "list_private.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -55,82 +67,18 @@
  */
 #define MAX_PASSES 3
 
-/* orders of the one page that is asked for to learn `total` */
-#define COUNT_PAGE_SIZE 1
+/*
+ * Orders of the first page that are used up before the second is asked for:
+ * EXISTS, and a LIMIT that fits on a screen, cost one request.  Going through
+ * so few takes no time worth saving.
+ */
+#define PEEK_ORDERS 20
 
-/* The set of ids given so far: 16 bytes an entry, half full on average. */
-typedef struct SeenId
-{
-	int64		id;
-	char		status;
-} SeenId;
-
-#define SH_PREFIX seen
-#define SH_ELEMENT_TYPE SeenId
-#define SH_KEY_TYPE int64
-#define SH_KEY id
-#define SH_HASH_KEY(table, key) \
-	hash_combine(murmurhash32((uint32) (key)), (uint32) ((key) >> 32))
-#define SH_EQUAL(table, a, b) ((a) == (b))
-#define SH_SCOPE static inline
-#define SH_DECLARE
-#define SH_DEFINE
-#include "lib/simplehash.h"
-
-/* A page asked for.  Its context holds the request and what it was told. */
-typedef struct PageRequest
-{
-	MemoryContext context;
-	ImpiloHttpRequest *request;
-	int64		number;			/* as asked for */
-	bool		again;			/* asked for a second time */
-} PageRequest;
-
-typedef enum Verdict
-{
-	VERDICT_ACCEPT,
-	VERDICT_ASK_AGAIN,			/* this page, now that its turn has come */
-	VERDICT_RESTART,			/* the pass */
-	VERDICT_END					/* there is no such page */
-} Verdict;
-
-struct ImpiloList
-{
-	ImpiloApi  *api;
-	MemoryContext context;
-	ImpiloHttpStats *stats;
-	int			max_concurrency;
-
-	/* how to ask */
-	int			asked_size;
-	int64		base;			/* number of the first page: 1, or 0 */
-	bool		base_settled;	/* an answer has confirmed it */
-
-	/* the pages in flight, in the order of their numbers */
-	PageRequest *ahead;			/* a ring of max_concurrency */
-	int			ahead_first;
-	int			ahead_count;
-	int			window;			/* how many there may be, by now */
-	int64		next_number;	/* the next page to ask for */
-
-	/* the pass */
-	int			pass;			/* from 1 */
-	bool		started;		/* its first page was accepted */
-	int64		page_offset;	/* asked minus answered page number */
-	bool		page_numbered;	/* answers state their page number */
-	int64		size;			/* page size by the answers, or IMPILO_UNKNOWN */
-	int64		total;			/* of the last accepted page, or
-								 * IMPILO_UNKNOWN */
-
-	/* the page at hand */
-	PageRequest current;
-	ImpiloPage	page;
-	int64		new_ids;		/* of its orders, those not seen before */
-
-	seen_hash  *seen;
-	int64		pages;			/* accepted over all passes */
-	bool		done;
-};
+/*
+ * A request in flight that nobody waited for during so many seconds, because
+ * the rows were not wanted, may have failed for that reason alone.
+ */
+#define ATTENDED_SECONDS 1.0
 
 /*
  * impilo_list_open
@@ -153,12 +101,13 @@ impilo_list_open(ImpiloApi *api, MemoryContext context,
 	list->base = 1;
 	list->next_number = list->base;
 	list->ahead = MemoryContextAllocZero(context,
-										 sizeof(PageRequest) * max_concurrency);
+										 sizeof(ImpiloPageRequest) * max_concurrency);
 	list->window = 1;
 	list->pass = 1;
 	list->size = IMPILO_UNKNOWN;
 	list->total = IMPILO_UNKNOWN;
-	list->seen = seen_create(context, 256, NULL);
+	list->total_before = IMPILO_UNKNOWN;
+	list->seen = impilo_list_seen_begin(context);
 	return list;
 }
 
@@ -168,14 +117,15 @@ impilo_list_open(ImpiloApi *api, MemoryContext context,
  */
 
 static void
-ask(ImpiloList *list, PageRequest *slot, int64 number, bool again)
+ask(ImpiloList *list, ImpiloPageRequest *slot, int64 number, bool in_order)
 {
 	MemoryContext caller;
 
 	slot->context = AllocSetContextCreate(list->context, "impilo_fdw page",
 										  ALLOCSET_SMALL_SIZES);
 	slot->number = number;
-	slot->again = again;
+	slot->in_order = in_order;
+	slot->unattended = false;
 	caller = MemoryContextSwitchTo(slot->context);
 	slot->request = impilo_api_get_page(list->api, slot->context, number,
 										list->asked_size, list->stats);
@@ -183,17 +133,18 @@ ask(ImpiloList *list, PageRequest *slot, int64 number, bool again)
 }
 
 static void
-forget(PageRequest *slot)
+forget(ImpiloPageRequest *slot)
 {
 	if (slot->context)
 		MemoryContextDelete(slot->context);
 	memset(slot, 0, sizeof(*slot));
 }
 
-static PageRequest *
-head(ImpiloList *list)
+/* The n-th of the pages in flight. */
+static ImpiloPageRequest *
+ahead(ImpiloList *list, int n)
 {
-	return &list->ahead[list->ahead_first];
+	return &list->ahead[(list->ahead_first + n) % list->max_concurrency];
 }
 
 static void
@@ -208,25 +159,17 @@ forget_ahead(ImpiloList *list)
 {
 	while (list->ahead_count > 0)
 	{
-		forget(head(list));
+		forget(ahead(list, 0));
 		drop_head(list);
 	}
 }
 
 /*
- * Is page `number` known to exist?
- */
-static bool
-is_expected(const ImpiloList *list, int64 number)
-{
-	return list->total != IMPILO_UNKNOWN && list->size > 0 &&
-		number - list->base < (list->total - 1) / list->size + 1 &&
-		list->total > 0;
-}
-
-/*
  * Ask for pages ahead as far as the window allows; for one page beyond what
  * is known only if nothing else is left.
+ *
+ * A page that is asked for while none is in flight is asked for in order:
+ * all those before it have been accepted.
  */
 static void
 fill_window(ImpiloList *list, bool beyond)
@@ -236,147 +179,108 @@ fill_window(ImpiloList *list, bool beyond)
 	window = impilo_http_in_flight_limit(impilo_api_http(list->api), window);
 	while (list->ahead_count < window)
 	{
-		int			at;
-
-		if (!is_expected(list, list->next_number) &&
+		if (!impilo_list_expects(list, list->next_number) &&
 			!(beyond && list->ahead_count == 0))
 			break;
-		at = (list->ahead_first + list->ahead_count) % list->max_concurrency;
-		ask(list, &list->ahead[at], list->next_number, false);
+		ask(list, ahead(list, list->ahead_count), list->next_number,
+			list->ahead_count == 0);
 		list->ahead_count++;
 		list->next_number++;
 	}
 }
 
+/*
+ * Nobody has waited for the requests in flight if the rows before were not
+ * wanted for a while: a cursor, a slow statement around.
+ */
+static void
+mark_unattended(ImpiloList *list)
+{
+	instr_time	now;
+
+	if (INSTR_TIME_IS_ZERO(list->left))
+		return;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, list->left);
+	INSTR_TIME_SET_ZERO(list->left);
+	if (INSTR_TIME_GET_DOUBLE(now) < ATTENDED_SECONDS)
+		return;
+	for (int i = 0; i < list->ahead_count; i++)
+		if (!impilo_http_done(ahead(list, i)->request))
+			ahead(list, i)->unattended = true;
+}
+
 /* ------------------------------------------------------------------------
- * Judging
+ * Rounds and passes
  * ------------------------------------------------------------------------
  */
 
-static void
-raise_inconsistent(const ImpiloList *list, char *detail)
-{
-	ImpiloApiError error = {
-		.sqlstate = ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
-		.message = "the list of orders could not be read completely",
-		.detail = detail,
-		.hint = "Its pages contradict each other, or it changes faster than it can be read: try again, or with a smaller max_concurrency."
-	};
-
-	impilo_api_raise(&error);
-}
-
 /*
- * Start a pass again from the first page, with `asked_size` and `base` as
+ * Begin a round: read from the first page on, with `asked_size` and `base` as
  * they are now.
  */
 static void
 restart(ImpiloList *list)
 {
 	forget_ahead(list);
+	impilo_list_seen_round(list->seen);
 	list->next_number = list->base;
 	list->started = false;
+	if (list->total != IMPILO_UNKNOWN)
+		list->total_before = list->total;
 	list->size = IMPILO_UNKNOWN;
 	list->total = IMPILO_UNKNOWN;
+	list->first_total = IMPILO_UNKNOWN;
 	list->page_numbered = false;
+	list->gaps = false;
+	list->said_last = false;
 }
 
 static void
 next_pass(ImpiloList *list, const char *why)
 {
 	if (list->pass >= MAX_PASSES)
-		raise_inconsistent(list,
-						   psprintf("%d orders were found in %d passes; then %s.",
-									(int) list->seen->members, list->pass, why));
+		impilo_list_raise(list, why);
 	list->pass++;
+	list->missing = false;
+	list->seen->news = 0;
 	restart(list);
 }
 
 /*
- * Learn from the first page of a pass: the base of page numbers, the size.
- *
- * Asked for page 1, an answer that is page 1 but not the first one counts
- * from 0.  If page 0 turns out to be page 1 after all, or an error, it was
- * `first` that was wrong.
+ * The round is at its end.  Is the list?
  */
-static Verdict
-judge_first(ImpiloList *list, int64 number)
+static void
+end_round(ImpiloList *list, const char *why)
 {
-	const ImpiloPage *page = &list->page;
+	bool		whole = impilo_list_is_whole(list);
 
-	if (!list->base_settled && list->base == 1 &&
-		page->first == 0 && page->page == 1)
+	if (!whole && impilo_list_total_disproved(list))
+	{
+		ereport(WARNING,
+				(errmsg("the list of orders ends before its stated total"),
+				 errdetail("Two passes brought the same " INT64_FORMAT " orders, where the answers state a total of " INT64_FORMAT ".",
+						   list->seen->held, list->total)));
+		whole = true;
+	}
+	if (whole)
+	{
+		forget_ahead(list);
+		list->done = true;
+		return;
+	}
+
+	/* perhaps 1 is not the first page, whatever was said */
+	if (list->base == 1 && !list->zero_tried)
 	{
 		list->base = 0;
-		return VERDICT_RESTART;
+		list->base_settled = false;
 	}
-	if (!list->base_settled && list->base == 0 && page->page == 1 &&
-		page->first != 1)
-	{
+	else if (list->base == 0 &&
+			 (!list->base_settled || list->seen->news == 0))
 		list->base = 1;
-		list->base_settled = true;
-		return VERDICT_RESTART;
-	}
-	if (page->first == 1 || list->base == 0)
-		list->base_settled = true;
-
-	list->started = true;
-	list->page_numbered = page->page != IMPILO_UNKNOWN;
-	list->page_offset = number - page->page;
-	list->size = page->size > 0 ? page->size : IMPILO_UNKNOWN;
-	list->total = page->total;
-	return VERDICT_ACCEPT;
-}
-
-/*
- * May this answer count as the next page?
- */
-static Verdict
-judge(ImpiloList *list, const PageRequest *asked)
-{
-	const ImpiloPage *page = &list->page;
-
-	if (!list->started)
-		return judge_first(list, asked->number);
-
-	if (list->page_numbered && page->page != IMPILO_UNKNOWN &&
-		page->page + list->page_offset != asked->number)
-	{
-		/* an API may answer with its last page to all numbers beyond it */
-		if (!is_expected(list, asked->number))
-			return VERDICT_END;
-		if (!asked->again)
-			return VERDICT_ASK_AGAIN;
-		raise_inconsistent(list,
-						   psprintf("The answer to %s is page " INT64_FORMAT ".",
-									page->request, page->page));
-	}
-	if (list->size > 0 && page->size > 0 && page->size != list->size)
-	{
-		list->asked_size = (int) Min(page->size, list->size);
-		return VERDICT_RESTART;
-	}
-	if (list->total != IMPILO_UNKNOWN && page->total < list->total)
-		return asked->again ? VERDICT_RESTART : VERDICT_ASK_AGAIN;
-	list->total = page->total;
-	return VERDICT_ACCEPT;
-}
-
-/*
- * The answer is an error of the kind that a page beyond the end may get.  It
- * is taken for the end only where that can lose nothing; anything else is
- * left to be raised.
- */
-static bool
-is_beyond_end(ImpiloList *list, const PageRequest *asked)
-{
-	if (!impilo_api_no_such_page(asked->request))
-		return false;
-	if (list->started)
-		return !is_expected(list, asked->number) &&
-			(list->total == IMPILO_UNKNOWN ||
-			 list->seen->members >= list->total);
-	return false;
+	next_pass(list, why);
+	list->missing = true;
 }
 
 /* ------------------------------------------------------------------------
@@ -388,129 +292,109 @@ is_beyond_end(ImpiloList *list, const PageRequest *asked)
  * Take the answer at the head, which is done, as the page at hand if it may
  * be.
  */
-static Verdict
+static ImpiloVerdict
 take_head(ImpiloList *list)
 {
-	PageRequest *asked = head(list);
+	ImpiloPageRequest *asked = ahead(list, 0);
 	MemoryContext caller;
-	Verdict		verdict;
+	ImpiloVerdict verdict;
 
-	if (is_beyond_end(list, asked))
-		return VERDICT_END;
-	if (!list->started && list->base == 0 && !list->base_settled &&
-		impilo_api_no_such_page(asked->request))
-	{
-		list->base = 1;
-		list->base_settled = true;
-		return VERDICT_RESTART;
-	}
+	if (!list->started && list->base == 0)
+		list->zero_tried = true;
+	verdict = impilo_list_judge_failure(list, asked);
+	if (verdict != IMPILO_PAGE_ACCEPT)
+		return verdict;
+
 	caller = MemoryContextSwitchTo(asked->context);
 	impilo_api_page(list->api, asked->request, asked->number,
 					list->asked_size, &list->page);
 	MemoryContextSwitchTo(caller);
-
-	verdict = judge(list, asked);
-	if (verdict == VERDICT_ACCEPT)
+	verdict = impilo_list_judge(list, asked);
+	if (verdict == IMPILO_PAGE_ACCEPT)
 	{
 		list->current = *asked;
 		memset(asked, 0, sizeof(*asked));
 		drop_head(list);
-		list->new_ids = 0;
+		list->seen->page_new = 0;
 		list->pages++;
 	}
 	return verdict;
 }
 
 /*
- * Get the next page of the pass at hand.
+ * Get the next page of the round at hand.
  */
 static void
 advance(ImpiloList *list)
 {
-	bool		was_base_settled = list->base_settled;
-	int64		base = list->base;
+	int64		number;
 
 	CHECK_FOR_INTERRUPTS();
 	fill_window(list, true);
-	impilo_http_wait(head(list)->request);
+	impilo_http_wait(ahead(list, 0)->request);
+	number = ahead(list, 0)->number;
 	switch (take_head(list))
 	{
-		case VERDICT_ACCEPT:
+		case IMPILO_PAGE_ACCEPT:
 			/* the next request goes out before this page is parsed */
-			fill_window(list, list->page.last != 1 &&
-						list->total == IMPILO_UNKNOWN);
+			if (list->pages > 1)
+				fill_window(list, list->page.last != 1 &&
+							list->total == IMPILO_UNKNOWN);
 			break;
-		case VERDICT_ASK_AGAIN:
+		case IMPILO_PAGE_ASK_AGAIN:
+			forget(ahead(list, 0));
+			ask(list, ahead(list, 0), number, true);
+			break;
+		case IMPILO_PAGE_RESTART:
+			restart(list);
+			break;
+		case IMPILO_PAGE_NEXT_PASS:
 			{
-				int64		number = head(list)->number;
+				bool		fell = !impilo_list_size_changed(list);
 
-				forget(head(list));
-				ask(list, head(list), number, true);
+				next_pass(list, impilo_list_contradiction(list));
+				if (fell)
+					impilo_list_seen_forget(list->seen);
 				break;
 			}
-		case VERDICT_RESTART:
-			if (base != list->base || was_base_settled != list->base_settled)
-				restart(list);
-			else
-				next_pass(list, "pages contradicted each other");
-			break;
-		case VERDICT_END:
-			forget_ahead(list);
-			list->done = true;
+		case IMPILO_PAGE_END:
+			end_round(list, psprintf("the answer to %s was another page or none, where the list was said to hold " INT64_FORMAT,
+									 impilo_api_show_page(number, list->asked_size),
+									 list->total));
 			break;
 	}
 }
 
 /*
- * Was the page at hand the last one?  Either sign, `last` or `total`, may be
- * missing or wrong: as long as one of them says that there is more, it is
- * asked for, unless a page beyond all that is expected brings nothing new.
- */
-static bool
-was_last(const ImpiloList *list)
-{
-	const ImpiloPage *page = &list->page;
-	bool		more_expected = is_expected(list, list->current.number + 1);
-
-	if (page->orders == 0)
-		return true;
-	if (more_expected)
-		return false;
-	if (page->last == 1 || list->new_ids == 0)
-		return true;
-	if (page->last == 0)
-		return false;
-	return list->total != IMPILO_UNKNOWN && list->size > 0 &&
-		page->orders < list->size;
-}
-
-/*
- * The page at hand is used up: is the list?
+ * The page at hand is used up: is the round?
  */
 static void
 finish_page(ImpiloList *list)
 {
-	bool		whole = list->total == IMPILO_UNKNOWN ||
-	list->seen->members >= list->total;
-	bool		ended = was_last(list) || (list->pass > 1 && whole &&
-										   list->total != IMPILO_UNKNOWN);
+	bool		ended;
 
 	if (list->size == IMPILO_UNKNOWN)
 		list->size = list->page.orders;
-	forget(&list->current);
-	list->window = Min(list->window * 2, list->max_concurrency);
-	if (!ended)
-		return;
-	if (whole)
+	if (impilo_list_shrunk_unsaid(list))
 	{
-		forget_ahead(list);
-		list->done = true;
+		list->asked_size = list->page.orders;
+		forget(&list->current);
+		next_pass(list, "the pages became smaller");
 		return;
 	}
-	if (!list->base_settled && list->base == 1)
-		list->base = 0;			/* nobody has said that 1 is the first page */
-	next_pass(list, psprintf("the list was said to hold " INT64_FORMAT,
-							 list->total));
+	ended = impilo_list_was_last(list) ||
+		(list->missing && list->total != IMPILO_UNKNOWN &&
+		 impilo_list_is_whole(list));
+	if (list->page.orders > 0)
+	{
+		list->gaps |= list->page.orders < list->size && list->page.last != 1;
+		list->said_last = list->page.last == 1;
+	}
+	forget(&list->current);
+	list->window = Min(list->window * 2, list->max_concurrency);
+	if (ended)
+		end_round(list, psprintf("the list was said to hold " INT64_FORMAT,
+								 list->total));
 }
 
 /*
@@ -523,22 +407,20 @@ finish_page(ImpiloList *list)
 bool
 impilo_list_next(ImpiloList *list, ImpiloOrder *order)
 {
+	mark_unattended(list);
 	while (!list->done)
 	{
 		if (list->current.context == NULL)
 			advance(list);
 		else if (!impilo_api_page_next(list->api, &list->page, order))
 			finish_page(list);
-		else
+		else if (impilo_list_seen_note(list->seen, order->id))
 		{
-			bool		found;
-
-			seen_insert(list->seen, order->id, &found);
-			if (!found)
-			{
-				list->new_ids++;
-				return true;
-			}
+			if (list->pages == 1 && list->page.orders == PEEK_ORDERS)
+				fill_window(list, list->page.last != 1 &&
+							list->total == IMPILO_UNKNOWN);
+			INSTR_TIME_SET_CURRENT(list->left);
+			return true;
 		}
 	}
 	return false;
@@ -552,55 +434,4 @@ int64
 impilo_list_pages(const ImpiloList *list)
 {
 	return list->pages;
-}
-
-/* ------------------------------------------------------------------------
- * Counting
- * ------------------------------------------------------------------------
- */
-
-/*
- * Does a first page agree with itself, so that its `total` can be believed?
- */
-static bool
-is_coherent(ImpiloApi *api, ImpiloPage *page)
-{
-	ImpiloOrder order;
-	int64		held = 0;
-
-	if (page->first != 1 || page->last == IMPILO_UNKNOWN ||
-		page->total == IMPILO_UNKNOWN || page->size < 1)
-		return false;
-	while (impilo_api_page_next(api, page, &order))
-		held++;
-	return held == Min(page->size, page->total) &&
-		(page->last == 1) == (page->size >= page->total);
-}
-
-/*
- * impilo_list_count
- *		How many orders there are, from `total` of one small page if that
- *		agrees with itself, else by reading the list.
- */
-int64
-impilo_list_count(ImpiloApi *api, MemoryContext context,
-				  int fetch_size, int max_concurrency,
-				  ImpiloHttpStats *stats)
-{
-	ImpiloHttpRequest *request;
-	ImpiloList *list;
-	ImpiloPage	page;
-	ImpiloOrder order;
-	int64		count = 0;
-
-	request = impilo_api_get_page(api, context, 1, COUNT_PAGE_SIZE, stats);
-	impilo_http_wait(request);
-	impilo_api_page(api, request, 1, COUNT_PAGE_SIZE, &page);
-	if (is_coherent(api, &page))
-		return page.total;
-
-	list = impilo_list_open(api, context, fetch_size, max_concurrency, stats);
-	while (impilo_list_next(list, &order))
-		count++;
-	return count;
 }

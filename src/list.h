@@ -24,6 +24,9 @@ extern ImpiloList *impilo_list_open(ImpiloApi *api, MemoryContext context,
 									ImpiloHttpStats *stats);
 extern bool impilo_list_next(ImpiloList *list, ImpiloOrder *order);
 extern int64 impilo_list_pages(const ImpiloList *list);
+
+/* in list_count.c */
+
 extern int64 impilo_list_count(ImpiloApi *api, MemoryContext context,
 							   int fetch_size, int max_concurrency,
 							   ImpiloHttpStats *stats);

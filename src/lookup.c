@@ -27,12 +27,19 @@
 /* the smallest page that proves an address right */
 #define PROOF_PAGE_SIZE 1
 
+/*
+ * A request in flight that nobody waited for during so many seconds, because
+ * the rows were not wanted, may have failed for that reason alone.
+ */
+#define ATTENDED_SECONDS 1.0
+
 /* One id asked for.  Its context holds the request. */
 typedef struct OrderRequest
 {
 	MemoryContext context;
 	ImpiloHttpRequest *request;
 	int64		id;
+	bool		unattended;		/* was in flight while nobody waited */
 } OrderRequest;
 
 struct ImpiloLookup
@@ -50,6 +57,7 @@ struct ImpiloLookup
 	int			ahead_first;
 	int			ahead_count;
 	OrderRequest current;		/* its order was handed out */
+	instr_time	left;			/* when that was */
 };
 
 /*
@@ -87,6 +95,7 @@ ask(ImpiloLookup *lookup, OrderRequest *slot, int64 id)
 										  "impilo_fdw order",
 										  ALLOCSET_SMALL_SIZES);
 	slot->id = id;
+	slot->unattended = false;
 	caller = MemoryContextSwitchTo(slot->context);
 	slot->request = impilo_api_get_order(lookup->api, slot->context, id,
 										 lookup->stats);
@@ -108,6 +117,49 @@ fill_window(ImpiloLookup *lookup)
 		lookup->asked++;
 		lookup->ahead_count++;
 	}
+}
+
+static void
+mark_unattended(ImpiloLookup *lookup)
+{
+	instr_time	now;
+
+	if (INSTR_TIME_IS_ZERO(lookup->left))
+		return;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, lookup->left);
+	INSTR_TIME_SET_ZERO(lookup->left);
+	if (INSTR_TIME_GET_DOUBLE(now) < ATTENDED_SECONDS)
+		return;
+	for (int i = 0; i < lookup->ahead_count; i++)
+	{
+		OrderRequest *asked = &lookup->ahead[(lookup->ahead_first + i) %
+											 lookup->max_concurrency];
+
+		if (!impilo_http_done(asked->request))
+			asked->unattended = true;
+	}
+}
+
+/*
+ * Wait for the next answer; ask once more if it is none for want of
+ * attention.
+ */
+static void
+wait_for_head(ImpiloLookup *lookup)
+{
+	OrderRequest *head = &lookup->ahead[lookup->ahead_first];
+	const ImpiloHttpReply *reply;
+
+	impilo_http_wait(head->request);
+	reply = impilo_http_reply(head->request);
+	if (!head->unattended ||
+		(reply->outcome == IMPILO_HTTP_ANSWERED &&
+		 reply->status != 429 && reply->status < 500))
+		return;
+	MemoryContextDelete(head->context);
+	ask(lookup, head, head->id);
+	impilo_http_wait(head->request);
 }
 
 /*
@@ -148,11 +200,12 @@ impilo_lookup_next(ImpiloLookup *lookup, ImpiloOrder *order)
 		if (lookup->current.context)
 			MemoryContextDelete(lookup->current.context);
 		memset(&lookup->current, 0, sizeof(lookup->current));
+		mark_unattended(lookup);
 		fill_window(lookup);
 		if (lookup->ahead_count == 0)
 			return false;
 
-		impilo_http_wait(lookup->ahead[lookup->ahead_first].request);
+		wait_for_head(lookup);
 		lookup->current = lookup->ahead[lookup->ahead_first];
 		lookup->ahead_first =
 			(lookup->ahead_first + 1) % lookup->max_concurrency;
@@ -168,6 +221,9 @@ impilo_lookup_next(ImpiloLookup *lookup, ImpiloOrder *order)
 			prove_address(lookup);
 		MemoryContextSwitchTo(caller);
 		if (found)
+		{
+			INSTR_TIME_SET_CURRENT(lookup->left);
 			return true;
+		}
 	}
 }

@@ -150,7 +150,7 @@ estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 static bool
 is_id_column(const RelOptInfo *baserel, const RelInfo *info, const Node *node)
 {
-	const		Var *var;
+	const Var  *var;
 
 	while (node && IsA(node, RelabelType))
 		node = (const Node *) ((const RelabelType *) node)->arg;

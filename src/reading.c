@@ -34,6 +34,7 @@ typedef struct Reading
 {
 	struct Reading *next;
 	MemoryContext run;			/* the executor run's; key */
+	MemoryContext context;		/* of what is shared; NULL: nothing is */
 	ImpiloSession *session;		/* the account; key */
 	int			open;			/* readers that are not closed */
 	int			readers;		/* readers that there ever were */
@@ -44,7 +45,10 @@ typedef struct Reading
 	ImpiloList *list;			/* spooled; NULL when it is at its end */
 	ImpiloHttpStats list_stats; /* of its requests */
 	ImpiloSpool *spool;			/* NULL: the list is a stream */
+	int64		list_pages;		/* that it took */
 	ImpiloOrderCache *cache;	/* NULL: not needed yet */
+	bool		counted;
+	int64		count;			/* of orders, if counted */
 } Reading;
 
 struct ImpiloReader
@@ -56,8 +60,7 @@ struct ImpiloReader
 	ImpiloReaderStats stats;
 
 	/* of the list */
-	int			spool_reader;
-	bool		in_spool;
+	ImpiloSpoolReader *spooled; /* NULL: not in the spool */
 	bool		started_spool;	/* the list's requests count as its own */
 	ImpiloList *stream;			/* its own reading of the list */
 	MemoryContext stream_context;
@@ -65,6 +68,7 @@ struct ImpiloReader
 	/* by id */
 	ImpiloLookup *lookup;
 	MemoryContext lookup_context;	/* what is below belongs to it */
+	MemoryContext order_context;	/* the order found in the cache last */
 	int64	   *cached;			/* ids that the cache knows */
 	int			ncached;
 	int			cached_at;
@@ -146,27 +150,47 @@ impilo_reader_open(ImpiloSession *session, MemoryContext run,
 }
 
 /*
+ * Where the things that readers share live.
+ */
+static MemoryContext
+shared_context(Reading *reading)
+{
+	if (reading->context == NULL)
+		reading->context = AllocSetContextCreate(reading->run,
+												 "impilo_fdw reading",
+												 ALLOCSET_DEFAULT_SIZES);
+	return reading->context;
+}
+
+/*
  * impilo_reader_close
- *		The regular end of a reader.  On error it is not called.
+ *		The regular end of a reader.
+ *
+ * On error it is not called: memory goes with the executor run's context, and
+ * temporary files with the resource owner that they were made under.  That is
+ * the portal's, also where a cursor is fetched from inside a subtransaction,
+ * so the spool of a cursor outlives a subtransaction that was rolled back.
  */
 void
 impilo_reader_close(ImpiloReader *reader)
 {
 	Reading    *reading = reader->reading;
 
-	if (--reading->open == 0)
-	{
-		if (reading->spool)
-			impilo_spool_end(reading->spool);
-		reading->spool = NULL;
-		if (reading->cache)
-			impilo_order_cache_end(reading->cache);
-		reading->cache = NULL;
-		reading->started = false;
-		reading->list_readers = 0;
-		reading->again = false;
-	}
 	MemoryContextDelete(reader->context);
+	if (--reading->open > 0)
+		return;
+	if (reading->spool)
+		impilo_spool_end(reading->spool);
+	if (reading->cache)
+		impilo_order_cache_end(reading->cache);
+	if (reading->context)
+		MemoryContextDelete(reading->context);
+	reading->context = NULL;
+	reading->list = NULL;
+	reading->spool = NULL;
+	reading->cache = NULL;
+	reading->readers = reading->list_readers = 0;
+	reading->started = reading->again = reading->counted = false;
 }
 
 /* ------------------------------------------------------------------------
@@ -192,16 +216,18 @@ start_list(ImpiloReader *reader)
 
 	if (!reading->started && (reading->list_readers > 1 || reading->again))
 	{
-		reading->list = open_list(reader, reading->run, &reading->list_stats);
+		MemoryContext context = shared_context(reading);
+
+		memset(&reading->list_stats, 0, sizeof(reading->list_stats));
+		reading->list_pages = 0;
+		reading->list = open_list(reader, context, &reading->list_stats);
+		reading->spool = impilo_spool_begin(context);
 		reader->started_spool = true;
-		reading->spool = impilo_spool_begin(reading->run);
 	}
 	reading->started = true;
 	if (reading->spool)
 	{
-		reader->in_spool = true;
-		reader->spool_reader = impilo_spool_reader(reading->spool);
-		impilo_spool_rewind(reading->spool, reader->spool_reader);
+		reader->spooled = impilo_spool_reader(reading->spool);
 		return;
 	}
 	reader->stream_context = AllocSetContextCreate(reader->context,
@@ -212,12 +238,12 @@ start_list(ImpiloReader *reader)
 }
 
 static bool
-read_list(ImpiloReader *reader, ImpiloList *list, ImpiloOrder *order)
+read_list(ImpiloList *list, int64 *total_pages, ImpiloOrder *order)
 {
 	int64		pages = impilo_list_pages(list);
 	bool		found = impilo_list_next(list, order);
 
-	reader->stats.pages += impilo_list_pages(list) - pages;
+	*total_pages += impilo_list_pages(list) - pages;
 	return found;
 }
 
@@ -226,18 +252,18 @@ next_of_list(ImpiloReader *reader, ImpiloOrder *order)
 {
 	Reading    *reading = reader->reading;
 
-	if (!reader->in_spool && reader->stream == NULL)
+	if (reader->spooled == NULL && reader->stream == NULL)
 		start_list(reader);
-	if (!reader->in_spool)
-		return read_list(reader, reader->stream, order);
+	if (reader->spooled == NULL)
+		return read_list(reader->stream, &reader->stats.pages, order);
 
-	if (impilo_spool_read(reading->spool, reader->spool_reader, order))
+	if (impilo_spool_read(reader->spooled, order))
 		return true;
 	if (reading->list == NULL)
 		return false;
-	if (read_list(reader, reading->list, order))
+	if (read_list(reading->list, &reading->list_pages, order))
 	{
-		impilo_spool_append(reading->spool, reader->spool_reader, order);
+		impilo_spool_append(reader->spooled, order);
 		return true;
 	}
 	reading->list = NULL;
@@ -247,16 +273,21 @@ next_of_list(ImpiloReader *reader, ImpiloOrder *order)
 /*
  * impilo_reader_rewind
  *		Read the list from its start again.
+ *
+ * Of a stream nothing was kept: nobody had told that it may be read again.
+ * It is read anew, and kept this time.
  */
 void
 impilo_reader_rewind(ImpiloReader *reader)
 {
-	if (reader->in_spool)
-		impilo_spool_rewind(reader->reading->spool, reader->spool_reader);
+	if (reader->spooled)
+		impilo_spool_rewind(reader->spooled);
 	else if (reader->stream)
 	{
 		MemoryContextDelete(reader->stream_context);
 		reader->stream = NULL;
+		reader->reading->again = true;
+		reader->reading->started = false;
 	}
 }
 
@@ -288,11 +319,16 @@ impilo_reader_lookup(ImpiloReader *reader, const int64 *ids, int nids)
 	if (reader->lookup_context)
 		MemoryContextReset(reader->lookup_context);
 	else
+	{
 		reader->lookup_context = AllocSetContextCreate(reader->context,
 													   "impilo_fdw look-up",
 													   ALLOCSET_DEFAULT_SIZES);
+		reader->order_context = AllocSetContextCreate(reader->context,
+													  "impilo_fdw cached order",
+													  ALLOCSET_SMALL_SIZES);
+	}
 	if (reading->cache == NULL && (reader->again || reading->readers > 1))
-		reading->cache = impilo_order_cache_begin(reading->run);
+		reading->cache = impilo_order_cache_begin(shared_context(reading));
 
 	caller = MemoryContextSwitchTo(reader->lookup_context);
 	distinct = palloc(sizeof(int64) * (nids + 1));
@@ -348,8 +384,14 @@ next_by_id(ImpiloReader *reader, ImpiloOrder *order)
 	while (reader->cached_at < reader->ncached)
 	{
 		int64		id = reader->cached[reader->cached_at++];
+		MemoryContext caller;
+		bool		found;
 
-		if (impilo_order_cache_find(reader->reading->cache, id, order))
+		MemoryContextReset(reader->order_context);
+		caller = MemoryContextSwitchTo(reader->order_context);
+		found = impilo_order_cache_find(reader->reading->cache, id, order);
+		MemoryContextSwitchTo(caller);
+		if (found)
 			return true;
 	}
 	if (impilo_lookup_next(reader->lookup, order))
@@ -370,7 +412,8 @@ next_by_id(ImpiloReader *reader, ImpiloOrder *order)
  * impilo_reader_next
  *		The next order; false at the end.
  *
- * The order's bytes are good until any reader of the run reads again.
+ * The order's bytes are good until this reader reads again, whatever others
+ * of the run read meanwhile: rows of several tables are made of it one by one.
  */
 bool
 impilo_reader_next(ImpiloReader *reader, ImpiloOrder *order)
@@ -390,10 +433,16 @@ impilo_reader_next(ImpiloReader *reader, ImpiloOrder *order)
 int64
 impilo_reader_count(ImpiloReader *reader)
 {
-	return impilo_list_count(reader->reading->session->api, reader->context,
-							 reader->options->fetch_size,
-							 reader->options->max_concurrency,
-							 &reader->stats.http);
+	Reading    *reading = reader->reading;
+
+	if (!reading->counted)
+		reading->count = impilo_list_count(reading->session->api,
+										   reader->context,
+										   reader->options->fetch_size,
+										   reader->options->max_concurrency,
+										   &reader->stats.http);
+	reading->counted = true;
+	return reading->count;
 }
 
 /*
@@ -412,6 +461,7 @@ impilo_reader_stats(const ImpiloReader *reader, ImpiloReaderStats *stats)
 		stats->http.retries += list->retries;
 		stats->http.bytes += list->bytes;
 		INSTR_TIME_ADD(stats->http.waited, list->waited);
+		stats->pages += reader->reading->list_pages;
 	}
-	stats->shared = reader->in_spool && reader->reading->list_readers > 1;
+	stats->shared = reader->spooled && reader->reading->list_readers > 1;
 }

@@ -149,6 +149,13 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 										column_set(plan, IMPILO_SCAN_FILTER_COLUMNS),
 										column_set(plan, IMPILO_SCAN_REST_COLUMNS),
 										context);
+
+		/*
+		 * core gives the row its table's OID only behind us: too late for the
+		 * filter
+		 */
+		node->ss.ss_ScanTupleSlot->tts_tableOid =
+			RelationGetRelid(node->ss.ss_currentRelation);
 		state->filter = node->ss.ps.qual;
 		node->ss.ps.qual = NULL;
 	}
@@ -189,7 +196,7 @@ integer_of(Datum value, Oid type)
  * The ids that the condition asks for.  A NULL is equal to nothing.
  */
 static int
-evaluate_keys(ImpiloScan *state, ExprContext * econtext, int64 **ids)
+evaluate_keys(ImpiloScan *state, ExprContext *econtext, int64 **ids)
 {
 	bool		isnull;
 	Datum		value = ExecEvalExprSwitchContext(state->key, econtext, &isnull);
@@ -300,7 +307,6 @@ impiloIterateForeignScan(ForeignScanState *node)
 	if (state->route == IMPILO_ROUTE_COUNT)
 		return count_row(node, state);
 
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
 	while (next_row(state))
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -47,10 +47,16 @@ struct ImpiloSpool
 	MemoryContext context;
 	TupleDesc	descriptor;		/* id, document */
 	Tuplestorestate *store;
-	TupleTableSlot *slot;		/* the tuple that was read last */
 	bytea	   *copy;			/* of a document, on its way in */
 	Size		copy_size;
 	int			readers;
+};
+
+struct ImpiloSpoolReader
+{
+	ImpiloSpool *spool;
+	int			pointer;		/* the tuplestore's name for the place */
+	TupleTableSlot *slot;		/* the order read last, a copy */
 };
 
 /*
@@ -67,8 +73,6 @@ impilo_spool_begin(MemoryContext context)
 	spool->descriptor = CreateTemplateTupleDesc(2);
 	TupleDescInitEntry(spool->descriptor, 1, "id", INT8OID, -1, 0);
 	TupleDescInitEntry(spool->descriptor, 2, "document", BYTEAOID, -1, 0);
-	spool->slot = MakeSingleTupleTableSlot(spool->descriptor,
-										   &TTSOpsMinimalTuple);
 	spool->store = tuplestore_begin_heap(false, false, work_mem);
 	tuplestore_set_eflags(spool->store, EXEC_FLAG_REWIND);
 	MemoryContextSwitchTo(caller);
@@ -77,57 +81,77 @@ impilo_spool_begin(MemoryContext context)
 
 /*
  * impilo_spool_reader
- *		A new reader, at the start.  Must be made before the first order is
- *		appended.
+ *		A new reader, at the start, whatever is in the spool already.
  */
-int
+ImpiloSpoolReader *
 impilo_spool_reader(ImpiloSpool *spool)
 {
-	MemoryContext caller;
-	int			reader = 0;
+	MemoryContext caller = MemoryContextSwitchTo(spool->context);
+	ImpiloSpoolReader *reader = palloc0(sizeof(ImpiloSpoolReader));
 
+	reader->spool = spool;
+	reader->slot = MakeSingleTupleTableSlot(spool->descriptor,
+											&TTSOpsMinimalTuple);
 	if (spool->readers++ > 0)
-	{
-		caller = MemoryContextSwitchTo(spool->context);
-		reader = tuplestore_alloc_read_pointer(spool->store, EXEC_FLAG_REWIND);
-		MemoryContextSwitchTo(caller);
-	}
+		reader->pointer = tuplestore_alloc_read_pointer(spool->store,
+														EXEC_FLAG_REWIND);
+	impilo_spool_rewind(reader);
+	MemoryContextSwitchTo(caller);
 	return reader;
+}
+
+/*
+ * The order in a reader's slot.
+ */
+static void
+show_order(const ImpiloSpoolReader *reader, ImpiloOrder *order)
+{
+	bytea	   *document;
+	bool		isnull;
+
+	order->id = DatumGetInt64(slot_getattr(reader->slot, 1, &isnull));
+	document = DatumGetByteaPP(slot_getattr(reader->slot, 2, &isnull));
+	order->document.data = VARDATA_ANY(document);
+	order->document.length = VARSIZE_ANY_EXHDR(document);
+	order->document.kind = IMPILO_JSON_OBJECT;
+	order->document.escaped = false;
+	order->request = LIST_REQUEST;
 }
 
 /*
  * impilo_spool_read
  *		The reader's next order; false if it has seen all that there are now.
  *
- * The order's bytes are good until any reader reads again.
+ * The order's bytes are good until this reader reads again, whatever others
+ * do meanwhile.
  */
 bool
-impilo_spool_read(ImpiloSpool *spool, int reader, ImpiloOrder *order)
+impilo_spool_read(ImpiloSpoolReader *reader, ImpiloOrder *order)
 {
-	bytea	   *document;
-	bool		isnull;
+	Tuplestorestate *store = reader->spool->store;
+	MemoryContext caller = MemoryContextSwitchTo(reader->spool->context);
+	bool		found;
 
-	tuplestore_select_read_pointer(spool->store, reader);
-	if (!tuplestore_gettupleslot(spool->store, true, false, spool->slot))
-		return false;
-	order->id = DatumGetInt64(slot_getattr(spool->slot, 1, &isnull));
-	document = DatumGetByteaPP(slot_getattr(spool->slot, 2, &isnull));
-	order->document.data = VARDATA_ANY(document);
-	order->document.length = VARSIZE_ANY_EXHDR(document);
-	order->document.kind = IMPILO_JSON_OBJECT;
-	order->document.escaped = false;
-	order->request = LIST_REQUEST;
-	return true;
+	/* the copy must outlive the row that the caller is at */
+	tuplestore_select_read_pointer(store, reader->pointer);
+	found = tuplestore_gettupleslot(store, true, true, reader->slot);
+	MemoryContextSwitchTo(caller);
+	if (found)
+		show_order(reader, order);
+	return found;
 }
 
 /*
  * impilo_spool_append
- *		Add an order, which the reader that brought it has seen thereby.
+ *		Add an order, which the reader that brought it, and that had seen all
+ *		there was, has read thereby: `order` is its own copy from now on.
  */
 void
-impilo_spool_append(ImpiloSpool *spool, int reader, const ImpiloOrder *order)
+impilo_spool_append(ImpiloSpoolReader *reader, ImpiloOrder *order)
 {
+	ImpiloSpool *spool = reader->spool;
 	Size		size = order->document.length + VARHDRSZ;
+	MemoryContext caller;
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 
@@ -135,6 +159,8 @@ impilo_spool_append(ImpiloSpool *spool, int reader, const ImpiloOrder *order)
 	{
 		if (spool->copy)
 			pfree(spool->copy);
+		spool->copy = NULL;
+		spool->copy_size = 0;
 		spool->copy = MemoryContextAllocHuge(spool->context, size * 2);
 		spool->copy_size = size * 2;
 	}
@@ -142,8 +168,15 @@ impilo_spool_append(ImpiloSpool *spool, int reader, const ImpiloOrder *order)
 	memcpy(VARDATA(spool->copy), order->document.data, order->document.length);
 	values[0] = Int64GetDatum(order->id);
 	values[1] = PointerGetDatum(spool->copy);
-	tuplestore_select_read_pointer(spool->store, reader);
-	tuplestore_putvalues(spool->store, spool->descriptor, values, nulls);
+
+	caller = MemoryContextSwitchTo(spool->context);
+	ExecStoreMinimalTuple(heap_form_minimal_tuple(spool->descriptor, values,
+												  nulls),
+						  reader->slot, true);
+	MemoryContextSwitchTo(caller);
+	tuplestore_select_read_pointer(spool->store, reader->pointer);
+	tuplestore_puttupleslot(spool->store, reader->slot);
+	show_order(reader, order);
 }
 
 /*
@@ -151,10 +184,10 @@ impilo_spool_append(ImpiloSpool *spool, int reader, const ImpiloOrder *order)
  *		Put a reader back to the start.
  */
 void
-impilo_spool_rewind(ImpiloSpool *spool, int reader)
+impilo_spool_rewind(ImpiloSpoolReader *reader)
 {
-	tuplestore_select_read_pointer(spool->store, reader);
-	tuplestore_rescan(spool->store);
+	tuplestore_select_read_pointer(reader->spool->store, reader->pointer);
+	tuplestore_rescan(reader->spool->store);
 }
 
 /*
@@ -164,7 +197,6 @@ impilo_spool_rewind(ImpiloSpool *spool, int reader)
 void
 impilo_spool_end(ImpiloSpool *spool)
 {
-	ExecDropSingleTupleTableSlot(spool->slot);
 	tuplestore_end(spool->store);
 }
 
@@ -192,8 +224,6 @@ struct ImpiloOrderCache
 	int			end_file;		/* its end */
 	off_t		end_offset;
 	ResourceOwner owner;		/* of the file */
-	char	   *buffer;			/* for an order read back */
-	size_t		buffer_size;
 };
 
 /*
@@ -226,19 +256,15 @@ seek(ImpiloOrderCache *cache, int file, off_t offset)
 				 errmsg("could not seek in temporary file: %m")));
 }
 
-static void
+static char *
 read_back(ImpiloOrderCache *cache, const CachedOrder *cached)
 {
-	if (cache->buffer_size < cached->length)
-	{
-		if (cache->buffer)
-			pfree(cache->buffer);
-		cache->buffer = MemoryContextAllocHuge(cache->context,
-											   cached->length * 2);
-		cache->buffer_size = cached->length * 2;
-	}
+	char	   *buffer = MemoryContextAllocHuge(CurrentMemoryContext,
+												cached->length);
+
 	seek(cache, cached->file, cached->offset);
-	impilo_buffile_read_exact(cache->spill, cache->buffer, cached->length);
+	impilo_buffile_read_exact(cache->spill, buffer, cached->length);
+	return buffer;
 }
 
 /*
@@ -255,7 +281,7 @@ impilo_order_cache_knows(const ImpiloOrderCache *cache, int64 id)
  * impilo_order_cache_find
  *		The order that was remembered, if it exists.
  *
- * The order's bytes are good until the next call.
+ * Its bytes belong to the cache, or are allocated in CurrentMemoryContext.
  */
 bool
 impilo_order_cache_find(ImpiloOrderCache *cache, int64 id,
@@ -265,10 +291,9 @@ impilo_order_cache_find(ImpiloOrderCache *cache, int64 id,
 
 	if (cached == NULL || !cached->exists)
 		return false;
-	if (cached->data == NULL)
-		read_back(cache, cached);
 	order->id = id;
-	order->document.data = cached->data ? cached->data : cache->buffer;
+	order->document.data = cached->data ? cached->data
+		: read_back(cache, cached);
 	order->document.length = cached->length;
 	order->document.kind = IMPILO_JSON_OBJECT;
 	order->document.escaped = false;

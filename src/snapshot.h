@@ -16,17 +16,17 @@
 #include "api.h"
 
 typedef struct ImpiloSpool ImpiloSpool;
+typedef struct ImpiloSpoolReader ImpiloSpoolReader;
 typedef struct ImpiloOrderCache ImpiloOrderCache;
 
 /* in snapshot.c */
 
 extern ImpiloSpool *impilo_spool_begin(MemoryContext context);
-extern int	impilo_spool_reader(ImpiloSpool *spool);
-extern bool impilo_spool_read(ImpiloSpool *spool, int reader,
-							  ImpiloOrder *order);
-extern void impilo_spool_append(ImpiloSpool *spool, int reader,
-								const ImpiloOrder *order);
-extern void impilo_spool_rewind(ImpiloSpool *spool, int reader);
+extern ImpiloSpoolReader *impilo_spool_reader(ImpiloSpool *spool);
+extern bool impilo_spool_read(ImpiloSpoolReader *reader, ImpiloOrder *order);
+extern void impilo_spool_append(ImpiloSpoolReader *reader,
+								ImpiloOrder *order);
+extern void impilo_spool_rewind(ImpiloSpoolReader *reader);
 extern void impilo_spool_end(ImpiloSpool *spool);
 
 extern ImpiloOrderCache *impilo_order_cache_begin(MemoryContext context);

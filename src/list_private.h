@@ -1,0 +1,100 @@
+/*-------------------------------------------------------------------------
+ *
+ * list_private.h
+ *	  A reading of the list, for the files of its own room only.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/list_private.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_LIST_PRIVATE_H
+#define IMPILO_LIST_PRIVATE_H
+
+#include "list.h"
+#include "list_seen.h"
+
+/* A page asked for.  Its context holds the request and what it was told. */
+typedef struct ImpiloPageRequest
+{
+	MemoryContext context;
+	ImpiloHttpRequest *request;
+	int64		number;			/* as asked for */
+	bool		in_order;		/* asked for after the page before it was
+								 * accepted */
+	bool		unattended;		/* was in flight while nobody waited */
+} ImpiloPageRequest;
+
+typedef enum ImpiloVerdict
+{
+	IMPILO_PAGE_ACCEPT,
+	IMPILO_PAGE_ASK_AGAIN,		/* this page, now that its turn has come */
+	IMPILO_PAGE_RESTART,		/* another round of the same pass */
+	IMPILO_PAGE_NEXT_PASS,		/* what was read contradicts itself */
+	IMPILO_PAGE_END				/* there is no such page */
+} ImpiloVerdict;
+
+struct ImpiloList
+{
+	ImpiloApi  *api;
+	MemoryContext context;
+	ImpiloHttpStats *stats;
+	int			max_concurrency;
+
+	/* how to ask */
+	int			asked_size;
+	int64		base;			/* number of the first page: 1, or 0 */
+	bool		base_settled;	/* an answer has confirmed it */
+	bool		zero_tried;		/* page 0 was asked for once */
+
+	/* the pages in flight, in the order of their numbers */
+	ImpiloPageRequest *ahead;	/* a ring of max_concurrency */
+	int			ahead_first;
+	int			ahead_count;
+	int			window;			/* how many there may be, by now */
+	int64		next_number;	/* the next page to ask for */
+	instr_time	left;			/* when an order was handed out last */
+
+	/* the pass */
+	int			pass;			/* from 1 */
+	bool		missing;		/* it looks for what the one before missed */
+
+	/* the round */
+	bool		started;		/* its first page was accepted */
+	int64		page_offset;	/* asked minus answered page number */
+	bool		page_numbered;	/* answers state their page number */
+	int64		size;			/* page size by the answers, or IMPILO_UNKNOWN */
+	int64		total;			/* of the last accepted page, or
+								 * IMPILO_UNKNOWN */
+	int64		first_total;	/* of its first page */
+	int64		total_before;	/* of the last page of any round before */
+	bool		gaps;			/* a page held less than its size, and more
+								 * followed */
+	bool		said_last;		/* the last page with orders says so */
+
+	/* the page at hand */
+	ImpiloPageRequest current;
+	ImpiloPage	page;
+
+	ImpiloListSeen *seen;
+	int64		pages;			/* accepted over all passes */
+	bool		done;
+};
+
+/* in list_judge.c */
+
+extern bool impilo_list_expects(const ImpiloList *list, int64 number);
+extern bool impilo_list_is_whole(const ImpiloList *list);
+extern bool impilo_list_total_disproved(const ImpiloList *list);
+extern bool impilo_list_size_changed(const ImpiloList *list);
+extern bool impilo_list_shrunk_unsaid(const ImpiloList *list);
+extern bool impilo_list_was_last(const ImpiloList *list);
+extern ImpiloVerdict impilo_list_judge_failure(ImpiloList *list,
+											   const ImpiloPageRequest *asked);
+extern ImpiloVerdict impilo_list_judge(ImpiloList *list, const ImpiloPageRequest *asked);
+extern char *impilo_list_contradiction(const ImpiloList *list);
+extern void impilo_list_raise(const ImpiloList *list, const char *why);
+
+#endif							/* IMPILO_LIST_PRIVATE_H */
