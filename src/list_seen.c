@@ -3,8 +3,10 @@
  * list_seen.c
  *	  Which orders a scan of the list has met, and when.
  *
- * 16 bytes an order, in a table that is half full on average.  What the
- * counts mean for the reading is decided in list.c.
+ * 16 bytes an order, in tables that are half full on average.  A table that
+ * grows is there twice for a moment; with many small ones, of which one grows
+ * at a time, that does not count.  What the counts mean for the reading is
+ * decided in list.c.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -15,8 +17,10 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "list_seen.h"
+
+/* entries that a table begins with */
+#define FIRST_SIZE 16
 
 typedef struct SeenId
 {
@@ -25,12 +29,28 @@ typedef struct SeenId
 	char		status;
 } SeenId;
 
+/*
+ * All bits of an id in all bits of its hash (the finalizer of MurmurHash3):
+ * the upper half chooses the table, the lower one the place in it.
+ */
+static inline uint64
+hash_id(int64 id)
+{
+	uint64		hash = (uint64) id;
+
+	hash ^= hash >> 33;
+	hash *= UINT64CONST(0xff51afd7ed558ccd);
+	hash ^= hash >> 33;
+	hash *= UINT64CONST(0xc4ceb9fe1a85ec53);
+	hash ^= hash >> 33;
+	return hash;
+}
+
 #define SH_PREFIX seen
 #define SH_ELEMENT_TYPE SeenId
 #define SH_KEY_TYPE int64
 #define SH_KEY id
-#define SH_HASH_KEY(table, key) \
-	hash_combine(murmurhash32((uint32) (key)), (uint32) ((key) >> 32))
+#define SH_HASH_KEY(table, key) ((uint32) hash_id(key))
 #define SH_EQUAL(table, a, b) ((a) == (b))
 #define SH_SCOPE static inline
 #define SH_DECLARE
@@ -46,7 +66,8 @@ impilo_list_seen_begin(MemoryContext context)
 {
 	ImpiloListSeen *seen = MemoryContextAllocZero(context, sizeof(*seen));
 
-	seen->ids = seen_create(context, 256, NULL);
+	for (int i = 0; i < IMPILO_LIST_SEEN_TABLES; i++)
+		seen->ids[i] = seen_create(context, FIRST_SIZE, NULL);
 	seen->round = 1;
 	seen->since_round = 1;
 	return seen;
@@ -85,7 +106,9 @@ bool
 impilo_list_seen_note(ImpiloListSeen *seen, int64 id)
 {
 	bool		found;
-	SeenId	   *entry = seen_insert(seen->ids, id, &found);
+	uint64		hash = hash_id(id);
+	seen_hash  *ids = seen->ids[hash >> 32 & (IMPILO_LIST_SEEN_TABLES - 1)];
+	SeenId	   *entry = seen_insert_hash(ids, id, (uint32) hash, &found);
 
 	if (found && entry->round == seen->round)
 		seen->repeated++;

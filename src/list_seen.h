@@ -13,10 +13,13 @@
 #ifndef IMPILO_LIST_SEEN_H
 #define IMPILO_LIST_SEEN_H
 
+/* tables that the ids are spread over; a power of two */
+#define IMPILO_LIST_SEEN_TABLES 16
+
 /* The ids met, and what they tell; the counters may be read and set to 0. */
 typedef struct ImpiloListSeen
 {
-	struct seen_hash *ids;
+	struct seen_hash *ids[IMPILO_LIST_SEEN_TABLES];
 	int32		round;			/* the one that reads now, from 1 */
 	int32		since_round;	/* what was met from this one on exists */
 	int64		met;			/* distinct orders, ever */
