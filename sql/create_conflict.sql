@@ -58,6 +58,13 @@ VALUES (1, '{r3}', impilo_order_item(1000)), (1, '{s1}', impilo_order_item(1000)
 ON CONFLICT DO NOTHING RETURNING external_order_ids;
 DROP TRIGGER pass ON impilo.orders;
 
+-- in core's batches as well: a partition
+CREATE TABLE impilo.parted (patient_id bigint, external_order_ids text[], order_items jsonb) PARTITION BY LIST (patient_id);
+CREATE FOREIGN TABLE impilo.parted_remote PARTITION OF impilo.parted DEFAULT SERVER impilo OPTIONS (relation 'orders', batch_size '3');
+INSERT INTO impilo.parted SELECT 1, ARRAY['part_' || i], impilo_order_item(1000) FROM generate_series(1, 20, 3) i ON CONFLICT DO NOTHING;
+INSERT INTO impilo.parted SELECT 1, ARRAY['part_' || i], impilo_order_item(1000) FROM generate_series(1, 20) i ON CONFLICT DO NOTHING;
+SELECT count(*), count(DISTINCT external_order_ids) FROM impilo.orders WHERE external_order_ids[1] LIKE 'part%';
+
 -- a target is for core's constraints, of which a foreign table has none
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{t1}', impilo_order_item(1000))
 ON CONFLICT (external_order_ids) DO NOTHING;

@@ -327,7 +327,7 @@ show_draft(const ImpiloDraft *draft)
  *		Do with some rows what the table's options say.
  *
  * All are checked before anything is sent.  Returns how many rows became, or
- * will become, orders; slots of others are dropped from the array, so that
+ * will become, orders; slots of others are moved to the end of the array, so that
  * slots[i] is then the row of which impilo_inserter_show tells the answer
  * number i.
  */
@@ -347,9 +347,15 @@ impilo_inserter_send(ImpiloInserter *inserter, TupleTableSlot **slots, int n)
 								 next_row(inserter));
 	for (int i = 0; i < n; i++)
 	{
+		TupleTableSlot *skipped;
+
 		if (inserter->nchecked == 0 && !is_new(inserter, drafts[i]))
 			continue;
+
+		/* swapped, not overwritten: core uses the array again */
+		skipped = slots[ndrafts];
 		slots[ndrafts] = slots[i];
+		slots[i] = skipped;
 		drafts[ndrafts++] = drafts[i];
 	}
 
