@@ -304,7 +304,7 @@ sub sample
 			"SELECT string_agg(v, E'\\x1e') FROM (SELECT DISTINCT ${column}::text AS v "
 			  . "FROM plain.$relation WHERE $column IS NOT NULL ORDER BY 1 LIMIT 40) x")
 	];
-	return any(@{ $samples{"$relation.$column"} }) // '0';
+	return any(@{ $samples{"$relation.$column"} });
 }
 
 sub constant
@@ -366,7 +366,7 @@ sub on_column
 	my $value = sub { constant($type, sample($relation, $name)) };
 
 	return "$column IS NOT NULL" if chance(0.1);
-	return "$column IS NULL" if chance(0.1);
+	return "$column IS NULL" if chance(0.1) || !defined sample($relation, $name);
 	return any("$column", "NOT $column", "$column IS NOT TRUE", "$column IS DISTINCT FROM true")
 	  if $type eq 'boolean';
 	return any(

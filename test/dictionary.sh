@@ -1,0 +1,39 @@
+#!/bin/bash
+# test/dictionary.sh [PSQL ARGUMENT...]
+#
+# Writes docs/data-dictionary.md to standard output, from what the extension
+# says of itself.  Needs a PostgreSQL in whose database it is created:
+#
+#   test/dictionary.sh -d DATABASE >docs/data-dictionary.md
+#
+# test/t/032_dictionary.pl fails where the file is out of date.
+
+set -euo pipefail
+
+cat <<'END'
+# Data dictionary
+
+The relations that `IMPORT FOREIGN SCHEMA v3` makes, and their columns. This file is written by `test/dictionary.sh` out of
+`impilo_data_dictionary()`, which gives the same in SQL.
+
+A path is a JSON pointer into an order, `*` standing for each element of an array. A column without a path is counted, not read. A field
+that the API leaves out and one that is null are both NULL. Columns marked *written* are those that INSERT takes.
+END
+
+# one array of lines a relation, so that psql prints nothing of its own
+psql -X -A -t -q -v ON_ERROR_STOP=1 "$@" <<'END'
+SELECT string_agg(line, E'\n' ORDER BY number)
+FROM (
+    SELECT number,
+           CASE WHEN column_name IS NULL THEN
+               format(E'\n## %s\n\n%s\n\n| column | type | path | meaning |\n|---|---|---|---|',
+                      relation, meaning)
+           ELSE
+               format('| `%s` | %s | %s | %s%s |', column_name, type,
+                      coalesce('`' || json_path || '`', ''),
+                      CASE WHEN writable THEN '*Written.* ' END, meaning)
+           END AS line
+    FROM impilo_data_dictionary() WITH ORDINALITY
+        AS d (relation, column_name, type, json_path, writable, meaning, number)
+) AS lines;
+END
