@@ -180,3 +180,59 @@ LANGUAGE C VOLATILE STRICT COST 100000 ROWS 100;
 
 COMMENT ON FUNCTION impilo_check_schema(name, integer) IS
 'Read one page of orders and tell which members no column shows, which columns no order fills, and which types do not fit';
+
+/* ---------------------------------------------------------------------
+ * Connections, ping, versions
+ * ---------------------------------------------------------------------
+ */
+
+CREATE FUNCTION impilo_fdw_get_connections(
+	OUT server_name text,
+	OUT user_name text,
+	OUT valid boolean,
+	OUT in_use boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'impilo_fdw_get_connections_1_0'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION impilo_fdw_get_connections() IS
+'connections that this session keeps, one for each user mapping; one that is not valid is opened anew at the next use';
+
+CREATE FUNCTION impilo_fdw_disconnect(server_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'impilo_fdw_disconnect_1_0'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION impilo_fdw_disconnect(text) IS
+'close this session''s connections to a server, unless a statement uses them; returns whether one was closed';
+
+CREATE FUNCTION impilo_fdw_disconnect_all()
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'impilo_fdw_disconnect_all_1_0'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION impilo_fdw_disconnect_all() IS
+'close all connections of this session that no statement uses; returns whether one was closed';
+
+CREATE FUNCTION impilo_fdw_ping(
+	server_name text,
+	OUT ok boolean,
+	OUT http_status integer,
+	OUT sqlstate text,
+	OUT problem text,
+	OUT http_version text,
+	OUT orders bigint,
+	OUT lookup_ms double precision,
+	OUT connect_ms double precision,
+	OUT tls_ms double precision,
+	OUT first_byte_ms double precision,
+	OUT total_ms double precision)
+RETURNS record
+AS 'MODULE_PATHNAME', 'impilo_fdw_ping_1_0'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION impilo_fdw_ping(text) IS
+'ask a server for one order over a new connection: does the current user''s key work, and what takes how long';
+
+CREATE FUNCTION impilo_fdw_diag(OUT name text, OUT value text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'impilo_fdw_diag_1_0'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION impilo_fdw_diag() IS
+'versions and settings, for a report of a fault; holds no key, address or order';

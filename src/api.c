@@ -245,31 +245,39 @@ boolean_or_unknown(const ImpiloJsonSlice *value)
 }
 
 /*
- * impilo_api_page
+ * impilo_api_try_page
  *		Read the envelope of a page of the list.
  *
  * The request must be done.  `result` points into its body; `page` and `size`
- * are what was asked for, for messages.  Raises an error unless the answer is
- * a page: JSON with an array `content`.
+ * are what was asked for, for messages.  False, with `error` filled in, unless
+ * the answer is a page: JSON with an array `content`.
  */
-void
-impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
-				int64 page, int size, ImpiloPage *result)
+bool
+impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
+					int64 page, int size, ImpiloPage *result,
+					ImpiloApiError *error)
 {
 	const ImpiloHttpReply *reply = impilo_http_reply(request);
 	ImpiloJsonSlice found[SLOT_COUNT];
 	ImpiloJsonError wrong;
 
 	result->request = impilo_api_show_page(page, size);
-	require_answer(api, reply, result->request);
+	if (!is_answer(api, reply, result->request, error))
+		return false;
 	if (!impilo_json_find(&api->envelope, reply->body, reply->length,
 						  IMPILO_JSON_MAX_DEPTH, found, &wrong))
-		raise_content(api, psprintf("The answer to %s is broken JSON: %s at byte %zu of %zu.",
-									result->request, wrong.what, wrong.offset,
-									reply->length));
+	{
+		impilo_api_describe_content(api->server_name, psprintf("The answer to %s is broken JSON: %s at byte %zu of %zu.",
+															   result->request, wrong.what, wrong.offset,
+															   reply->length), error);
+		return false;
+	}
 	if (found[SLOT_CONTENT].kind != IMPILO_JSON_ARRAY)
-		raise_content(api, psprintf("The answer to %s has no array \"content\".",
-									result->request));
+	{
+		impilo_api_describe_content(api->server_name, psprintf("The answer to %s has no array \"content\".",
+															   result->request), error);
+		return false;
+	}
 
 	result->page = number_or_unknown(&found[SLOT_PAGE]);
 	result->size = number_or_unknown(&found[SLOT_SIZE]);
@@ -282,6 +290,21 @@ impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
 
 	api->proven = true;
 	api->last_total = result->total;
+	return true;
+}
+
+/*
+ * impilo_api_page
+ *		The same, but what is no page raises the error.
+ */
+void
+impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
+				int64 page, int size, ImpiloPage *result)
+{
+	ImpiloApiError error;
+
+	if (!impilo_api_try_page(api, request, page, size, result, &error))
+		impilo_api_raise(&error);
 }
 
 /*

@@ -86,6 +86,9 @@ extern ImpiloHttpRequest *impilo_api_post_order(ImpiloApi *api,
 												ImpiloRetryPolicy policy,
 												ImpiloHttpStats *stats);
 
+extern bool impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
+								int64 page, int size, ImpiloPage *result,
+								ImpiloApiError *error);
 extern void impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
 							int64 page, int size, ImpiloPage *result);
 extern bool impilo_api_no_such_page(const ImpiloHttpRequest *request);

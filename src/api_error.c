@@ -269,7 +269,7 @@ impilo_api_hide(ImpiloApiError *error, const char *secret)
 		while (same < length && at[same] == secret[same])
 			same++;
 		if (same == length ||
-			(same >= tell_tale && strspn(at + same, ".") == strlen(at + same)))
+			(same >= tell_tale && strcmp(at + same, "...") == 0))
 			memset(at, '*', same);
 	}
 }

@@ -8,11 +8,8 @@
  * waits for and until when; who waits for them (http_request.c) calls
  * impilo_http_pool_act when something has happened.
  *
- * Two rules keep the backend alive.  No PostgreSQL error may jump out of a
- * libcurl callback: the callbacks store, set flags, and take memory from
- * malloc.  And libcurl looks names up in a thread: while it may start one, all
- * signals are blocked, so that the thread inherits that and the handlers of
- * this backend never run in it.
+ * No PostgreSQL error may jump out of a libcurl callback: they store, set flags
+ * and take malloc's memory.  While it may start a thread, signals are blocked.
  *
  * A POST must never be sent twice behind our back.  libcurl itself repeats a
  * request, of whatever method, if a connection that it reused dies without an
@@ -37,8 +34,6 @@
 #include "postgres.h"
 
 #include <curl/curl.h>
-#include <pthread.h>
-#include <signal.h>
 
 #include "miscadmin.h"
 
@@ -136,12 +131,6 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 }
 
 static int
-close_socket(void *arg, curl_socket_t fd)
-{
-	return impilo_http_socket_close(fd);
-}
-
-static int
 watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
 	ImpiloHttpPool *pool = (ImpiloHttpPool *) arg;
@@ -205,7 +194,7 @@ set_connection_options(CURL *easy, const ImpiloHttpPool *pool)
 									  CURL_HTTP_VERSION_1_1));
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) config->connect_timeout);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+	SET(CURLOPT_CLOSESOCKETFUNCTION, impilo_http_socket_close);
 	return CURLE_OK;
 }
 
@@ -324,6 +313,36 @@ set_outcome(ImpiloHttpTransfer *transfer, CURLcode code, bool sent)
 		transfer->outcome = IMPILO_HTTP_CUT;
 }
 
+static double
+time_of(CURL *easy, CURLINFO info)
+{
+	curl_off_t	us = 0;
+
+	(void) curl_easy_getinfo(easy, info, &us);
+	return us / 1000.0;
+}
+
+/* libcurl's times count from the start, and are 0 for what did not happen */
+static void
+tell_times(ImpiloHttpTransfer *transfer)
+{
+	CURL	   *easy = transfer->easy;
+	ImpiloHttpTimes *times = &transfer->times;
+	double		lookup = time_of(easy, CURLINFO_NAMELOOKUP_TIME_T);
+	double		connect = time_of(easy, CURLINFO_CONNECT_TIME_T);
+	double		tls = time_of(easy, CURLINFO_APPCONNECT_TIME_T);
+	long		version = 0;
+
+	times->lookup = lookup > 0 ? lookup : -1;
+	times->connect = connect > 0 ? connect - lookup : -1;
+	times->tls = tls > 0 ? tls - connect : -1;
+	times->answer = transfer->status == 0 ? -1 :
+		time_of(easy, CURLINFO_STARTTRANSFER_TIME_T) - Max(tls, connect);
+	times->total = time_of(easy, CURLINFO_TOTAL_TIME_T);
+	(void) curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+	transfer->http2 = version == CURL_HTTP_VERSION_2_0;
+}
+
 /* Fill in what is told at the end; `started`: libcurl knows more than `code` */
 static void
 conclude(ImpiloHttpTransfer *transfer, CURLcode code, bool started)
@@ -341,6 +360,8 @@ conclude(ImpiloHttpTransfer *transfer, CURLcode code, bool started)
 	}
 	sent = pretransfer > 0;
 	transfer->status = (int) status;
+	if (started)
+		tell_times(transfer);
 	transfer->may_have_acted = transfer->given > 0 ||
 		(sent && transfer->length == 0);
 	set_outcome(transfer, code, sent);
@@ -353,24 +374,6 @@ conclude(ImpiloHttpTransfer *transfer, CURLcode code, bool started)
 
 /* --- calling libcurl ------------------------------------------------------ */
 
-/*
- * Block all signals while libcurl may start a thread; but those of a crash in
- * this code, for which blocking them is undefined.
- */
-static void
-block_signals(sigset_t *before)
-{
-	sigset_t	all;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGABRT);
-	(void) pthread_sigmask(SIG_SETMASK, &all, before);
-}
-
 static void
 act_on(ImpiloHttpPool *pool, curl_socket_t fd, int events)
 {
@@ -379,11 +382,11 @@ act_on(ImpiloHttpPool *pool, curl_socket_t fd, int events)
 
 	if (pool->multi == NULL || pool->broken)
 		return;
-	block_signals(&before);
+	impilo_http_block_signals(&before);
 	if (curl_multi_socket_action(pool->multi, fd, events,
 								 &running) != CURLM_OK)
 		pool->broken = true;
-	(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+	impilo_http_restore_signals(&before);
 }
 
 /*
@@ -512,9 +515,9 @@ impilo_http_transfer_start(ImpiloHttpTransfer *transfer)
 	{
 		CURLMcode	added;
 
-		block_signals(&before);
+		impilo_http_block_signals(&before);
 		added = curl_multi_add_handle(pool->multi, transfer->easy);
-		(void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+		impilo_http_restore_signals(&before);
 		if (added == CURLM_OK)
 		{
 			dlist_push_tail(&pool->running, &transfer->node);
@@ -689,9 +692,9 @@ impilo_http_pool_disconnect(ImpiloHttpPool *pool)
 	pool->sockets.nready = 0;
 }
 
-/* The release of libcurl that is loaded, as "7.88.1"; static memory */
+/* libcurl and the libraries that it consists of, with their versions */
 const char *
-impilo_http_library_version(void)
+impilo_http_library_parts(void)
 {
-	return curl_version_info(CURLVERSION_NOW)->version;
+	return curl_version();
 }

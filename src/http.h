@@ -64,6 +64,17 @@ typedef enum ImpiloHttpOutcome
 	IMPILO_HTTP_TOO_LARGE		/* body or header beyond the limit */
 } ImpiloHttpOutcome;
 
+/* How long the parts of an attempt took, in ms; -1: it did not come so far */
+typedef struct ImpiloHttpTimes
+{
+	double		lookup;			/* of the name */
+	double		connect;		/* TCP; of these two, next to nothing over a
+								 * connection that was there already */
+	double		tls;			/* handshake */
+	double		answer;			/* from then to the first byte of the answer */
+	double		total;
+} ImpiloHttpTimes;
+
 typedef struct ImpiloHttpReply
 {
 	ImpiloHttpOutcome outcome;
@@ -83,6 +94,8 @@ typedef struct ImpiloHttpReply
 								 * was no complete answer; else NULL.  Differs
 								 * between libcurl's releases, names the host,
 								 * never a header */
+	ImpiloHttpTimes times;		/* of the last attempt */
+	bool		http2;			/* it was answered by HTTP/2 */
 	ImpiloRetryVerdict refusal; /* why it was not tried once more */
 } ImpiloHttpReply;
 
@@ -108,6 +121,6 @@ extern int	impilo_http_uncertain_posts(ImpiloHttpClient *client);
 
 /* in http.c */
 
-extern const char *impilo_http_library_version(void);
+extern const char *impilo_http_library_parts(void);
 
 #endif							/* IMPILO_HTTP_H */

@@ -67,9 +67,8 @@ impilo_http_pool_open(ImpiloHttpPool **holder, MemoryContext context,
 	if (transfer == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("could not set up libcurl %s",
-						impilo_http_library_version()),
-				 errdetail("libcurl says: %s.", why)));
+				 errmsg("could not set up libcurl"),
+				 errdetail("%s says: %s.", impilo_http_library_parts(), why)));
 	impilo_http_transfer_release(transfer);
 }
 

@@ -17,6 +17,8 @@
 #ifndef IMPILO_HTTP_PRIVATE_H
 #define IMPILO_HTTP_PRIVATE_H
 
+#include <signal.h>
+
 #include "lib/ilist.h"
 
 #include "answer.h"
@@ -51,6 +53,8 @@ typedef struct ImpiloHttpTransfer
 	bool		may_have_acted; /* as in ImpiloHttpReply */
 	bool		hopeless;		/* another attempt would end the same way */
 	int			status;
+	bool		http2;
+	ImpiloHttpTimes times;
 	char		failure[256];	/* printable ASCII; empty if answered */
 
 	/* private to http.c */
@@ -120,11 +124,16 @@ extern bool impilo_http_transfer_stops_late(ImpiloHttpTransfer *transfer);
 extern void impilo_http_transfer_free_handle(ImpiloHttpTransfer *transfer);
 extern void impilo_http_transfer_free(ImpiloHttpTransfer *transfer);
 
+/* in http_signals.c */
+
+extern void impilo_http_block_signals(sigset_t *before);
+extern void impilo_http_restore_signals(const sigset_t *before);
+
 /* in http_socket.c */
 
 struct sockaddr;
 extern bool impilo_http_socket_is_loopback(const struct sockaddr *address);
 extern int	impilo_http_socket_open(int family, int type, int protocol);
-extern int	impilo_http_socket_close(int fd);
+extern int	impilo_http_socket_close(void *arg, int fd);
 
 #endif							/* IMPILO_HTTP_PRIVATE_H */

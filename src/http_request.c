@@ -136,6 +136,8 @@ fill_reply(ImpiloHttpRequest *request)
 	reply->outcome = transfer->outcome;
 	reply->may_have_acted = transfer->may_have_acted;
 	reply->status = transfer->status;
+	reply->times = transfer->times;
+	reply->http2 = transfer->http2;
 	reply->body = answer->body ? answer->body : "";
 	reply->length = answer->used;
 	reply->content_type = or_null(answer->content_type);

@@ -77,9 +77,9 @@ impilo_http_socket_open(int family, int type, int protocol)
 	return fd;
 }
 
-/* Close what impilo_http_socket_open gave; 0, or -1 as close(2) */
+/* Close what impilo_http_socket_open gave; 0, or -1 as close(2); no argument */
 int
-impilo_http_socket_close(int fd)
+impilo_http_socket_close(void *arg, int fd)
 {
 	ReleaseExternalFD();
 	return close(fd);

@@ -39,6 +39,7 @@ typedef struct Holding
 {
 	ImpiloSession session;
 	MemoryContext context;		/* all of it lives there */
+	Oid			userid;			/* of the mapping; InvalidOid: PUBLIC */
 	uint32		server_hash;	/* of the catalog rows that it was made from, */
 	uint32		mapping_hash;	/* as invalidation messages name them */
 	bool		stale;			/* one of them has changed */
@@ -53,6 +54,9 @@ typedef struct SessionEntry
 
 static HTAB *sessions = NULL;
 
+/* how many times something has changed that sessions could be made from */
+static uint64 changes = 0;
+
 
 /*
  * One of the catalog rows has changed: mark the sessions made from it.  Hash
@@ -64,6 +68,7 @@ invalidate(Datum arg, int cacheid, uint32 hashvalue)
 	HASH_SEQ_STATUS scan;
 	SessionEntry *entry;
 
+	changes++;
 	hash_seq_init(&scan, sessions);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
@@ -148,17 +153,20 @@ hold(Holding *holding, MemoryContext holder)
 }
 
 /*
- * The user mapping, or an error that says how to make one.
+ * The user mapping, or an error that says how to make one.  Its `userid` is
+ * InvalidOid if it is the one of PUBLIC.
  */
 static UserMapping *
 get_mapping(Oid userid, const ForeignServer *server)
 {
-	if (!SearchSysCacheExists2(USERMAPPINGUSERSERVER,
-							   ObjectIdGetDatum(userid),
-							   ObjectIdGetDatum(server->serverid)) &&
-		!SearchSysCacheExists2(USERMAPPINGUSERSERVER,
-							   ObjectIdGetDatum(InvalidOid),
-							   ObjectIdGetDatum(server->serverid)))
+	UserMapping *mapping;
+	bool		own = SearchSysCacheExists2(USERMAPPINGUSERSERVER,
+											ObjectIdGetDatum(userid),
+											ObjectIdGetDatum(server->serverid));
+
+	if (!own && !SearchSysCacheExists2(USERMAPPINGUSERSERVER,
+									   ObjectIdGetDatum(InvalidOid),
+									   ObjectIdGetDatum(server->serverid)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("user mapping not found for user \"%s\" and server \"%s\"",
@@ -166,7 +174,10 @@ get_mapping(Oid userid, const ForeignServer *server)
 				 errhint("Tell the API key with CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key '...').",
 						 quote_identifier(GetUserNameFromId(userid, false)),
 						 quote_identifier(server->servername))));
-	return GetUserMapping(userid, server->serverid);
+	mapping = GetUserMapping(userid, server->serverid);
+	if (!own)
+		mapping->userid = InvalidOid;
+	return mapping;
 }
 
 /*
@@ -223,11 +234,11 @@ get_key(const UserMapping *mapping, const ForeignServer *server)
 }
 
 static ImpiloApi *
-open_api(MemoryContext context, const ImpiloSession *session, const char *key)
+open_api(MemoryContext context, const char *server_name,
+		 const ImpiloServerOptions *options, const char *key)
 {
-	const ImpiloServerOptions *options = &session->options;
 	ImpiloApiConfig config = {
-		.server_name = session->server_name,
+		.server_name = server_name,
 		.base_url = options->base_url,
 		.api_key = key,
 		.http = {
@@ -243,6 +254,21 @@ open_api(MemoryContext context, const ImpiloSession *session, const char *key)
 	};
 
 	return impilo_api_open(context, &config);
+}
+
+/*
+ * A key for everybody: allowed, as in every wrapper, and seldom meant.
+ */
+static void
+warn_of_public(const ForeignServer *server)
+{
+	ereport(WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("the user mapping of PUBLIC lets every role use the API key of server \"%s\"",
+					server->servername),
+			 errhint("Give a mapping to each role that shall read or create orders: CREATE USER MAPPING FOR role_name SERVER %s OPTIONS (api_key '...'), then DROP USER MAPPING FOR PUBLIC SERVER %s.",
+					 quote_identifier(server->servername),
+					 quote_identifier(server->servername))));
 }
 
 static Holding *
@@ -264,6 +290,7 @@ open_session(const ForeignServer *server, const UserMapping *mapping)
 	caller = MemoryContextSwitchTo(context);
 	holding = palloc0(sizeof(Holding));
 	holding->context = context;
+	holding->userid = mapping->userid;
 	holding->server_hash =
 		GetSysCacheHashValue1(FOREIGNSERVEROID,
 							  ObjectIdGetDatum(server->serverid));
@@ -274,8 +301,11 @@ open_session(const ForeignServer *server, const UserMapping *mapping)
 	session->serverid = server->serverid;
 	session->server_name = pstrdup(server->servername);
 	impilo_server_options(server, &session->options);
-	session->api = open_api(context, session, key);
+	session->api = open_api(context, session->server_name, &session->options,
+							key);
 	MemoryContextSwitchTo(caller);
+	if (!OidIsValid(mapping->userid))
+		warn_of_public(server);
 	MemoryContextSetParent(context, CacheMemoryContext);
 	return holding;
 }
@@ -291,12 +321,16 @@ open_session(const ForeignServer *server, const UserMapping *mapping)
 ImpiloSession *
 impilo_session(Oid userid, Oid serverid, MemoryContext holder)
 {
-	ForeignServer *server = GetForeignServer(serverid);
-	UserMapping *mapping = get_mapping(userid, server);
+	ForeignServer *server;
+	UserMapping *mapping;
 	SessionEntry *entry;
+	uint64		before;
 
 	if (sessions == NULL)
 		make_table();
+	before = changes;
+	server = GetForeignServer(serverid);
+	mapping = get_mapping(userid, server);
 	entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
 	if (entry == NULL || entry->holding->stale)
 	{
@@ -304,6 +338,8 @@ impilo_session(Oid userid, Oid serverid, MemoryContext holder)
 
 		forget_stale();
 		holding = open_session(server, mapping);
+		/* a change that came meanwhile did not find it in the table */
+		holding->stale = changes != before;
 		entry = hash_search(sessions, &mapping->umid, HASH_ENTER, NULL);
 		entry->holding = holding;
 	}
@@ -341,4 +377,91 @@ impilo_session_last_total(Oid userid, Oid serverid)
 			: IMPILO_UNKNOWN;
 	}
 	return IMPILO_UNKNOWN;
+}
+
+/*
+ * impilo_session_apart
+ *		An API handle with a user's key and a server's options that shares
+ *		nothing with the session's, and repeats no request.
+ *
+ * It lives as long as `context`.  Raises the errors of impilo_session.
+ */
+ImpiloApi *
+impilo_session_apart(Oid userid, Oid serverid, MemoryContext context)
+{
+	ForeignServer *server = GetForeignServer(serverid);
+	UserMapping *mapping = get_mapping(userid, server);
+	ImpiloServerOptions options;
+
+	impilo_server_options(server, &options);
+	options.max_retries = 0;
+	options.requests_per_second = 0;
+	return open_api(context, server->servername, &options,
+					get_key(mapping, server));
+}
+
+/*
+ * impilo_session_list
+ *		The sessions of this backend, in no order: a list of
+ *		ImpiloSessionState in CurrentMemoryContext.
+ */
+List *
+impilo_session_list(void)
+{
+	HASH_SEQ_STATUS scan;
+	SessionEntry *entry;
+	List	   *list = NIL;
+
+	if (sessions == NULL)
+		return NIL;
+	hash_seq_init(&scan, sessions);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		Holding    *holding = entry->holding;
+		ImpiloSessionState *state = palloc(sizeof(*state));
+
+		state->server_name = pstrdup(holding->session.server_name);
+		state->userid = holding->userid;
+		state->valid = !holding->stale;
+		state->in_use = holding->holders > 0;
+		list = lappend(list, state);
+	}
+	return list;
+}
+
+/*
+ * impilo_session_close
+ *		Close the sessions of a server, or all if `serverid` is InvalidOid;
+ *		but not those that a statement uses, of which it warns.
+ *
+ * Tells whether it has closed any.
+ */
+bool
+impilo_session_close(Oid serverid)
+{
+	HASH_SEQ_STATUS scan;
+	SessionEntry *entry;
+	bool		closed = false;
+
+	if (sessions == NULL)
+		return false;
+	hash_seq_init(&scan, sessions);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		Holding    *holding = entry->holding;
+
+		if (OidIsValid(serverid) && holding->session.serverid != serverid)
+			continue;
+		if (holding->holders > 0)
+		{
+			ereport(WARNING,
+					(errmsg("cannot close connection for server \"%s\" because it is still in use",
+							holding->session.server_name)));
+			continue;
+		}
+		hash_search(sessions, &entry->umid, HASH_REMOVE, NULL);
+		MemoryContextDelete(holding->context);
+		closed = true;
+	}
+	return closed;
 }

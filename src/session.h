@@ -29,10 +29,23 @@ typedef struct ImpiloSession
 	ImpiloApi  *api;
 } ImpiloSession;
 
+/* What a session is at the moment, for who asks about connections. */
+typedef struct ImpiloSessionState
+{
+	char	   *server_name;
+	Oid			userid;			/* InvalidOid: PUBLIC */
+	bool		valid;			/* neither server nor mapping has changed */
+	bool		in_use;			/* by a statement, such as an open cursor */
+} ImpiloSessionState;
+
 /* in session.c */
 
 extern ImpiloSession *impilo_session(Oid userid, Oid serverid,
 									 MemoryContext holder);
 extern int64 impilo_session_last_total(Oid userid, Oid serverid);
+extern ImpiloApi *impilo_session_apart(Oid userid, Oid serverid,
+									   MemoryContext context);
+extern List *impilo_session_list(void);
+extern bool impilo_session_close(Oid serverid);
 
 #endif							/* IMPILO_SESSION_H */

@@ -73,6 +73,19 @@ CREATE FOREIGN TABLE impilo.broken (id bigint, current_statu text) SERVER impilo
 -- fails: HV007
 SELECT * FROM impilo.broken;
 
+-- Connections
+SELECT ok, problem, orders FROM impilo_fdw_ping('impilo');
+
+SELECT count(*) FROM impilo_fdw_get_connections();
+
+SELECT count(*) FROM impilo_fdw_diag();
+
+SELECT impilo_fdw_disconnect('impilo');
+
+SELECT count(document) FROM impilo.orders WHERE id < 3;
+
+SELECT impilo_fdw_disconnect_all();
+
 -- Answers that are errors
 
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"status":500}}''';

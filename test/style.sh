@@ -15,7 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 # the files of one room; x_y is a file of the room x unless it is named here.
 house='
 impilo_fdw
-plan scan insert+insert_plan+direct_insert+inserter analyze import check order_functions
+plan scan insert+insert_plan+direct_insert+inserter analyze import check order_functions admin
 create reading route
 outcome report
 existing

@@ -1,0 +1,85 @@
+-- Functions for who looks after a server: connections, ping, versions.
+\i :setup
+
+-- nothing was used yet
+SELECT impilo_fdw_disconnect_all() IN (true, false) AS begun;
+SELECT * FROM impilo_fdw_get_connections();
+SELECT impilo_fdw_disconnect('impilo'), impilo_fdw_disconnect_all();
+
+-- one session for each user mapping
+SELECT id FROM impilo.orders WHERE id = 7;
+SELECT server_name, user_name = current_user AS me, valid, in_use FROM impilo_fdw_get_connections();
+ALTER SERVER impilo OPTIONS (ADD fetch_size '100');
+SELECT server_name, valid FROM impilo_fdw_get_connections();
+SELECT id FROM impilo.orders WHERE id = 7;
+SELECT server_name, valid FROM impilo_fdw_get_connections();
+SELECT impilo_fdw_disconnect('impilo');
+SELECT * FROM impilo_fdw_get_connections();
+SELECT impilo_fdw_disconnect('impilo');
+SELECT impilo_fdw_disconnect('nobody');
+SELECT impilo_fdw_disconnect(NULL);
+
+-- a connection is closed for the sandbox too, and made again
+\! ctl log-reset
+SELECT id FROM impilo.orders WHERE id IN (7, 8);
+SELECT impilo_fdw_disconnect_all();
+SELECT id FROM impilo.orders WHERE id IN (7, 8);
+
+-- one that an open cursor uses is not cut
+BEGIN;
+DECLARE c CURSOR FOR SELECT id FROM impilo.orders;
+FETCH 1 FROM c;
+SELECT server_name, in_use FROM impilo_fdw_get_connections();
+SELECT impilo_fdw_disconnect('impilo');
+SELECT impilo_fdw_disconnect_all();
+FETCH 1 FROM c;
+CLOSE c;
+SELECT impilo_fdw_disconnect('impilo');
+COMMIT;
+-- nor one that the statement itself uses
+SELECT impilo_fdw_disconnect('impilo') FROM impilo.orders WHERE id = 7;
+
+-- a mapping for everybody is warned of, once
+DROP USER MAPPING FOR CURRENT_USER SERVER impilo;
+CREATE USER MAPPING FOR PUBLIC SERVER impilo OPTIONS (api_key 'sandbox-key');
+SELECT id FROM impilo.orders WHERE id = 7;
+SELECT id FROM impilo.orders WHERE id = 8;
+SELECT user_name FROM impilo_fdw_get_connections();
+DROP USER MAPPING FOR PUBLIC SERVER impilo;
+CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_key 'sandbox-key');
+
+-- ping: what it says, whatever happens
+SELECT ok, http_status, sqlstate, problem, http_version, orders, lookup_ms >= 0 AS lookup, connect_ms >= 0 AS connect,
+    tls_ms, first_byte_ms >= 0 AS first_byte, total_ms >= first_byte_ms AS total
+FROM impilo_fdw_ping('impilo');
+\! ctl fault '{"do":{"status":503}}'
+\! ctl log-reset
+SELECT ok, http_status, sqlstate, problem, orders, total_ms > 0 AS total FROM impilo_fdw_ping('impilo');
+-- not repeated: it is a question about now
+\! ctl log
+\! ctl fault '{"do":{"body":"<html>"}}'
+SELECT ok, http_status, sqlstate, problem FROM impilo_fdw_ping('impilo');
+\! ctl fault '{"do":{"reset":"after"}}'
+SELECT ok, http_status, sqlstate, first_byte_ms FROM impilo_fdw_ping('impilo');
+\! ctl nofault
+ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'expired-key');
+SELECT ok, http_status, sqlstate, problem FROM impilo_fdw_ping('impilo');
+ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'sandbox-key');
+ALTER SERVER impilo OPTIONS (SET base_url 'http://127.0.0.1:1/api/v3');
+SELECT ok, http_status, sqlstate, connect_ms, first_byte_ms FROM impilo_fdw_ping('impilo');
+-- it needs the right to use the server
+CREATE ROLE impilo_guest;
+SET ROLE impilo_guest;
+SELECT * FROM impilo_fdw_ping('impilo');
+RESET ROLE;
+GRANT USAGE ON FOREIGN SERVER impilo TO impilo_guest;
+SET ROLE impilo_guest;
+SELECT * FROM impilo_fdw_ping('impilo');
+RESET ROLE;
+REVOKE USAGE ON FOREIGN SERVER impilo FROM impilo_guest;
+DROP ROLE impilo_guest;
+SELECT * FROM impilo_fdw_ping('nobody');
+
+-- what a report of a fault begins with
+SELECT name, value IS NOT NULL AS known FROM impilo_fdw_diag();
+SELECT count(*) FROM impilo_fdw_diag() WHERE value ~ 'key|127.0.0.1';
