@@ -145,7 +145,8 @@ static void
 open_container(Builder *builder, bool object)
 {
 	CHECK_FOR_INTERRUPTS();
-	Assert(builder->depth < IMPILO_JSON_MAX_DEPTH);
+	if (builder->depth == IMPILO_JSON_MAX_DEPTH)
+		elog(ERROR, "impilo_fdw: JSON was not checked");
 	builder->in_object[builder->depth++] = object;
 	builder->at_key = object;
 	pushJsonbValue(&builder->state,
