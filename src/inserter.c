@@ -352,7 +352,7 @@ impilo_inserter_send(ImpiloInserter *inserter, TupleTableSlot **slots, int n)
 		if (inserter->nchecked == 0 && !is_new(inserter, drafts[i]))
 			continue;
 
-		/* swapped, not overwritten: core uses the array again */
+		/* swapped, not overwritten: the array is core's */
 		skipped = slots[ndrafts];
 		slots[ndrafts] = slots[i];
 		slots[i] = skipped;
