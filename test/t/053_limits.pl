@@ -1,0 +1,265 @@
+# Whatever the server sends, the backend lives, its memory stays within what
+# the options allow, and the statement ends.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use ImpiloTest;
+use Time::HiRes qw(time);
+
+my $megabyte = 1024 * 1024;
+my $api = sandbox(orders => 40);
+my $node = cluster();
+
+attach(
+	$node, $api,
+	server => {
+		max_response_size => '1MB',
+		request_timeout => '3s',
+		max_retries => 0,
+		fetch_size => 10
+	});
+my $session = session($node);
+
+# The most memory that the backend has had since the last call, in bytes.
+# It cannot be asked for everywhere.
+sub peak
+{
+	my $status = '/proc/' . $session->pid . '/status';
+	my $peak;
+
+	return undef if !-r $status;
+	($peak) = PostgreSQL::Test::Utils::slurp_file($status) =~ /^VmHWM:\s+(\d+) kB/m;
+	if (open my $refs, '>', '/proc/' . $session->pid . '/clear_refs')
+	{
+		print $refs "5\n";
+		close $refs;
+	}
+	return defined $peak ? $peak * 1024 : undef;
+}
+
+my $list = 'SELECT count(document) FROM impilo.orders';
+my $order = 'SELECT document FROM impilo.orders WHERE id = 7';
+my $create =
+  'INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000)) RETURNING id';
+my %statement = (list => $list, order => $order, create => $create);
+
+$session->query($_) foreach ($list, $order, $list, $order);
+peak();
+
+# name, what the sandbox does, SQLSTATE of reading
+my @floods = (
+	[ 'a gzip bomb', { gzip_bomb => 300 }, '54000' ],
+	[ 'an endless body', { endless => \1 }, '54000' ],
+	[
+		'a body that is announced too large',
+		{ raw => '', repeat => { text => 'x', count => 50_000_000 } },
+		'54000'
+	],
+	[
+		'a long string in chunks',
+		{
+			raw => '{"id":7,"patient":{"firstName":"',
+			repeat => { text => 'abcdefghij', count => 10_000_000 },
+			raw_end => '"}}',
+			chunked => \1
+		},
+		'54000'
+	],
+	# libcurl has a limit of its own for a single line
+	[ 'a huge header', { header_bytes => 20_000_000 }, qr/^(54000|08006)$/ ],
+	[
+		'a million open brackets',
+		{ raw => '', repeat => { text => '[', count => 1_000_000 } },
+		'HV00M'
+	],
+	[
+		'objects half a megabyte deep',
+		{
+			raw => '{"id":7,"content":',
+			repeat => { text => '{"a":', count => 100_000 }
+		},
+		'HV00M'
+	],
+	[
+		'a number of a million digits',
+		{
+			raw => '{"id":',
+			repeat => { text => '9', count => 1_000_000 },
+			raw_end => '}'
+		},
+		'HV00M'
+	],
+	[
+		'a million members',
+		{
+			raw => '{"id":7,"content":[],"total":0',
+			repeat => { text => ',"a":1', count => 170_000 },
+			raw_end => '}'
+		},
+		undef
+	]);
+
+foreach my $flood (@floods)
+{
+	my ($name, $do, $sqlstate) = @$flood;
+
+	foreach my $what (sort keys %statement)
+	{
+		my ($before, $after, $time);
+
+		next if !defined $sqlstate && $what eq 'create';
+		$before = peak();
+		$api->fault({ do => $do });
+		$time = elapsed(sub { $session->query($statement{$what}) });
+		$api->fault;
+		if ($what eq 'create')
+		{
+			is($session->error->{sqlstate}, 'IU001',
+				"$name, $what: the outcome is unknown");
+		}
+		elsif (defined $sqlstate)
+		{
+			like($session->error->{sqlstate},
+				qr/^$sqlstate$/, "$name, $what: refused");
+		}
+		else
+		{
+			like($session->error->{sqlstate},
+				qr/^(00000|HV00M)$/, "$name, $what: ends");
+		}
+		cmp_ok($time, '<', 10, "$name, $what: soon");
+		cmp_ok(length $session->error->{stderr},
+			'<', 4000, "$name, $what: the message is short");
+		$after = peak();
+	  SKIP:
+		{
+			skip 'the memory of a process cannot be seen here', 1
+			  if !defined $before || !defined $after;
+			cmp_ok($after - $before, '<', 24 * $megabyte,
+				"$name, $what: memory stays small");
+			note(sprintf '%s, %s: %.1f MB more, %.2f s', $name, $what,
+				($after - $before) / $megabyte, $time);
+		}
+		is($session->query('SELECT id FROM impilo.orders WHERE id = 7'),
+			'7', "$name, $what: the session goes on");
+	}
+}
+$api->ctl('reset');
+
+#----------------------------------------------------------------------
+# Totals that cannot be
+#----------------------------------------------------------------------
+
+foreach my $total (
+	'1000000000000000000', '9223372036854775807',
+	'9223372036854775808', '1e300',
+	'-1', '"40"', 'null', '4.5', '0')
+{
+	my $time;
+
+	$api->ctl('config', "{\"total\":$total}");
+	foreach my $sql ($list, 'SELECT count(*) FROM impilo.orders',
+		'SELECT count(*) FROM impilo.orders WHERE id > 0')
+	{
+		# a total that nothing contradicts is believed where only it is asked for
+		my $count = $sql =~ /WHERE|document/ ? 40 : $total;
+
+		$time = elapsed(sub { $session->query("SET statement_timeout = '20s'; $sql") });
+		like(
+			$session->error->{sqlstate} . ' ' . $session->error->{stdout},
+			qr/^(00000 40$|HV0.. $|00000 $count$)/,
+			"total $total: all rows, or an error ($sql)");
+		cmp_ok($time, '<', 15, 'soon');
+	}
+}
+$api->config(total => undef);
+
+#----------------------------------------------------------------------
+# Lists that do not end
+#----------------------------------------------------------------------
+
+# the same page for ever
+$api->config(
+	past_end => 'last_page',
+	last => 'always_false',
+	omit => ['total']);
+$session->query("SET statement_timeout = '10s'; $list");
+like(
+	$session->error->{sqlstate} . ' ' . $session->error->{stdout},
+	qr/^(00000 40|HV0)/,
+	'a list that says it never ends');
+$api->ctl('reset');
+
+# orders that appear faster than they are read: it can be stopped at least
+$api->config(insert_every_n_pages => 1);
+$session->query("SET statement_timeout = '1s'");
+peak();
+{
+	my $before = peak();
+	my $time = elapsed(
+		sub {
+			$session->query(
+				'SELECT count(document) FROM impilo.orders WHERE (SELECT true) AND NOT pg_sleep(0.001) IS NULL'
+			);
+		});
+
+	like($session->error->{sqlstate}, qr/^(57014|00000|HV0..)$/,
+		'a list that grows under the reader ends by statement_timeout, if not before');
+	cmp_ok($time, '<', 6, 'in time');
+  SKIP:
+	{
+		my $after = peak();
+
+		skip 'the memory of a process cannot be seen here', 1
+		  if !defined $before || !defined $after;
+		cmp_ok($after - $before, '<', 24 * $megabyte, 'in little memory');
+	}
+}
+$session->query('RESET statement_timeout');
+$api->ctl('reset');
+
+#----------------------------------------------------------------------
+# Time
+#----------------------------------------------------------------------
+
+$node->safe_psql('postgres',
+	"ALTER SERVER impilo OPTIONS (SET request_timeout '500ms')");
+foreach my $slow (
+	[ 'a silent server', { hang => \1 } ],
+	[ 'a dripping body', { drip => { bytes => 1, every_ms => 20 } } ])
+{
+	$api->fault({ do => $slow->[1] });
+	my $time = elapsed(sub { $session->query($list) });
+	is($session->error->{sqlstate}, '08006', "$slow->[0]: request_timeout ends it");
+	cmp_ok($time, '<', 5, 'in time');
+	$api->fault;
+}
+
+# repetitions end, however many are allowed
+$node->safe_psql('postgres',
+	"ALTER SERVER impilo OPTIONS (SET max_retries '100')");
+$api->fault({ do => { status => 503 } });
+{
+	my $time = elapsed(sub { $session->query($list) });
+
+	is($session->error->{sqlstate}, 'HV00L', 'a server that is out of order');
+	cmp_ok($time, '<', 8, 'is not asked for longer than request_timeout allows');
+}
+$api->fault;
+$api->fault({ do => { status => 429, retry_after => '86400' } });
+{
+	my $time = elapsed(sub { $session->query($list) });
+
+	is($session->error->{sqlstate}, '53400', 'Retry-After of a day');
+	cmp_ok($time, '<', 5, 'is not waited for');
+}
+$api->fault;
+is($session->query('SELECT id FROM impilo.orders WHERE id = 7'),
+	'7', 'and the next statement is asked for itself');
+unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
+
+done_testing();
