@@ -27,7 +27,8 @@
 /*
  * What can go wrong with a request, and its SQLSTATE.  Classes 08, 40, 53 and
  * 57 are those that drivers and pools retry by themselves, which is right for
- * reading; what was sent to create an order is reworded above.
+ * reading, unless the transaction has created orders: then impilo_api_raise
+ * gives another one.  What was sent to create an order is reworded above.
  *
  * In a message and a hint, %s stands for the server's name.
  */
@@ -171,6 +172,9 @@ static const struct
 	{"", ERRCODE_CHECK_VIOLATION},
 };
 
+/* see impilo_api_set_guard; NULL: no orders are created in this session */
+static bool (*repeats_orders) (void) = NULL;
+
 /*
  * Fill in an error; `detail` is palloc'd already and may be NULL.
  */
@@ -275,12 +279,46 @@ impilo_api_hide(ImpiloApiError *error, const char *secret)
 }
 
 /*
+ * impilo_api_invites_retry
+ *		Do drivers and pools repeat a transaction by themselves after an error
+ *		with this SQLSTATE?
+ */
+bool
+impilo_api_invites_retry(int sqlstate)
+{
+	int			class = ERRCODE_TO_CATEGORY(sqlstate);
+
+	return class == ERRCODE_CONNECTION_EXCEPTION ||
+		class == ERRCODE_TRANSACTION_ROLLBACK ||
+		class == ERRCODE_INSUFFICIENT_RESOURCES ||
+		class == ERRCODE_OPERATOR_INTERVENTION;
+}
+
+/*
+ * impilo_api_set_guard
+ *		Be told by `guard` whether the running transaction may have created
+ *		orders, which a repetition of it would create twice.
+ */
+void
+impilo_api_set_guard(bool (*guard) (void))
+{
+	repeats_orders = guard;
+}
+
+/*
  * impilo_api_raise
  *		Raise an error that was described.
  */
 void
 impilo_api_raise(const ImpiloApiError *error)
 {
+	if (repeats_orders && repeats_orders() &&
+		impilo_api_invites_retry(error->sqlstate))
+		ereport(ERROR,
+				(errcode(IMPILO_ERRCODE_ORDERS_EXIST),
+				 errmsg_internal("%s", error->message),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 errhint("The transaction has created orders, or may have, and must not be repeated as a whole. SELECT * FROM impilo_created_orders() lists them.")));
 	ereport(ERROR,
 			(errcode(error->sqlstate),
 			 errmsg_internal("%s", error->message),

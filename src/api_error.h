@@ -16,6 +16,12 @@
 #include "compat.h"
 #include "http.h"
 
+/* it is not known whether an order was created */
+#define IMPILO_ERRCODE_OUTCOME_UNKNOWN MAKE_SQLSTATE('I', 'U', '0', '0', '1')
+
+/* an error after orders were created, which exist */
+#define IMPILO_ERRCODE_ORDERS_EXIST MAKE_SQLSTATE('I', 'U', '0', '0', '2')
+
 /* An error described but not raised yet; the strings are palloc'd. */
 typedef struct ImpiloApiError
 {
@@ -36,6 +42,8 @@ extern void impilo_api_describe_refusal(const char *server_name,
 										const ImpiloHttpReply *reply,
 										ImpiloApiError *error);
 extern void impilo_api_hide(ImpiloApiError *error, const char *secret);
+extern bool impilo_api_invites_retry(int sqlstate);
+extern void impilo_api_set_guard(bool (*guard) (void));
 pg_noreturn extern void impilo_api_raise(const ImpiloApiError *error);
 
 #endif							/* IMPILO_API_ERROR_H */

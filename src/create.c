@@ -22,7 +22,8 @@
  *	connection lost, or time-out,       may exist       look-up
  *	  after a byte of the body was sent
  *	2xx, answer cut short or too large  may exist       look-up
- *	2xx, answer is no order             may exist       look-up
+ *	2xx, answer is no order, or one     may exist       look-up
+ *	  that another request has created
  *	cancelled while in flight           may exist       the cancel's own error;
  *	                                                    context and WARNING say
  *	                                                    how many may exist
@@ -88,6 +89,7 @@ typedef struct Batch
 	int			nflying;
 	int			nunknown;
 	bool		refused;		/* one certainly failed */
+	bool		looked_up;		/* the last look-up has read the whole list */
 } Batch;
 
 /*
@@ -103,6 +105,7 @@ impilo_creator(const ImpiloCreateTarget *target, MemoryContext context)
 													sizeof(ImpiloCreator));
 
 	creator->target = *target;
+	impilo_api_set_guard(impilo_journal_may_have_created);
 	return creator;
 }
 
@@ -181,6 +184,25 @@ start_posting(Batch *batch, ImpiloPosting *posting)
 }
 
 /*
+ * Is the answer an order that another request of the transaction has created?
+ * Describes the error then.
+ */
+static bool
+is_repeated(const Batch *batch, ImpiloPosting *posting)
+{
+	const ImpiloSession *session = batch->creator->target.session;
+	int64		id = posting->order.id;
+
+	if (!impilo_journal_given(session->serverid, id))
+		return false;
+	impilo_api_describe_content(session->server_name,
+								psprintf("The answer to %s is order " INT64_FORMAT ", which another request has created.",
+										 impilo_api_show_create(), id),
+								&posting->error);
+	return true;
+}
+
+/*
  * A posting's request has ended.
  */
 static void
@@ -190,6 +212,9 @@ end_posting(Batch *batch, ImpiloPosting *posting)
 	ImpiloCreateOutcome outcome = impilo_api_created(api, posting->request,
 													 &posting->order,
 													 &posting->error);
+
+	if (outcome == IMPILO_CREATE_DONE && is_repeated(batch, posting))
+		outcome = IMPILO_CREATE_UNKNOWN;
 
 	/* a second request does not settle the first one's outcome */
 	if (posting->reposted && outcome != IMPILO_CREATE_DONE)
@@ -311,8 +336,9 @@ look_up(Batch *batch)
 	{
 		long		left;
 
-		impilo_outcome_find(&creator->target, batch->postings, batch->n,
-							&creator->stats);
+		batch->looked_up = impilo_outcome_find(&creator->target,
+											   batch->postings, batch->n,
+											   &creator->stats);
 		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
 		if (count_unknown(batch) == 0 || left <= 0)
 			break;
@@ -335,7 +361,8 @@ repost(Batch *batch)
 	const ImpiloServerOptions *options = &batch->creator->target.session->options;
 	bool		any = false;
 
-	if (options->repost != IMPILO_REPOST_AFTER_LOOKUP || batch->refused)
+	if (options->repost != IMPILO_REPOST_AFTER_LOOKUP || batch->refused ||
+		!batch->looked_up)
 		return false;
 	for (int i = 0; i < batch->n; i++)
 	{

@@ -450,6 +450,30 @@ impilo_journal_given(Oid serverid, int64 id)
 }
 
 /*
+ * impilo_journal_knows
+ *		Is this an order that the session is known to have created?
+ *
+ * Goes through all entries: not to be asked for every order of a list.
+ */
+bool
+impilo_journal_knows(Oid serverid, int64 id)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &impilo_journal_entries)
+	{
+		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
+														  node, iter.cur);
+
+		if (entry->id == id && entry->serverid == serverid &&
+			(entry->state == IMPILO_JOURNAL_CREATED ||
+			 entry->state == IMPILO_JOURNAL_ROLLED_BACK))
+			return true;
+	}
+	return false;
+}
+
+/*
  * impilo_journal_hides
  *		Is this an order that a statement must not see, because it or a later
  *		command of the running transaction has created it?

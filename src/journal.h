@@ -41,6 +41,7 @@ extern void impilo_journal_nothing(ImpiloJournalEntry *entry);
 
 extern bool impilo_journal_may_have_created(void);
 extern bool impilo_journal_given(Oid serverid, int64 id);
+extern bool impilo_journal_knows(Oid serverid, int64 id);
 extern bool impilo_journal_hides(Oid serverid, int64 id, CommandId command);
 
 extern void impilo_journal_keep(void *work, ImpiloJournalPoster poster);

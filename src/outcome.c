@@ -10,7 +10,7 @@
  *
  * - it has the row's external ids, all of them and no others, and is for the
  *	 same patient or site (match.c);
- * - it is no order that this transaction is known to have created;
+ * - it is no order that this session is known to have created;
  * - it is not older than the request: the server's options promise that
  *	 external ids are never used again; or it was not in the list that was read
  *	 before the first request; or its first event is not before the request
@@ -140,8 +140,6 @@ compare_order(Lookup *lookup, const ImpiloOrder *order)
 {
 	ImpiloIdentity identity;
 
-	if (impilo_journal_given(lookup->target->session->serverid, order->id))
-		return;
 	impilo_identify(order, &identity);
 	for (int i = 0; i < lookup->n; i++)
 	{
@@ -149,7 +147,8 @@ compare_order(Lookup *lookup, const ImpiloOrder *order)
 
 		if (is_sought(posting) &&
 			impilo_common_ids(&identity, posting->draft) == posting->draft->nids &&
-			impilo_same_recipient(&identity, posting->draft))
+			impilo_same_recipient(&identity, posting->draft) &&
+			!impilo_journal_knows(lookup->target->session->serverid, order->id))
 			note_match(lookup, posting, &identity, order);
 	}
 }
@@ -216,6 +215,20 @@ settle(Lookup *lookup)
 }
 
 /*
+ * What a part of the list says is no result.
+ */
+static void
+forget_matches(Lookup *lookup)
+{
+	for (int i = 0; i < lookup->n; i++)
+	{
+		lookup->postings[i].matches = 0;
+		lookup->postings[i].match = 0;
+		lookup->postings[i].doubtful = 0;
+	}
+}
+
+/*
  * Does this error have to go on?  A cancel, the end of the server, and what
  * is wrong with this backend itself; but not trouble with the network or the
  * API.
@@ -236,10 +249,10 @@ is_fatal(int sqlstate)
  *
  * Looks for the postings of unknown outcome that have external ids.  Those
  * found are done: their orders are palloc'd in the current memory context.
- * If the list can not be read they stay unknown: no error is raised except for
- * a cancel and the like.
+ * If the list can not be read they stay unknown, and the result is false: no
+ * error is raised except for a cancel and the like.
  */
-void
+bool
 impilo_outcome_find(const ImpiloCreateTarget *target, ImpiloPosting *postings,
 					int n, ImpiloHttpStats *stats)
 {
@@ -251,19 +264,16 @@ impilo_outcome_find(const ImpiloCreateTarget *target, ImpiloPosting *postings,
 		.stats = stats,
 		.results = caller
 	};
+	volatile bool read = false;
 
-	for (int i = 0; i < n; i++)
-	{
-		postings[i].matches = 0;
-		postings[i].match = 0;
-		postings[i].doubtful = 0;
-	}
+	forget_matches(&lookup);
 	lookup.working = AllocSetContextCreate(caller, "impilo_fdw look-up",
 										   ALLOCSET_DEFAULT_SIZES);
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(lookup.working);
 		read_list(&lookup);
+		read = true;
 		MemoryContextSwitchTo(caller);
 		settle(&lookup);
 	}
@@ -274,7 +284,9 @@ impilo_outcome_find(const ImpiloCreateTarget *target, ImpiloPosting *postings,
 		if (is_fatal(geterrcode()))
 			PG_RE_THROW();
 		FlushErrorState();
+		forget_matches(&lookup);
 	}
 	PG_END_TRY();
 	MemoryContextDelete(lookup.working);
+	return read;
 }

@@ -17,7 +17,7 @@
 
 /* in outcome.c */
 
-extern void impilo_outcome_find(const ImpiloCreateTarget *target,
+extern bool impilo_outcome_find(const ImpiloCreateTarget *target,
 								ImpiloPosting *postings, int n,
 								ImpiloHttpStats *stats);
 

@@ -29,17 +29,6 @@
 /* rows, orders and external ids that one message names */
 #define NAMED_MAX 20
 
-static bool
-is_retried(int sqlstate)
-{
-	int			class = ERRCODE_TO_CATEGORY(sqlstate);
-
-	return class == ERRCODE_CONNECTION_EXCEPTION ||
-		class == ERRCODE_TRANSACTION_ROLLBACK ||
-		class == ERRCODE_INSUFFICIENT_RESOURCES ||
-		class == ERRCODE_OPERATOR_INTERVENTION;
-}
-
 static int
 count_state(const ImpiloPosting *postings, int n, ImpiloPostingState state)
 {
@@ -239,7 +228,7 @@ impilo_report(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
 	failed = first_of(postings, n, IMPILO_POSTING_NOTHING);
 	Assert(failed);
 	if (before > 0 || first_of(postings, n, IMPILO_POSTING_DONE) ||
-		(is_retried(failed->error.sqlstate) &&
+		(impilo_api_invites_retry(failed->error.sqlstate) &&
 		 impilo_journal_may_have_created()))
 		raise_after_orders(target, postings, n, before, failed);
 

@@ -16,12 +16,6 @@
 #include "compat.h"
 #include "posting.h"
 
-/* it is not known whether an order was created */
-#define IMPILO_ERRCODE_OUTCOME_UNKNOWN MAKE_SQLSTATE('I', 'U', '0', '0', '1')
-
-/* an error after orders were created, which exist */
-#define IMPILO_ERRCODE_ORDERS_EXIST MAKE_SQLSTATE('I', 'U', '0', '0', '2')
-
 /* in report.c */
 
 pg_noreturn extern void impilo_report(const ImpiloCreateTarget *target,

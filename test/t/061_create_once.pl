@@ -1,0 +1,275 @@
+# Each way in which PostgreSQL could make a statement run a row again, or drop
+# it: an order is created once for each row that was reported, and never for
+# another.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use ImpiloTest;
+
+my $api = sandbox(orders => 20);
+my $node = cluster('main', conf => "plan_cache_mode = force_generic_plan\n");
+attach($node, $api, server => { outcome_wait => '0s', max_retries => 3 });
+
+# external id => number of orders that have it, for ids that begin so
+sub created
+{
+	my ($prefix) = @_;
+	my $dump = $api->ctl('dump');
+	my %n;
+
+	$n{$1}++ while $dump =~ /"(\Q$prefix\E[^"]*)"/g;
+	return \%n;
+}
+
+sub once_each
+{
+	my ($prefix, $from, $to, $what) = @_;
+
+	is_deeply(created($prefix), { map { ("$prefix$_" => 1) } $from .. $to },
+		$what);
+	return;
+}
+
+sub row
+{
+	my ($id) = @_;
+
+	return "(patient_id, external_order_ids, order_items)"
+	  . " VALUES (1, '{$id}', impilo_order_item(1000))";
+}
+
+sub rows
+{
+	my ($prefix, $from, $to) = @_;
+
+	return "(patient_id, external_order_ids, order_items)"
+	  . " SELECT i, ARRAY['$prefix' || i], impilo_order_item(1000)"
+	  . " FROM generate_series($from, $to) i";
+}
+
+my $columns = 'patient_id bigint, external_order_ids text[], order_items jsonb';
+
+$node->safe_psql('postgres', <<"SQL");
+CREATE FOREIGN TABLE generated ($columns,
+	email_label boolean GENERATED ALWAYS AS (true) STORED)
+	SERVER impilo OPTIONS (relation 'orders', batch_size '3');
+CREATE TABLE parted ($columns) PARTITION BY RANGE (patient_id);
+CREATE FOREIGN TABLE part_remote PARTITION OF parted
+	FOR VALUES FROM (1) TO (100)
+	SERVER impilo OPTIONS (relation 'orders', batch_size '3');
+CREATE TABLE part_local PARTITION OF parted FOR VALUES FROM (1000) TO (1001);
+CREATE TABLE local (id int PRIMARY KEY, n int);
+INSERT INTO local VALUES (1, 0);
+SQL
+
+#----------------------------------------------------------------------
+# Core's own batches, from which ON CONFLICT DO NOTHING drops rows
+#----------------------------------------------------------------------
+
+foreach my $table ('generated', 'parted')
+{
+	$node->safe_psql('postgres', "INSERT INTO $table " . rows("$table-", 2, 4));
+	my $error = psql_error($node,
+		"INSERT INTO $table " . rows("$table-", 1, 12) . ' ON CONFLICT DO NOTHING');
+	is($error->{sqlstate}, '00000', "$table: the rest is inserted");
+	once_each("$table-", 1, 12, "$table: every row once");
+}
+
+# the same with the answers of each row, in batches of our own
+$node->safe_psql('postgres',
+	"ALTER SERVER impilo OPTIONS (ADD batch_size '3');"
+	  . 'INSERT INTO impilo.orders ' . rows('direct-', 2, 4));
+is($node->safe_psql('postgres',
+		'WITH n AS (INSERT INTO impilo.orders ' . rows('direct-', 1, 12)
+		  . ' ON CONFLICT DO NOTHING RETURNING *)'
+		  . " SELECT string_agg(external_order_ids[1] || patient_id, ' ') FROM n"
+		  . " WHERE order_items->0->'item'->>'id' = '1000'"),
+	join(' ', map { "direct-$_$_" } 1, 5 .. 12),
+	'direct: the new rows are returned, in their order');
+once_each('direct-', 1, 12, 'direct: every row once');
+
+#----------------------------------------------------------------------
+# Statements that PostgreSQL stops reading, or runs in pieces
+#----------------------------------------------------------------------
+
+$node->safe_psql('postgres',
+	'WITH n AS (INSERT INTO impilo.orders ' . rows('limit-', 1, 8)
+	  . ' RETURNING id) SELECT id FROM n LIMIT 1');
+once_each('limit-', 1, 8, 'LIMIT above the INSERT');
+
+$node->safe_psql('postgres',
+	'WITH n AS (INSERT INTO impilo.orders ' . rows('unread-', 1, 8)
+	  . ' RETURNING id) SELECT 1');
+once_each('unread-', 1, 8, 'nobody reads what is returned');
+
+$node->safe_psql('postgres', <<"SQL");
+DO \$\$
+DECLARE
+	r record;
+BEGIN
+	FOR r IN INSERT INTO impilo.orders ${\ rows('loop-', 1, 8)} RETURNING id LOOP
+		EXIT;
+	END LOOP;
+END \$\$
+SQL
+once_each('loop-', 1, 8, 'a loop that is left');
+
+$node->safe_psql('postgres', <<"SQL");
+CREATE FUNCTION make(prefix text) RETURNS SETOF bigint LANGUAGE sql AS
+	\$\$ INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+	SELECT i, ARRAY[prefix || i], impilo_order_item(1000)
+	FROM generate_series(1, 8) i RETURNING id \$\$;
+SELECT make('function-') LIMIT 1;
+SQL
+once_each('function-', 1, 8, 'a function of which one row is read');
+
+my $prepared = join ";\n",
+  "PREPARE one(int, text) AS INSERT INTO impilo.orders"
+  . " (patient_id, external_order_ids, order_items)"
+  . " VALUES (\$1, ARRAY[\$2], impilo_order_item(1000)) RETURNING id",
+  map { "EXECUTE one($_, 'prepared-$_')" } 1 .. 12;
+$node->safe_psql('postgres', $prepared);
+once_each('prepared-', 1, 12, 'a generic plan');
+
+#----------------------------------------------------------------------
+# Rows that another session changes meanwhile
+#----------------------------------------------------------------------
+
+# runs SQL while another session holds the row of "local", then lets it go
+sub contended
+{
+	my ($sql) = @_;
+	my $holder = session($node);
+	my $waiter = session($node);
+
+	$holder->query('BEGIN; UPDATE local SET n = n + 1 WHERE id = 1');
+	$waiter->send($sql);
+	wait_until(
+		sub {
+			$node->safe_psql('postgres',
+				"SELECT count(*) FROM pg_locks WHERE NOT granted") > 0;
+		},
+		'a lock that is waited for');
+	$holder->query('COMMIT');
+	my $out = $waiter->wait;
+	is($waiter->error->{sqlstate}, '00000', "ran: " . substr($sql, 0, 40));
+	$_->quit foreach $holder, $waiter;
+	return $out;
+}
+
+contended('WITH n AS (INSERT INTO impilo.orders ' . rows('recheck-', 1, 3)
+	  . ' RETURNING id) UPDATE local SET n = n + (SELECT count(*) FROM n) WHERE id = 1');
+once_each('recheck-', 1, 3, 'an UPDATE beside it is checked again');
+
+contended('INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)'
+	  . " SELECT id, ARRAY['locked-' || id], impilo_order_item(1000)"
+	  . ' FROM local WHERE id = 1 FOR UPDATE');
+once_each('locked-', 1, 1, 'rows that are locked on the way');
+
+# a row that moves into the foreign partition becomes an order
+$node->safe_psql('postgres',
+	"INSERT INTO parted VALUES (1000, '{moved-1}', impilo_order_item(1000))");
+my $holder = session($node);
+my $mover = session($node);
+$holder->query('BEGIN; UPDATE part_local SET order_items = impilo_order_item(1001)');
+$mover->send("UPDATE parted SET patient_id = 2 WHERE patient_id = 1000");
+wait_until(
+	sub {
+		$node->safe_psql('postgres',
+			"SELECT count(*) FROM pg_locks WHERE NOT granted") > 0;
+	},
+	'a lock that is waited for');
+$holder->query('COMMIT');
+$mover->wait;
+is($mover->error->{sqlstate}, '00000', 'a row was moved');
+once_each('moved-', 1, 1, 'a row that moves between partitions');
+
+#----------------------------------------------------------------------
+# Given up, but not sent later
+#----------------------------------------------------------------------
+
+my $session = session($node);
+
+$api->fault({ method => 'POST', body => 'queued-',
+	do => { status => 429, retry_after => '1' } });
+$session->send(<<"SQL");
+DO \$\$
+BEGIN
+	INSERT INTO impilo.orders ${\ rows('queued-', 1, 5)};
+EXCEPTION WHEN query_canceled THEN
+	PERFORM count(*) FROM impilo.orders;
+END \$\$
+SQL
+wait_until(sub { $api->log =~ /queued-/ }, 'the first request');
+$session->cancel;
+$session->wait;
+is($session->error->{sqlstate}, '00000', 'the cancel was caught');
+$api->fault;
+$session->query('INSERT INTO impilo.orders ' . row('after-1'));
+$session->query('SELECT pg_sleep(1.5)');
+$session->query('INSERT INTO impilo.orders ' . row('after-2'));
+is_deeply(created('queued-'), {}, 'what waited to be sent again is forgotten');
+once_each('after-', 1, 2, 'and the session goes on');
+
+#----------------------------------------------------------------------
+# What a look-up must not conclude
+#----------------------------------------------------------------------
+
+# the order of a moment ago, of the same session
+$session->query('INSERT INTO impilo.orders ' . row('again-1'));
+$api->fault({ method => 'POST', do => { status => 500 } });
+$session->query('INSERT INTO impilo.orders ' . row('again-1'));
+is($session->error->{sqlstate}, 'IU001',
+	"an order of the session's last transaction is not taken for the next");
+$api->fault;
+
+# an unreadable list says nothing, and is no reason to post again
+$node->safe_psql('postgres', "ALTER SERVER impilo OPTIONS (ADD repost 'after_lookup')");
+$api->fault(
+	{ method => 'POST', times => 1, do => { status => 500, processed => \1 } },
+	{ method => 'GET', do => { status => 400 } });
+is(psql_error($node, 'INSERT INTO impilo.orders ' . row('unread_list-1'))->{sqlstate},
+	'IU001', 'repost: not if the list could not be read');
+$api->fault;
+once_each('unread_list-', 1, 1, 'repost: the order exists once');
+$node->safe_psql('postgres', "ALTER SERVER impilo OPTIONS (DROP repost)");
+
+# one order is not the answer to two requests
+$api->fault({ method => 'POST', body => 'both-',
+	do => { status => 201, raw => '{"id":77777}', processed => \0 } });
+is(psql_error($node, 'INSERT INTO impilo.orders ' . rows('both-', 1, 2))->{sqlstate},
+	'IU001', 'two answers with one order');
+$api->fault;
+
+#----------------------------------------------------------------------
+# After an order was created, no error of ours invites a retry
+#----------------------------------------------------------------------
+
+my %after = (
+	'a query' => 'SELECT * FROM impilo.orders',
+	'a count' => 'SELECT count(*) FROM impilo.orders',
+	'a look-up' => 'SELECT * FROM impilo.orders WHERE id = 1',
+	'ON CONFLICT' => 'INSERT INTO impilo.orders ' . row('retry-2')
+	  . ' ON CONFLICT DO NOTHING');
+
+foreach my $what (sort keys %after)
+{
+	$session->query('BEGIN; INSERT INTO impilo.orders ' . row("retry $what"));
+	$api->fault({ method => 'GET', do => { reset => 'before' } });
+	$session->query($after{$what});
+	unlike($session->error->{sqlstate}, qr/^(00|08|40|53|57)/,
+		"$what that loses its connection");
+	$session->query('ROLLBACK');
+	$api->fault;
+}
+$session->query($after{'a query'});
+is($session->error->{sqlstate}, '00000', 'the session is as before');
+$api->fault({ method => 'GET', do => { reset => 'before' } });
+$session->query($after{'a query'});
+like($session->error->{sqlstate}, qr/^08/,
+	'without an order of the transaction, the error may be retried');
+$api->fault;
+
+done_testing();
