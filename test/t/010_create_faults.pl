@@ -343,6 +343,7 @@ $api->start;
 # Cancel
 #----------------------------------------------------------------------
 
+$api->ctl('log-reset');
 $api->fault({ method => 'POST', do => { hang => \1, processed => \1 } });
 $session->send($bulk->('cancelled', 3));
 wait_until(sub { $api->count('created') >= 3 }, 'three orders');
@@ -361,8 +362,8 @@ $api->fault;
 # while it waits for a look-up
 server_option('outcome_wait', undef);
 $api->fault({ method => 'POST', do => { status => 500 } });
-$session->send(insert_of('patient'));
-wait_until(sub { $api->log =~ /patient/ }, 'the request');
+$session->send(insert_of('sought_for'));
+wait_until(sub { $api->log =~ /sought_for/ }, 'the request');
 $session->cancel;
 $session->wait;
 is($session->error->{sqlstate}, '57014', 'cancel while looking up');
