@@ -392,6 +392,24 @@ other_type(const ImpiloSeen *place, const char *type)
 }
 
 /*
+ * The statement after which a column's values fit, or NULL.  No type takes
+ * characters that the database cannot hold; the column can do without them.
+ */
+static char *
+mend_column(const ImpiloSeen *place, const ImpiloSeenColumn *column)
+{
+	char	   *head = psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s",
+								column->table,
+								quote_identifier(column->name));
+
+	if (column->unfit > column->characters)
+		return psprintf("%s TYPE %s", head,
+						other_type(place, column->type));
+	return column->lenient ? NULL
+		: psprintf("%s OPTIONS (ADD on_invalid 'null')", head);
+}
+
+/*
  * Report values that should be arrays, as their elements are rows, and those
  * that should be objects, as their members have columns.
  */
@@ -436,10 +454,7 @@ find_unfit(Check *check, const ImpiloSeen *place)
 
 		if (column->unfit == 0)
 			continue;
-		found.statement = psprintf("ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE %s",
-								   column->table,
-								   quote_identifier(column->name),
-								   other_type(place, column->type));
+		found.statement = mend_column(place, column);
 		put(check, place, &found);
 	}
 	find_unfit_container(check, place);

@@ -26,6 +26,7 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_type.h"
 #include "check_columns.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -94,7 +95,9 @@ place_of_column(ImpiloSeen *root, const ImpiloSchemaRelation *relation,
 		return impilo_seen_place(root, "/id");
 	if (source != IMPILO_SOURCE_POINTER)
 		return NULL;
-	return impilo_seen_place(place_of_rows(root, relation), pointer);
+	return impilo_seen_place(place_of_rows(root, relation),
+							 pg_server_to_any(pointer, strlen(pointer),
+											  PG_UTF8));
 }
 
 static Oid
@@ -176,6 +179,8 @@ add_table(ImpiloSeen *root, const ImpiloCheckedTable *checked)
 		added = add_column(place, checked->name, column->name,
 						   format_type_with_typemod(column->type,
 													column->typmod));
+
+		added->lenient = column->null_on_invalid;
 
 		/* a type that can only be tried by raising errors is not tried */
 		converter = impilo_converter(column->type, column->typmod,

@@ -245,6 +245,9 @@ try_columns(ImpiloSeen *place, const ImpiloJsonSlice *value,
 						 errdetail("Type %s raised an error for %s.",
 								   column->type, error.what)));
 			column->unfit++;
+			if (error.sqlstate == ERRCODE_UNTRANSLATABLE_CHARACTER ||
+				error.sqlstate == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE)
+				column->characters++;
 		}
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(scratch);

@@ -50,7 +50,10 @@ typedef struct ImpiloSeenColumn
 	const char *name;
 	const char *type;
 	ImpiloConverter *converter; /* NULL: values are not tried */
+	bool		lenient;		/* reads what does not convert as NULL */
 	int64		unfit;			/* values that do not convert */
+	int64		characters;		/* of these, because of characters that the
+								 * database cannot hold */
 } ImpiloSeenColumn;
 
 /* A place: a member of an object, or all elements of an array. */

@@ -27,6 +27,7 @@
 #include "columns.h"
 #include "convert.h"
 #include "json_find.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pointer.h"
 #include "utils/builtins.h"
@@ -156,11 +157,12 @@ raise_no_array(const ImpiloRowReader *reader, const char *kind,
 
 /*
  * Add a pointer to a set of places.  The steps live in CurrentMemoryContext,
- * with the set.
+ * with the set.  Names are compared in UTF-8, which an option need not be in.
  */
 static void
-want(ImpiloJsonWanted *wanted, const char *pointer, int slot)
+want(ImpiloJsonWanted *wanted, const char *written, int slot)
 {
+	const char *pointer = pg_server_to_any(written, strlen(written), PG_UTF8);
 	size_t		length = strlen(pointer);
 	size_t		count = impilo_pointer_count(pointer, length);
 	ImpiloPointerStep *steps = palloc(Max(count, 1) * sizeof(*steps));
@@ -172,13 +174,13 @@ want(ImpiloJsonWanted *wanted, const char *pointer, int slot)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid JSON pointer \"%s\": %s at character %zu",
-						pointer, error.what, error.offset + 1)));
+						written, error.what, error.offset + 1)));
 	refused = impilo_json_want(wanted, steps, count, slot);
 	if (refused)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("JSON pointer \"%s\" cannot be looked for: %s",
-						pointer, refused)));
+						written, refused)));
 }
 
 static size_t
