@@ -21,7 +21,7 @@ that the API leaves out and one that is null are both NULL. Columns marked *writ
 END
 
 # one array of lines a relation, so that psql prints nothing of its own
-psql -X -A -t -q -v ON_ERROR_STOP=1 "$@" <<'END'
+psql -X -A -t -q -v ON_ERROR_STOP=1 "$@" <<'SQL'
 SELECT string_agg(line, E'\n' ORDER BY number)
 FROM (
     SELECT number,
@@ -36,4 +36,4 @@ FROM (
     FROM impilo_data_dictionary() WITH ORDINALITY
         AS d (relation, column_name, type, json_path, writable, meaning, number)
 ) AS lines;
-END
+SQL
