@@ -345,7 +345,7 @@ sub on_id
 		sub { "$id BETWEEN " . constant('bigint', any(1 .. 50)) . ' AND ' . constant('bigint', any(40 .. 240)) },
 		sub { "$id > " . constant('bigint', some_id()) },
 		sub { "$id % 7 = " . constant('bigint', any(0 .. 6)) },
-		sub { "$id = " . constant('bigint', some_id()) . " + 1 - 1" },
+		sub { "$id = " . constant('bigint', any(1 .. 240)) . ' + 1 - 1' },
 		sub { "$id IN (SELECT w.order_id FROM wanted w WHERE w.small < " . constant('integer', any(3 .. 40)) . ')' },
 		sub { "$id = ANY (ARRAY(SELECT w.order_id FROM wanted w WHERE w.label = " . constant('text', 'w' . any(0 .. 6)) . '))' },
 		sub { "$id = (SELECT max(w.order_id) FROM wanted w WHERE w.small = " . constant('integer', any(1 .. 9)) . ')' },
