@@ -85,8 +85,13 @@ INSERT INTO impilo.order_external_ids (order_id, external_order_id) VALUES (1, '
 INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000))
 ON CONFLICT (id) DO NOTHING;
 TRUNCATE impilo.orders;
+-- what the catalog says, although one of the tables is wrong
+CREATE FOREIGN TABLE impilo.wrong (id bigint, no_such_column text) SERVER impilo OPTIONS (relation 'orders');
+CREATE FOREIGN TABLE impilo.nothing_known (id bigint) SERVER impilo;
 SELECT table_name, is_insertable_into FROM information_schema.tables
-WHERE table_schema = 'impilo' AND table_name IN ('orders', 'order_items') ORDER BY 1;
+WHERE table_schema = 'impilo' AND table_name IN ('orders', 'order_items', 'wrong', 'nothing_known') ORDER BY 1;
+INSERT INTO impilo.wrong (id) VALUES (1);
+DROP FOREIGN TABLE impilo.wrong, impilo.nothing_known;
 
 -- not updatable, not allowed, read only, explained only
 ALTER FOREIGN TABLE impilo.orders OPTIONS (updatable 'false');

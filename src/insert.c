@@ -26,6 +26,7 @@
  */
 #include "postgres.h"
 
+#include "commands/defrem.h"
 #include "commands/explain.h"
 #include "compat.h"
 #include "executor/executor.h"
@@ -48,6 +49,29 @@ typedef struct InsertState
 } InsertState;
 
 /*
+ * Is this a table of relation "orders"?  Nothing else of it is looked at, and
+ * nothing raised: the catalog's views ask for every table that there is, be it
+ * wrong or not.
+ */
+static bool
+shows_orders(Relation relation, const ForeignTable *foreign)
+{
+	const char *name = RelationGetRelationName(relation);
+	const ImpiloSchemaRelation *found;
+	ListCell   *lc;
+
+	foreach(lc, foreign->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "relation") == 0)
+			name = defGetString(option);
+	}
+	found = impilo_schema_relation(name);
+	return found && found->array == NULL;
+}
+
+/*
  * impiloIsForeignRelUpdatable
  *		Orders can be inserted, unless option updatable forbids it.
  */
@@ -59,7 +83,7 @@ impiloIsForeignRelUpdatable(Relation relation)
 
 	impilo_table_options(foreign, GetForeignServer(foreign->serverid),
 						 &options);
-	if (!options.updatable || impilo_table_bind(relation)->relation->array)
+	if (!options.updatable || !shows_orders(relation, foreign))
 		return 0;
 	return 1 << CMD_INSERT;
 }
