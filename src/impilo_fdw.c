@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "analyze.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
 #include "import.h"
@@ -84,6 +85,9 @@ impilo_fdw_handler_1_0(PG_FUNCTION_ARGS)
 	routine->IterateDirectModify = impiloIterateDirectModify;
 	routine->EndDirectModify = impiloEndDirectModify;
 	routine->ExplainDirectModify = impiloExplainDirectModify;
+
+	/* ANALYZE (analyze.c) */
+	routine->AnalyzeForeignTable = impiloAnalyzeForeignTable;
 
 	/* IMPORT FOREIGN SCHEMA (import.c) */
 	routine->ImportForeignSchema = impiloImportForeignSchema;

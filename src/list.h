@@ -17,6 +17,9 @@
 
 typedef struct ImpiloList ImpiloList;
 
+/* What is done with an order of a sample; its bytes are good meanwhile. */
+typedef void (*ImpiloOrderTaker) (const ImpiloOrder *order, void *arg);
+
 /* in list.c */
 
 extern ImpiloList *impilo_list_open(ImpiloApi *api, MemoryContext context,
@@ -30,5 +33,12 @@ extern int64 impilo_list_pages(const ImpiloList *list);
 extern int64 impilo_list_count(ImpiloApi *api, MemoryContext context,
 							   int fetch_size, int max_concurrency,
 							   ImpiloHttpStats *stats);
+
+/* in list_sample.c */
+
+extern int64 impilo_list_sample(ImpiloApi *api, MemoryContext context,
+								int fetch_size, int max_concurrency,
+								int max_pages, ImpiloOrderTaker take,
+								void *arg);
 
 #endif							/* IMPILO_LIST_H */

@@ -466,16 +466,17 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 		return;
 	}
 
-	cost_list(baserel, info, &startup, &total);
-	add_scan_path(root, baserel, IMPILO_ROUTE_LIST, NULL, baserel->rows,
-				  startup, total, baserel->lateral_relids);
-
 	if (find_key(root, baserel, info, baserel->baserestrictinfo, &condition))
 	{
 		cost_lookup(baserel, info, condition.keys, &startup, &total);
 		add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, condition.key,
 					  baserel->rows, startup, total, baserel->lateral_relids);
 	}
+
+	/* the second one, as of two that cost the same the first is kept */
+	cost_list(baserel, info, &startup, &total);
+	add_scan_path(root, baserel, IMPILO_ROUTE_LIST, NULL, baserel->rows,
+				  startup, total, baserel->lateral_relids);
 	add_parameterised_paths(root, baserel, info);
 }
 
@@ -485,10 +486,10 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
  */
 
 /*
- * Is this count(*), or count of a constant, over all rows?
+ * Is this count(*), or count of what is never null, over all rows?
  */
 static bool
-is_plain_count(const Aggref *aggref)
+is_plain_count(const RelOptInfo *input_rel, const Aggref *aggref)
 {
 	const TargetEntry *argument;
 
@@ -500,6 +501,9 @@ is_plain_count(const Aggref *aggref)
 	if (aggref->aggfnoid != F_COUNT_ANY)
 		return false;
 	argument = linitial_node(TargetEntry, aggref->args);
+	if (is_id_column(input_rel, input_rel->fdw_private,
+					 (Node *) argument->expr))
+		return true;
 	return IsA(argument->expr, Const) && !((Const *) argument->expr)->constisnull;
 }
 
@@ -522,7 +526,7 @@ asks_only_count(PlannerInfo *root, const RelOptInfo *input_rel,
 	needed = pull_var_clause((Node *) target->exprs, PVC_INCLUDE_AGGREGATES |
 							 PVC_RECURSE_PLACEHOLDERS);
 	foreach(cell, needed)
-		if (!IsA(lfirst(cell), Aggref) || !is_plain_count(lfirst(cell)))
+		if (!IsA(lfirst(cell), Aggref) || !is_plain_count(input_rel, lfirst(cell)))
 		return false;
 	return needed != NIL;
 }

@@ -1,0 +1,211 @@
+# A scan of the list is complete and gives every order once, whatever its
+# pages state and while orders are created; where that cannot be, it fails.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use ImpiloTest;
+use JSON::PP ();
+
+my $api = sandbox(orders => 1000);
+my $node = cluster();
+attach($node, $api);
+my $session = session($node);
+
+# The order of rows is of no interest, but each must come once.
+my $scan =
+  'SELECT count(*), count(DISTINCT id), sum(id) FROM (SELECT id FROM impilo.orders OFFSET 0) o';
+my $all = '1000|1000|9007199255241493';
+
+# lie(SETTINGS): what a scan gives under them, and how many pages it asked for
+sub lie
+{
+	my (%setting) = @_;
+
+	$api->ctl('reset');
+	$api->config(%setting);
+	my $rows = $session->query($scan);
+	return ($rows, $api->count('pages'), $session->error);
+}
+
+sub is_complete
+{
+	my ($name, $requests, %setting) = @_;
+	my ($rows, $pages, $error) = lie(%setting);
+
+	is($rows, $all, $name) or diag($error->{message} . ' ' . $error->{detail});
+	is($error->{sqlstate}, '00000', "$name: no error");
+	ok(@{ $error->{messages} } == 0, "$name: no message");
+	cmp_ok($pages, '<=', $requests, "$name: at most $requests requests");
+	return;
+}
+
+sub is_refused
+{
+	my ($name, %setting) = @_;
+	my ($rows, undef, $error) = lie(%setting);
+
+	is($rows, '', "$name: no row count");
+	is($error->{sqlstate}, 'HV00M', "$name: an error")
+	  or diag($error->{message});
+	is($error->{message}, 'the list of orders could not be read completely',
+		"$name: its message");
+	return;
+}
+
+# Honest pages: caught if anything beyond the four pages is asked for.
+is_complete('an honest list', 4);
+
+# Where pages count from 0: caught if the first page is never asked for again
+# as page 0, or page 1 is taken for the first one.
+is_complete('base 0', 5, page_base => 0);
+is_complete('base 0, first missing', 9, page_base => 0, omit => ['first']);
+is_complete('base 0, first always true', 9, page_base => 0, first => 'always_true');
+is_complete('base 0, first always false', 6, page_base => 0, first => 'always_false');
+is_complete('base 0, first missing, 404 past the end',
+	9, page_base => 0, omit => ['first'], past_end => 'not_found');
+is_complete('base 0, first and page missing, 400 past the end',
+	9, page_base => 0, omit => [ 'first', 'page' ], past_end => 'bad_request');
+is_complete('base 0, last page repeated',
+	9, page_base => 0, omit => ['first'], past_end => 'last_page');
+
+# One member that is wrong or missing.
+is_complete('first always false', 6, first => 'always_false');
+is_complete('first always true', 4, first => 'always_true');
+is_complete('last always true', 4, last => 'always_true');
+is_complete("$_ missing", 5, omit => [$_]) foreach qw(page size total first last);
+is_complete("$_ null", 5, null => [$_]) foreach qw(page size total first last);
+is_complete('only content', 6, omit => [qw(page size total first last)]);
+is_complete('total is a word', 5, total => 'many');
+is_complete('total 0', 5, total => 0);
+is_complete('total too small', 5, total_offset => -5);
+is_complete('total too small by a page', 5, total_offset => -300);
+is_complete('total too small, last missing', 6, total => 3, omit => ['last']);
+
+# The page past the end, which is asked for if `last` is never true: caught if
+# an error there is raised, or a repeated page is read for ever.
+foreach my $past_end (qw(empty last_page not_found bad_request))
+{
+	is_complete("past the end: $past_end", 5, last => 'always_false', past_end => $past_end);
+	is_complete("past the end, page missing: $past_end",
+		5, last => 'always_false', past_end => $past_end, omit => ['page']);
+}
+is_complete('past the end, no total', 5,
+	last => 'always_false', past_end => 'bad_request', omit => ['total']);
+
+# Page sizes: caught if page numbers are counted in the size asked for.
+is_complete('a clamped size', 10, max_size => 100);
+is_complete('a clamped size, size missing', 11, max_size => 100, omit => ['size']);
+is_complete('a refused size', 12, max_size => 100, size_policy => 'refuse');
+is_complete('size ignored', 67, size_policy => 'ignore');
+foreach my $after (1, 2, 3)
+{
+	my %shrink = (shrink_size_after => $after, shrink_size_to => 100);
+
+	is_complete("pages shrink after $after", 20, %shrink);
+	is_complete("pages shrink after $after, refused", 20, %shrink, size_policy => 'refuse');
+	is_complete("pages shrink after $after, no total", 20, %shrink, omit => ['total']);
+	is_complete("pages shrink after $after, neither total nor size",
+		20, %shrink, omit => [ 'total', 'size' ]);
+}
+
+# Orders that change places without a trace in `total`: caught if the number
+# of ids is not held against it at the end.
+is_complete("moves of $_", 10, move => $_) foreach 1, 10, 100;
+is_complete('two moves of a page', 10, move => 250, move_times => 2);
+
+# A total that is too large: the rows, and a warning, if all else says that
+# they are all; else an error.
+foreach my $past_end (qw(empty last_page not_found))
+{
+	my ($rows, undef, $error) = lie(total_offset => 5, past_end => $past_end);
+
+	is($rows, $all, "total too large, $past_end: the rows");
+	is($error->{messages}[0]{severity}, 'WARNING', "total too large, $past_end: a warning");
+	like($error->{messages}[0]{detail}, qr/same 1000 orders.* total of 1005/,
+		'which tells both numbers');
+}
+is_refused('total too large, last missing', total_offset => 5, omit => ['last']);
+is_refused('total huge, the last page repeated unsaid',
+	total => 9_000_000_000_000_000, past_end => 'last_page', omit => ['page']);
+
+# Never short in silence.
+is_refused('pages that hold less than they say', max_content => 100);
+is_refused('page ignored', ignore_page => JSON::PP::true());
+is_refused('page ignored and missing', ignore_page => JSON::PP::true(), omit => ['page']);
+is_refused('page ignored, no total', ignore_page => JSON::PP::true(), omit => ['total']);
+
+# Orders that disappear: caught if those that were met before the total fell
+# are still counted; then the last page is missing.
+foreach my $vanish ([ 10, 1, 990 ], [ 250, 1, 750 ], [ 300, 2, 700 ])
+{
+	my ($rows) = lie(vanish => $vanish->[0], vanish_after => $vanish->[1]);
+	my $left = $session->query($scan);
+	my (undef, undef, $sum_left) = split /\|/, $left;
+
+	my ($count, $distinct, $sum) = split /\|/, $rows;
+	is($count, $distinct, "$vanish->[0] disappear: none is given twice");
+	cmp_ok($count, '>=', $vanish->[2], "$vanish->[0] disappear: all that stay are given");
+	like($left, qr/^$vanish->[2]\|/, "$vanish->[0] disappear: which are $vanish->[2]");
+	cmp_ok($sum, '>=', $sum_left, "$vanish->[0] disappear: and no others");
+}
+
+# Orders that are created between concurrent pages: caught if a page whose
+# total is below that of the page before is not asked for again.  What was
+# there at the start must be given, and nothing twice.
+foreach my $at (qw(front back))
+{
+	foreach my $every (1, 2, 3)
+	{
+		$api->ctl('reset');
+		$api->config(
+			insert_every_n_pages => $every,
+			insert_at => $at,
+			insert_times => 20,
+			latency_ms => 5,
+			jitter_ms => 20);
+		$session->query(
+			"ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD fetch_size '40')");
+		my $rows = $session->query(
+			'SELECT count(*) - count(DISTINCT id), count(*) FILTER (WHERE id <= 1000 OR id > 9007199254740993) FROM (SELECT id FROM impilo.orders OFFSET 0) o'
+		);
+		$session->query(
+			'ALTER FOREIGN TABLE impilo.orders OPTIONS (DROP fetch_size)');
+		is($rows, '0|1000', "insertions at the $at, every $every pages")
+		  or diag($session->error->{detail});
+	}
+}
+
+# count(*): one request where the page agrees with itself, else the list.
+foreach my $case (
+	[ 'honest', 1 ],
+	[ 'base 0', 1, page_base => 0 ],
+	[ 'first always true', 1, first => 'always_true' ],
+	[ 'first always false', 1, first => 'always_false' ],
+	[ 'last always true', 6, last => 'always_true' ],
+	[ 'last always false', 1, last => 'always_false' ],
+	[ 'page missing', 1, omit => ['page'] ],
+	[ 'size missing', 6, omit => ['size'] ],
+	[ 'total missing', 6, omit => ['total'] ],
+	[ 'total null', 6, null => ['total'] ],
+	[ 'total 0', 6, total => 0 ],
+	[ 'clamped', 1, max_size => 100 ])
+{
+	my ($name, $requests, %setting) = @$case;
+
+	$api->ctl('reset');
+	$api->config(%setting);
+	is($session->query('SELECT count(*) FROM impilo.orders'), 1000, "count, $name");
+	cmp_ok($api->count('pages'), '<=', $requests, "count, $name: requests");
+}
+
+# An empty account, and one of a single order.
+$api->ctl('only');
+is($session->query($scan), '0|0|', 'no orders');
+is($session->query('SELECT count(*) FROM impilo.orders'), 0, 'none counted');
+$api->ctl('only', '{"id":7}');
+is($session->query($scan), '1|1|7', 'one order');
+is($session->query('SELECT count(*) FROM impilo.orders'), 1, 'one counted');
+
+done_testing();

@@ -1,0 +1,189 @@
+# Requests are repeated where that may help, and only then; connections are
+# kept, limits kept to, and accounts kept apart.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use ImpiloTest;
+use JSON::PP ();
+
+my $api = sandbox(orders => 1000);
+my $node = cluster();
+attach($node, $api, server => { max_retries => 3 });
+my $s = session($node);
+my $scan = 'SELECT count(*), sum(id) FROM (SELECT id FROM impilo.orders OFFSET 0) o';
+my $all = '1000|9007199255241493';
+
+sub fresh
+{
+	$api->ctl('reset');
+	$s->query('DISCARD PLANS');
+	return;
+}
+
+# What passes is tried again: caught if a status is not, or counts as final.
+foreach my $status (429, 500, 502, 503, 504)
+{
+	fresh();
+	$api->fault({ path => 'order', page => 2, times => 2, do => { status => $status } });
+	is($s->query($scan), $all, "$status twice on a page");
+	is($api->count('requests'), 6, "$status: six requests");
+	$api->fault({ path => 'order/*', times => 1, do => { status => $status } });
+	is($s->query('SELECT id FROM impilo.orders WHERE id = 5'), 5, "$status on an order");
+}
+foreach my $lost ({ reset => 'before' }, { reset => 'after' }, { close => JSON::PP::true() }, { cut_body => 100 }, { chunked_cut => 1000 })
+{
+	my ($how) = %$lost;
+
+	fresh();
+	$api->fault({ path => 'order', page => 3, times => 1, do => $lost });
+	is($s->query($scan), $all, "a connection lost: $how $lost->{$how}")
+	  or diag($s->error->{message});
+}
+
+# Within limits: caught if max_retries is not heeded, or what a repetition
+# cannot mend is repeated.
+fresh();
+$api->fault({ path => 'order', page => 2, do => { status => 503 } });
+is($s->query($scan), '', 'a page that never comes');
+is($s->error->{sqlstate}, 'HV00L', 'is an error');
+like($s->error->{detail}, qr/page=2.*503, after 4 attempts/, 'after as many attempts as allowed');
+is(() = $api->log =~ /page=2&/g, 4, 'the server saw them');
+foreach my $status (400, 401, 403, 404, 410, 501)
+{
+	fresh();
+	$api->fault({ path => 'order', page => 1, do => { status => $status } });
+	$s->query('SELECT count(*) FROM impilo.orders');
+	isnt($s->error->{sqlstate}, '00000', "$status is an error");
+	is($api->count('requests'), 1, "$status is not tried again");
+}
+fresh();
+$api->fault({ path => 'order', do => { status => 429 } });
+$s->query('SELECT count(*) FROM impilo.orders');
+is($s->error->{sqlstate}, '53400', 'a rate limit to the end');
+
+# Retry-After, as seconds and as a date: caught if it is not waited for.
+foreach my $form (sub { '1' }, sub { HTTP_date(time + 2) })
+{
+	fresh();
+	my $after = $form->();
+	$api->fault({ path => 'order', page => 1, times => 1, do => { status => 503, retry_after => $after } });
+	my $took = elapsed(sub { is($s->query('SELECT count(*) FROM impilo.orders'), 1000, "Retry-After: $after") });
+	cmp_ok($took, '>=', 0.9, 'was waited for');
+}
+# One that is longer than anybody waits is told.
+fresh();
+$api->fault({ path => 'order', do => { status => 429, retry_after => '3000' } });
+my $took = elapsed(sub { $s->query('SELECT count(*) FROM impilo.orders') });
+is($s->error->{sqlstate}, '53400', 'a long Retry-After is an error');
+like($s->error->{detail}, qr/again in 3000 s/, 'which tells how long');
+cmp_ok($took, '<', 30, 'at once');
+
+sub HTTP_date
+{
+	my ($sec, $min, $hour, $day, $mon, $year, $wday) = gmtime shift;
+
+	return sprintf '%s, %02d %s %d %02d:%02d:%02d GMT',
+	  (qw(Sun Mon Tue Wed Thu Fri Sat))[$wday], $day,
+	  (qw(Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec))[$mon],
+	  $year + 1900, $hour, $min, $sec;
+}
+
+# In flight: many, never more than allowed.
+foreach my $limit (1, 3, 8)
+{
+	fresh();
+	$s->query("ALTER SERVER impilo OPTIONS (ADD max_concurrency '$limit', ADD fetch_size '50')");
+	$api->config(latency_ms => 30);
+	is($s->query($scan), $all, "max_concurrency $limit");
+	is($api->count('most_in_flight'), $limit, "$limit pages at most, and that many");
+	$api->ctl('log-reset');
+	is($s->query('SELECT count(*) FROM impilo.order_items WHERE order_id = ANY (ARRAY(SELECT generate_series(1, 40)))'), 60, 'look-ups');
+	is($api->count('most_in_flight'), $limit, "$limit look-ups at most, and that many");
+	$s->query('ALTER SERVER impilo OPTIONS (DROP max_concurrency, DROP fetch_size)');
+}
+
+# A server that refuses more gets less.
+fresh();
+$api->config(max_in_flight => 2, latency_ms => 20);
+$s->query("ALTER SERVER impilo OPTIONS (SET max_retries '10')");
+is($s->query($scan), $all, 'a server that takes two requests at a time');
+
+# requests_per_second: by the server's log.
+fresh();
+$s->query("ALTER SERVER impilo OPTIONS (ADD requests_per_second '20', ADD fetch_size '100')");
+is($s->query($scan), $all, 'at most 20 requests a second');
+my $log = JSON::PP::decode_json($api->ctl('log-json'));
+$log = $log->{requests} if ref $log eq 'HASH';
+my @starts = sort { $a <=> $b } map { $_->{start_ms} } @$log;
+is(@starts, 10, 'ten of them');
+cmp_ok($starts[-1] - $starts[0], '>=', 400, 'took the time of nine distances');
+$s->query('ALTER SERVER impilo OPTIONS (DROP requests_per_second, DROP fetch_size)');
+
+# Connections: kept from statement to statement, usable after an early end.
+fresh();
+$s->query('SELECT id FROM impilo.orders WHERE id = 1');
+$api->ctl('log-reset');
+$s->query("SELECT id FROM impilo.orders WHERE id = $_") foreach 1 .. 20;
+cmp_ok($api->count('connections'), '<=', 1, 'twenty statements, one connection');
+fresh();
+$api->config(latency_ms => 20);
+is($s->query('SELECT count(*) FROM (SELECT id FROM impilo.orders LIMIT 300) o'), 300, 'an early end');
+is($s->query($scan), $all, 'and all rows thereafter');
+is($s->query('SELECT id FROM impilo.orders WHERE id = 9'), 9, 'and one');
+
+# A cursor left open: the server has closed the connection, or given up on
+# the page that nobody fetched.
+foreach my $how ('reset', 'hang')
+{
+	fresh();
+	$s->query("ALTER SERVER impilo OPTIONS (ADD request_timeout '1s')");
+	$s->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; MOVE 30 FROM c;');
+	$api->fault({ path => 'order', times => 1, do => { reset => 'before' } }) if $how eq 'reset';
+	$s->query('SELECT pg_sleep(2.5)');
+	$s->query('FETCH 1 FROM c');
+	$s->query('CREATE TEMP TABLE IF NOT EXISTS t (id bigint); DO $$ DECLARE c refcursor := \'c\'; r bigint; n int := 0; BEGIN LOOP FETCH c INTO r; EXIT WHEN NOT FOUND; n := n + 1; END LOOP; RAISE NOTICE \'% rows\', n; END $$');
+	is($s->error->{messages}[-1]{message}, '969 rows', "a cursor left open: $how")
+	  or diag($s->error->{message});
+	$s->query('COMMIT');
+	$s->query('ALTER SERVER impilo OPTIONS (DROP request_timeout)');
+}
+fresh();
+$api->config(latency_ms => 300);
+$s->query("ALTER SERVER impilo OPTIONS (ADD request_timeout '1s')");
+$s->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; MOVE 30 FROM c; SELECT pg_sleep(2.5)');
+$s->query('MOVE 100 FROM c');
+is($s->query('FETCH 130 FROM c') =~ tr/\n//, 129, 'a page that was in flight while nobody fetched');
+is($s->error->{sqlstate}, '00000', 'is asked for again');
+$s->query('COMMIT; ALTER SERVER impilo OPTIONS (DROP request_timeout)');
+
+# A key that has changed is never used again; accounts share nothing.
+fresh();
+$s->query('SELECT count(*) FROM impilo.orders');
+$s->query("ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'other-key')");
+is($s->query('SELECT count(*) FROM impilo.orders'), 40, 'another key, another account');
+is($s->query('SELECT min(id) FROM impilo.orders'), 5000000001, 'its orders');
+is($s->query('SELECT count(*) FROM impilo.orders WHERE id = 5'), 0, 'none of the first');
+$node->safe_psql('postgres', "ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'wrong')");
+$s->query('SELECT count(*) FROM impilo.orders');
+is($s->error->{sqlstate}, '28000', 'changed by another session: refused');
+unlike($s->error->{stderr}, qr/wrong|other-key|sandbox-key/, 'without a word of the key');
+$s->query("ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'sandbox-key')");
+is($s->query('SELECT count(*) FROM impilo.orders'), 1000, 'and back');
+
+$node->safe_psql('postgres', <<'SQL');
+CREATE ROLE clerk LOGIN;
+CREATE USER MAPPING FOR clerk SERVER impilo OPTIONS (api_key 'other-key');
+GRANT USAGE ON SCHEMA impilo TO clerk;
+GRANT SELECT ON ALL TABLES IN SCHEMA impilo TO clerk;
+CREATE VIEW impilo.by_owner AS SELECT id FROM impilo.orders;
+GRANT SELECT ON impilo.by_owner TO clerk;
+SQL
+is($s->query('SET ROLE clerk; SELECT count(*) FROM impilo.orders; RESET ROLE'), 40, 'another role');
+is($s->query('SET ROLE clerk; SELECT count(*) FROM impilo.by_owner; RESET ROLE'), 1000, 'a view reads as its owner');
+is($s->query('SET ROLE clerk; SELECT count(*) FROM impilo.orders o JOIN impilo.by_owner v ON v.id + 0 = o.id + 0; RESET ROLE'),
+	0, 'two accounts in one statement');
+is($s->query('SELECT count(*) FROM impilo.orders'), 1000, 'and the first one again');
+
+done_testing();
