@@ -614,11 +614,34 @@ sub self_join
 		"SELECT a.id FROM orders a WHERE (a.id, a.current_status) IN (SELECT b.id, b.current_status FROM orders b WHERE b.id < 20)");
 }
 
+# rows of local tables locked or changed by what is in foreign ones; a cursor
+# cannot do that
+sub changing
+{
+	my $r = relation();
+	my $id = id_of('a', $r);
+	my $key = key_of('a', $r);
+	my $where = condition('a', $r);
+	my ($column) = some_columns('a', $r, 1);
+
+	return (
+		any(
+			"SELECT w.label, $key, $column FROM wanted w JOIN $r a ON $id = w.order_id WHERE $where FOR UPDATE OF w",
+			"SELECT p.mrn, a.id, a FROM patients p LEFT JOIN orders a ON a.patient_id = p.impilo_id FOR SHARE OF p",
+			"UPDATE visits v SET n = v.n + 1000 FROM orders a WHERE a.id = v.order_id RETURNING v.n, a.current_status, a.document",
+			"UPDATE patients p SET ward = (SELECT count(*) FROM orders a WHERE a.patient_id = p.impilo_id) RETURNING p.mrn, p.ward",
+			"DELETE FROM visits v USING $r a WHERE $id = v.order_id AND $where RETURNING v.n, v.order_id",
+			"INSERT INTO visits (order_id, n) SELECT $id, 7 FROM $r a WHERE $where RETURNING order_id",
+			"MERGE INTO visits v USING (SELECT DISTINCT $id AS i FROM $r a WHERE $where) x ON x.i = v.order_id WHEN MATCHED THEN UPDATE SET n = -1 WHEN NOT MATCHED THEN DO NOTHING",
+			"DELETE FROM wanted w WHERE NOT EXISTS (SELECT FROM $r a WHERE $id = w.order_id) RETURNING w.label"),
+		0, 1);
+}
+
 sub question
 {
 	my $make = any(\&simple, \&simple, \&simple, \&counted, \&grouped, \&joined, \&joined,
 		\&local_join, \&local_join, \&sub_query, \&sub_query, \&with_query,
-		\&window, \&set_operation, \&self_join, \&whole_row);
+		\&window, \&set_operation, \&self_join, \&whole_row, \&changing);
 
 	return $make->();
 }
@@ -687,8 +710,8 @@ sub switches
 
 sub ask_foreign
 {
-	my ($sql) = @_;
-	my $way = any('plain', 'plain', 'prepared', 'prepared', 'cursor');
+	my ($sql, $changing) = @_;
+	my $way = any('plain', 'plain', 'prepared', 'prepared', $changing ? 'plain' : 'cursor');
 	my $answer;
 
 	if ($way eq 'prepared')
@@ -696,7 +719,7 @@ sub ask_foreign
 		my ($prepare, $execute) = prepared($sql);
 		$foreign->query($prepare);
 		return $foreign->error if $foreign->error->{sqlstate} ne '00000';
-		$answer = $foreign->query($execute) foreach 1 .. 2;
+		$answer = $foreign->query("BEGIN;\n$execute;\nROLLBACK") foreach 1 .. 2;
 		my $error = $foreign->error;
 		$foreign->query("DEALLOCATE q");
 		return ($error, $answer, "$prepare; $execute");
@@ -710,7 +733,7 @@ sub ask_foreign
 		$foreign->query('ROLLBACK');
 		return ($error, $answer, "cursor for $sql");
 	}
-	$answer = $foreign->query($sql);
+	$answer = $foreign->query("BEGIN;\n$sql;\nROLLBACK");
 	return ($foreign->error, $answer, $sql);
 }
 
@@ -720,9 +743,9 @@ my $started = time;
 
 for my $number (1 .. $queries)
 {
-	my ($question, $ordered) = question();
+	my ($question, $ordered, $changing) = question();
 	my $sql = with_literals($question);
-	my $expected = rows($plain->query($sql), $ordered);
+	my $expected = rows($plain->query("BEGIN;\n$sql;\nROLLBACK"), $ordered);
 	my $wrong = $plain->error;
 
 	if ($wrong->{sqlstate} ne '00000')
@@ -742,7 +765,7 @@ for my $number (1 .. $queries)
 	{
 		my $switches = switches();
 		$foreign->query($switches);
-		my ($error, $answer, $statement) = ask_foreign($question);
+		my ($error, $answer, $statement) = ask_foreign($question, $changing);
 		my $got = rows($answer // '', $ordered);
 
 		$asked++;
