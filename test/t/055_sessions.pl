@@ -1,0 +1,206 @@
+# Sessions that live long and fail in every way keep their memory, files and
+# connections; many of them at once, while the server restarts and its
+# options change, never see a wrong row.
+#
+# SLOW=1 makes the session's life longer.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use ImpiloTest;
+use Time::HiRes qw(sleep time);
+
+my $api = sandbox(orders => 60);
+my $node = cluster('main', conf => "max_connections = 60\n");
+
+attach(
+	$node, $api,
+	server => {
+		max_retries => 0,
+		request_timeout => '300ms',
+		outcome_wait => '0s',
+		fetch_size => 10,
+		max_response_size => '1MB'
+	});
+
+#----------------------------------------------------------------------
+# One session, thousands of statements
+#----------------------------------------------------------------------
+
+my $session = session($node);
+my $seen = -r '/proc/' . $session->pid . '/status';
+
+sub resident
+{
+	my ($kb) =
+	  PostgreSQL::Test::Utils::slurp_file('/proc/' . $session->pid . '/status')
+	  =~ /^VmRSS:\s+(\d+)/m;
+
+	return $kb;
+}
+
+# sockets, event sets, pipes; not the relations that PostgreSQL has open
+sub files
+{
+	return
+	  scalar grep { (readlink($_) // '') =~ /^(socket|anon_inode|pipe):/ }
+	  glob '/proc/' . $session->pid . '/fd/*';
+}
+
+my @faults = (
+	{}, { do => { status => 500 } },
+	{ do => { status => 401 } },
+	{ do => { reset => 'after' } },
+	{ do => { close => \1 } },
+	{ do => { cut_body => 50 } },
+	{ do => { raw => '{"content":[{' } },
+	{ do => { gzip_bomb => 5 } },
+	{ do => { endless => \1 } },
+	{ do => { wire => 'no' } },
+	{ page => 3, do => { status => 503 } },
+	{ skip => 2, do => { reset => 'before' } });
+my @statements = (
+	'SELECT count(document) FROM impilo.orders',
+	'SELECT id FROM impilo.orders LIMIT 1',
+	'SELECT count(*) FROM impilo.orders',
+	'SELECT document FROM impilo.orders WHERE id = 7',
+	"SELECT count(document) FROM impilo.orders WHERE id = ANY ('{1,2,3,4,5,6}')",
+	'SELECT 1 / 0 FROM impilo.orders WHERE id = 7',
+	'SELECT count(*) FROM impilo.orders a JOIN impilo.orders b USING (id)',
+	'BEGIN; DECLARE c CURSOR FOR SELECT * FROM impilo.orders; FETCH 2 FROM c; ROLLBACK',
+	'DO $$ BEGIN PERFORM id FROM impilo.orders WHERE id = 7; EXCEPTION WHEN OTHERS THEN NULL; END $$',
+	'INSERT INTO impilo.orders (site_id, order_items) SELECT 1, impilo_order_item(1000) FROM generate_series(1, 2)',
+	'INSERT INTO impilo.orders (site_id) VALUES (1)',
+	'SELECT * FROM impilo_forget_created_orders()',
+	"SELECT ok FROM impilo_fdw_ping('impilo')",
+	'SELECT impilo_fdw_disconnect_all()',
+	'SELECT * FROM impilo.nothing');
+my $wrong = 0;
+
+sub live
+{
+	my ($rounds) = @_;
+
+	foreach my $round (1 .. $rounds)
+	{
+		foreach my $fault (@faults)
+		{
+			$api->fault(%$fault ? $fault : ());
+			$session->query($_) foreach @statements;
+			$api->fault;
+			$wrong++
+			  if $session->query(
+				'SELECT id FROM impilo.orders WHERE id = 7') ne '7';
+		}
+		$api->ctl('reset');
+	}
+	return $rounds * @faults * (@statements + 1);
+}
+
+SKIP:
+{
+	skip 'the memory of a process cannot be seen here', 3 if !$seen;
+	my $n = live(2);
+	my ($memory, $files) = (resident(), files());
+	my $grown;
+
+	$n += live($ENV{SLOW} ? 100 : 5);
+	$grown = resident() - $memory;
+	note("$n statements, $grown kB more");
+	cmp_ok($grown, '<', 4096, 'memory does not grow');
+	is(files(), $files, 'files and sockets do not grow');
+	is($wrong, 0, 'and the answers between the failures were right');
+	$session->query(
+		'SELECT impilo_fdw_disconnect_all(); SELECT count(document) FROM impilo.orders');
+	cmp_ok(files() - $files, '<', 10, 'nor later');
+}
+
+# mappings that come and go leave nothing behind
+SKIP:
+{
+	skip 'the memory of a process cannot be seen here', 1 if !$seen;
+	my $change = join ";\n",
+	  "ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'sandbox-key')",
+	  'SELECT id FROM impilo.orders WHERE id = 7',
+	  "DROP USER MAPPING FOR CURRENT_USER SERVER impilo; "
+	  . "CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_key 'sandbox-key')",
+	  'SELECT id FROM impilo.orders WHERE id = 8';
+	my ($memory, $files, $grown);
+
+	$session->query($change) foreach 1 .. 20;
+	($memory, $files) = (resident(), files());
+	$session->query($change) foreach 1 .. 100;
+	$grown = resident() - $memory;
+	note("100 changes, $grown kB more");
+	cmp_ok($grown, '<', 4096, 'changed mappings leave no memory');
+	is(files(), $files, 'and no connection');
+}
+$session->quit;
+
+#----------------------------------------------------------------------
+# Many sessions at once
+#----------------------------------------------------------------------
+
+# Two accounts whose ids cannot be mixed up: while the mapping changes from one
+# to the other, a statement sees the one or the other, never both.
+$node->safe_psql('postgres',
+	"ALTER SERVER impilo OPTIONS (SET max_retries '20', SET request_timeout '5s')");
+my @readers = map { session($node) } 1 .. 20;
+my $sql = 'SELECT count(id), min(id), count(*) FILTER (WHERE id BETWEEN 5000000000 AND 6000000000) FROM impilo.orders';
+my ($rounds, %answers, %states) = ($ENV{SLOW} ? 40 : 6);
+
+foreach my $round (1 .. $rounds)
+{
+	$api->config(latency_ms => 40);
+	$_->send($sql) foreach @readers;
+	sleep 0.1;
+	if ($round % 3 == 1)
+	{
+		$api->stop;
+		sleep 0.2;
+		$api->start;
+	}
+	elsif ($round % 3 == 2)
+	{
+		$node->safe_psql('postgres',
+			"ALTER SERVER impilo OPTIONS (SET fetch_size '" . (5 + $round) . "')");
+	}
+	my $key = $round % 2 ? 'other-key' : 'sandbox-key';
+
+	$node->safe_psql('postgres',
+		"ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key '$key')"
+	);
+	foreach my $reader (@readers)
+	{
+		my $answer = $reader->wait;
+
+		$states{ $reader->error->{sqlstate} }++;
+		$answers{$answer}++ if $reader->error->{sqlstate} eq '00000';
+	}
+
+	$api->config(latency_ms => 0);
+
+	# from now on the new key is used by everybody
+	foreach my $reader (@readers)
+	{
+		my $answer = $reader->query($sql);
+
+		is( $reader->error->{sqlstate} . ' ' . $answer,
+			$round % 2 ? '00000 40|5000000001|40' : '00000 60|1|0',
+			"round $round: the new key, and all rows");
+	}
+}
+is( join(', ', sort keys %answers),
+	join(', ', grep { $answers{$_} } ('40|5000000001|40', '60|1|0')),
+	'no answer mixes two accounts, or lacks a row');
+note(join ', ', map { "$_: $states{$_}" } sort keys %states);
+like(join(' ', sort keys %states),
+	qr/^(00000|08...|HV00L)( (08...|HV00L))*$/,
+	'and what failed says so');
+$_->quit foreach @readers;
+unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
+
+done_testing();
