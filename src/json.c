@@ -25,6 +25,7 @@
 #include <json-c/json.h>
 
 #include "json.h"
+#include "json_scan.h"
 #include "text.h"
 #include "utils/memutils.h"
 
@@ -243,21 +244,25 @@ gather_texts(ErrorTexts *texts, struct json_object *value, bool any_member)
 }
 
 /*
- * Read a body that is JSON.  Returns false if it is not.
+ * Read a body that is JSON.  Returns false if it is not, which the scanner
+ * says: json-c is lenient, or too strict.
  */
 static bool
 read_tree(const char *body, size_t length, ErrorTexts *texts)
 {
 	struct json_tokener *tokener;
 	struct json_object *tree;
+	ImpiloJsonSlice value;
+	ImpiloJsonError error;
 	bool		read;
 
-	if (length > ERROR_BODY_LIMIT)
+	if (length > ERROR_BODY_LIMIT ||
+		!impilo_json_check(body, length, ERROR_DEPTH - 1, &value, &error))
 		return false;
 	tokener = json_tokener_new_ex(ERROR_DEPTH);
 	if (tokener == NULL)
 		return false;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	/* not strict: then 0.18 takes bytes above 0x7f for control characters */
 	tree = json_tokener_parse_ex(tokener, body, (int) length);
 	if (json_tokener_get_error(tokener) == json_tokener_continue)
 		tree = json_tokener_parse_ex(tokener, "\n", 1); /* ends a number */

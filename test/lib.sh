@@ -35,6 +35,8 @@ need_is_met() {
 		libipc-run-perl) perl -MIPC::Run -e 1 2>/dev/null ;;
 		perl) perl -MTest::More -MJSON::PP -e 1 2>/dev/null ;;
 		util-linux) command -v runuser >/dev/null ;;
+		libclang-rt-dev) echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }' |
+			clang -xc - -fsanitize=fuzzer,address,undefined -o /dev/null 2>/dev/null ;;
 		pg-bsd-indent) command -v pg_bsd_indent >/dev/null ;;
 		ca-certificates) [ -e /etc/ssl/certs/ca-certificates.crt ] ;;
 		postgresql-server-dev-*) [ -e "/usr/include/postgresql/${1##*-}/server/postgres.h" ] ;;

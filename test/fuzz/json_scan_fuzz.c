@@ -277,7 +277,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t		i;
 
 	ours = impilo_json_check(doc.data, size, DEPTH, &value, &error);
-	theirs = fuzz_json_c_accepts(&doc, &tree);
+	theirs = fuzz_json_c_accepts(&doc, ours, &tree);
 
 	/* json-c ends at a NUL, wherever it stands */
 	if (memchr(data, '\0', size) != NULL)

@@ -24,8 +24,11 @@ typedef struct Document
 	uint64_t	seed;
 } Document;
 
-/* Does json-c take these bytes?  The tree is the caller's to put */
-extern bool fuzz_json_c_accepts(const Document *doc,
+/*
+ * Does json-c take these bytes, which the scanner took or not (`ours`)?  The
+ * tree is the caller's to put
+ */
+extern bool fuzz_json_c_accepts(const Document *doc, bool ours,
 								struct json_object **tree);
 
 /* Is this a text that json-c accepts although RFC 8259 does not? */

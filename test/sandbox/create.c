@@ -147,9 +147,15 @@ parse_body(const Buf *body)
 {
 	json_tokener *tokener = json_tokener_new_ex(64);
 	json_object *value;
+	size_t		i = 0;
+	int			flags = JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8;
 
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT |
-						   JSON_TOKENER_VALIDATE_UTF8);
+	/* strict, json-c 0.18 takes bytes above 0x7f for control characters */
+	while (i < body->len && (unsigned char) body->data[i] < 0x80)
+		i++;
+	if (i < body->len)
+		flags = JSON_TOKENER_VALIDATE_UTF8;
+	json_tokener_set_flags(tokener, flags);
 	value = json_tokener_parse_ex(tokener, body->data ? body->data : "",
 								  body->len);
 	if (json_tokener_get_error(tokener) != json_tokener_success ||
