@@ -81,7 +81,12 @@ my $list = 'SELECT count(document) FROM impilo.orders';
 my $create = 'INSERT INTO impilo.orders (patient_id, order_items) '
   . 'SELECT g, impilo_order_item(1000) FROM generate_series(1, 5) g';
 
-# name, statement, faults, what the sandbox has counted once it waits
+$node->safe_psql('postgres', <<'SQL');
+CREATE FOREIGN TABLE impilo.later (patient_id bigint, order_items jsonb)
+	SERVER impilo OPTIONS (relation 'orders', post_at 'commit');
+SQL
+
+# name, statement, fault, whether statement_timeout is not in force then
 my @waits = (
 	[ 'name look-up', 'SELECT id FROM nowhere.orders' ],
 	[ 'connect', 'SELECT id FROM deaf.orders' ],
@@ -114,6 +119,13 @@ my @waits = (
 	[
 		'create with RETURNING', "$create RETURNING id",
 		{ method => 'POST', do => { hang => \1 } }
+	],
+	[
+		'create at commit',
+		'BEGIN; INSERT INTO impilo.later VALUES '
+		  . '(1, impilo_order_item(1000)), (2, impilo_order_item(1000)); COMMIT',
+		{ method => 'POST', do => { hang => \1 } },
+		'no timeout'
 	]);
 
 sub set_fault
@@ -201,7 +213,7 @@ foreach my $wait (@waits)
 #----------------------------------------------------------------------
 
 $session->query("SET statement_timeout = '300ms'");
-foreach my $wait (@waits)
+foreach my $wait (grep { !$_->[3] } @waits)
 {
 	my $name = $wait->[0];
 	my $time;
@@ -331,7 +343,7 @@ $api->fault;
 # The end of the server
 #----------------------------------------------------------------------
 
-my @fast = grep { $_->[0] =~ /^(name|connect|headers$|back-off|batch)/ } @waits;
+my @fast = grep { $_->[0] =~ /^(name|connect|headers$|back-off|batch|create at)/ } @waits;
 
 # one session for each wait; the sandbox hangs and refuses for all of them
 sub wait_everywhere
