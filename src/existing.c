@@ -251,6 +251,21 @@ find_order(const ImpiloExisting *existing, const ImpiloDraft *draft,
 }
 
 /*
+ * Has a row an external id that tells it from others?  An empty one is what a
+ * file has where it has none.
+ */
+static bool
+is_named(const ImpiloDraft *draft)
+{
+	for (int i = 0; i < draft->nids; i++)
+	{
+		if (draft->ids[i][0] != '\0')
+			return true;
+	}
+	return false;
+}
+
+/*
  * impilo_existing_add
  *		Is this row new?  If so, it counts as existing from now on.
  *
@@ -271,7 +286,7 @@ impilo_existing_add(ImpiloExisting *existing, const ImpiloDraft *draft)
 	const KnownOrder *half;
 	const char *half_id;
 
-	if (draft->nids == 0)
+	if (!is_named(draft))
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("row " INT64_FORMAT " has no external ids",

@@ -156,7 +156,7 @@ abort_entries(SubTransactionId subid)
 				appendStringInfo(&named, "%s" INT64_FORMAT,
 								 ncreated > 0 ? ", " : "", entry->id);
 			else if (ncreated == IMPILO_JOURNAL_NAMED_MAX)
-				appendStringInfoString(&named, ", …");
+				appendStringInfoString(&named, " and more");
 			ncreated++;
 		}
 		else if (entry->state != IMPILO_JOURNAL_ROLLED_BACK && !entry->warned)

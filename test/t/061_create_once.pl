@@ -90,6 +90,15 @@ is($node->safe_psql('postgres',
 	'direct: the new rows are returned, in their order');
 once_each('direct-', 1, 12, 'direct: every row once');
 
+# an empty id is none: the second row is not a repeat of the first
+$api->ctl('log-reset');
+is(psql_error($node,
+		'INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES'
+		  . " (1, '{\"\"}', impilo_order_item(1000)), (1, '{\"\"}', impilo_order_item(1001))"
+		  . ' ON CONFLICT DO NOTHING')->{sqlstate},
+	'23502', 'empty external ids do not name an order');
+is($api->count('posts'), 0, 'nothing was sent');
+
 #----------------------------------------------------------------------
 # Statements that PostgreSQL stops reading, or runs in pieces
 #----------------------------------------------------------------------
