@@ -112,7 +112,7 @@ foreach my $after (1, 2, 3)
 
 # Orders that change places without a trace in `total`: caught if the number
 # of ids is not held against it at the end.
-is_complete("moves of $_", 10, move => $_) foreach 1, 10, 100;
+is_complete("moves of $_", 16, move => $_) foreach 1, 10, 100;
 is_complete('two moves of a page', 10, move => 250, move_times => 2);
 
 # A total that is too large: the rows, and a warning, if all else says that
@@ -136,8 +136,8 @@ is_refused('page ignored', ignore_page => JSON::PP::true());
 is_refused('page ignored and missing', ignore_page => JSON::PP::true(), omit => ['page']);
 is_refused('page ignored, no total', ignore_page => JSON::PP::true(), omit => ['total']);
 
-# Orders that disappear: caught if those that were met before the total fell
-# are still counted; then the last page is missing.
+# Orders that disappear: caught if a total that fell does not start the reading
+# again; then the orders that moved up across a page's end are missing.
 foreach my $vanish ([ 10, 1, 990 ], [ 250, 1, 750 ], [ 300, 2, 700 ])
 {
 	my ($rows) = lie(vanish => $vanish->[0], vanish_after => $vanish->[1]);
