@@ -494,6 +494,28 @@ impilo_journal_hides(Oid serverid, int64 id, CommandId command)
 }
 
 /*
+ * impilo_journal_hides_any
+ *		Is there an order of this server that impilo_journal_hides() hides?
+ */
+bool
+impilo_journal_hides_any(Oid serverid, CommandId command)
+{
+	HASH_SEQ_STATUS scan;
+	const GivenOrder *order;
+
+	if (given == NULL)
+		return false;
+	hash_seq_init(&scan, given);
+	while ((order = hash_seq_search(&scan)) != NULL)
+		if (order->key.serverid == serverid && order->command >= command)
+		{
+			hash_seq_term(&scan);
+			return true;
+		}
+	return false;
+}
+
+/*
  * impilo_journal_keep
  *		Keep work for the commit of the running transaction.
  *

@@ -43,6 +43,7 @@ extern bool impilo_journal_may_have_created(void);
 extern bool impilo_journal_given(Oid serverid, int64 id);
 extern bool impilo_journal_knows(Oid serverid, int64 id);
 extern bool impilo_journal_hides(Oid serverid, int64 id, CommandId command);
+extern bool impilo_journal_hides_any(Oid serverid, CommandId command);
 
 extern void impilo_journal_keep(void *work, ImpiloJournalPoster poster);
 

@@ -26,6 +26,7 @@
 #include "commands/explain.h"
 #include "compat.h"
 #include "executor/executor.h"
+#include "journal.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "reading.h"
@@ -47,6 +48,9 @@ typedef struct ImpiloScan
 	ExprState  *filter;			/* taken from the plan state; NULL: none */
 	ExprState  *key;			/* of IMPILO_ROUTE_LOOKUP */
 	Oid			key_type;
+
+	Oid			serverid;
+	CommandId	command;		/* of the statement's snapshot */
 
 	bool		started;		/* the keys are evaluated */
 	bool		at_order;		/* rows holds an order */
@@ -106,6 +110,7 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 
 	if (!OidIsValid(userid))
 		userid = GetUserId();
+	state->serverid = server->serverid;
 	impilo_table_options(table, server, &state->options);
 	session = impilo_session(userid, server->serverid, estate->es_query_cxt);
 	again = (eflags & EXEC_FLAG_REWIND) || plan->scan.plan.allParam != NULL ||
@@ -137,6 +142,7 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 	state = palloc0(sizeof(ImpiloScan));
 	state->context = context;
 	state->route = route_of(plan);
+	state->command = node->ss.ps.state->es_snapshot->curcid;
 	node->fdw_state = state;
 
 	if (state->route != IMPILO_ROUTE_NOTHING)
@@ -248,6 +254,39 @@ start(ForeignScanState *node, ImpiloScan *state)
  * ------------------------------------------------------------------------
  */
 
+/*
+ * The next order that the statement may see.  As with PostgreSQL's own rows,
+ * what it has created itself is not there yet.
+ */
+static bool
+next_order(ImpiloScan *state, ImpiloOrder *order)
+{
+	while (impilo_reader_next(state->reader, order))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!impilo_journal_hides(state->serverid, order->id, state->command))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * How many orders the statement may see: all that there are, unless it has
+ * created some of them.
+ */
+static int64
+count_orders(ImpiloScan *state)
+{
+	ImpiloOrder order;
+	int64		count = 0;
+
+	if (!impilo_journal_hides_any(state->serverid, state->command))
+		return impilo_reader_count(state->reader);
+	while (next_order(state, &order))
+		count++;
+	return count;
+}
+
 static TupleTableSlot *
 count_row(ForeignScanState *node, ImpiloScan *state)
 {
@@ -255,7 +294,7 @@ count_row(ForeignScanState *node, ImpiloScan *state)
 	int64		count;
 
 	state->done = true;
-	count = impilo_reader_count(state->reader);
+	count = count_orders(state);
 	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
 	{
 		slot->tts_values[i] = Int64GetDatum(count);
@@ -277,7 +316,7 @@ next_row(ImpiloScan *state)
 		if (state->at_order && impilo_row_reader_next(state->rows))
 			return true;
 		state->at_order = false;
-		if (!impilo_reader_next(state->reader, &order))
+		if (!next_order(state, &order))
 			return false;
 		impilo_row_reader_order(state->rows, order.id, &order.document,
 								order.request);
