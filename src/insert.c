@@ -256,7 +256,7 @@ check_options(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 	forboth(option, rinfo->ri_WithCheckOptions,
 			expression, rinfo->ri_WithCheckOptionExprs)
 	{
-		const		WithCheckOption *check = lfirst(option);
+		const WithCheckOption *check = lfirst(option);
 
 		if (check->kind != WCO_VIEW_CHECK ||
 			ExecQual((ExprState *) lfirst(expression), context))

@@ -97,7 +97,7 @@ indented() {
 
 	# "text" is a type to some files and the name of a variable to others
 	[ -e "$types" ] || sort -u "$typedefs" <(our_typedefs) >"$types"
-	if ! grep -qE '\btext[ 	]+\*' "$1"; then
+	if ! grep -qE '\btext[ 	]+\*[^/]' "$1"; then
 		[ -e "$types.no-text" ] || grep -vxF text "$types" >"$types.no-text"
 		types=$types.no-text
 	fi

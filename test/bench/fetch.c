@@ -41,6 +41,18 @@ die(const char *format,...)
 	exit(1);
 }
 
+/* A whole number of the command line */
+long
+number_of(const char *argument)
+{
+	char	   *end;
+	long		number = strtol(argument, &end, 10);
+
+	if (end == argument || *end != '\0')
+		die("\"%s\" is not a number", argument);
+	return number;
+}
+
 double
 milliseconds(void)
 {

@@ -38,6 +38,7 @@ extern void fetch(Work *work, long first, long count);
 extern void fetch_end(void);
 extern void list_pages(Work *work, int page_size);
 extern double milliseconds(void);
+extern long number_of(const char *argument);
 extern void die(const char *format,...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #endif							/* BENCH_FETCH_H */

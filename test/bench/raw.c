@@ -48,24 +48,24 @@ main(int argc, char **argv)
 		die("usage: raw BASE_URL KEY IN_FLIGHT pages|orders|create NUMBER...");
 	work.base_url = argv[1];
 	work.key = argv[2];
-	work.in_flight = atoi(argv[3]);
+	work.in_flight = number_of(argv[3]);
 	what = argv[4];
 	fetch_begin(&work);
 	begin = milliseconds();
 	if (strcmp(what, "pages") == 0)
-		list_pages(&work, atoi(argv[5]));
+		list_pages(&work, number_of(argv[5]));
 	else if (strcmp(what, "orders") == 0 && argc > 6)
 	{
-		first_id = atol(argv[5]);
+		first_id = number_of(argv[5]);
 		if (argc > 7)
-			step = atol(argv[7]);
+			step = number_of(argv[7]);
 		work.ask = ask_order;
-		fetch(&work, 0, atol(argv[6]));
+		fetch(&work, 0, number_of(argv[6]));
 	}
 	else if (strcmp(what, "create") == 0)
 	{
 		work.ask = ask_create;
-		fetch(&work, 0, atol(argv[5]));
+		fetch(&work, 0, number_of(argv[5]));
 	}
 	else
 		die("what is \"%s\"?", what);

@@ -76,12 +76,12 @@ main(int argc, char **argv)
 		die("usage: tree BASE_URL KEY IN_FLIGHT SIZE");
 	work.base_url = argv[1];
 	work.key = argv[2];
-	work.in_flight = atoi(argv[3]);
+	work.in_flight = number_of(argv[3]);
 	work.take = take_page;
 	tokener = json_tokener_new();
 	fetch_begin(&work);
 	begin = milliseconds();
-	list_pages(&work, atoi(argv[4]));
+	list_pages(&work, number_of(argv[4]));
 	printf("%.1f\n", milliseconds() - begin);
 	fetch_end();
 	return met == 0;
