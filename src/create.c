@@ -162,6 +162,7 @@ start_posting(Batch *batch, ImpiloPosting *posting)
 	ImpiloCreateTarget *target = &batch->creator->target;
 	const ImpiloDraft *draft = posting->draft;
 	ImpiloJournalNote note = {
+		.userid = target->userid,
 		.serverid = target->session->serverid,
 		.relation = target->relation,
 		.row = draft->row,

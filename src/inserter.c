@@ -104,6 +104,7 @@ make_creator(ImpiloInserter *inserter, Relation relation,
 	const char *ids_column = impilo_draft_ids_column(inserter->table);
 	ImpiloCreateTarget target = {
 		.session = impilo_session(config->userid, foreign->serverid, context),
+		.userid = GetUserId(),
 		.relation = quoted_name(relation),
 		.ids_column = ids_column ? pstrdup(quote_identifier(ids_column)) : NULL,
 		.max_concurrency = inserter->options.max_concurrency,

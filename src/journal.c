@@ -361,7 +361,7 @@ impilo_journal_posting(const ImpiloJournalNote *note)
 	}
 	entry->nids = note->nids;
 	entry->state = IMPILO_JOURNAL_POSTING;
-	entry->userid = GetUserId();
+	entry->userid = note->userid;
 	entry->serverid = note->serverid;
 	entry->subid = GetCurrentSubTransactionId();
 	entry->command = note->command;

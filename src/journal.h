@@ -21,6 +21,7 @@ typedef struct ImpiloJournalEntry ImpiloJournalEntry;
 /* What is noted before the request goes out; copied. */
 typedef struct ImpiloJournalNote
 {
+	Oid			userid;			/* who inserts, and may see it */
 	Oid			serverid;
 	const char *relation;		/* as in SQL, quoted and with its schema */
 	int64		row;			/* of the statement, from 1 */

@@ -25,6 +25,7 @@ typedef struct ImpiloExisting ImpiloExisting;
 typedef struct ImpiloCreateTarget
 {
 	ImpiloSession *session;
+	Oid			userid;			/* who inserts; at commit it may be another */
 	const char *relation;		/* as in SQL, quoted and with its schema */
 	const char *ids_column;		/* column of the external ids, quoted; NULL:
 								 * the table has none */

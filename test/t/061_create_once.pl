@@ -252,6 +252,24 @@ is(psql_error($node, 'INSERT INTO impilo.orders ' . rows('both-', 1, 2))->{sqlst
 	'IU001', 'two answers with one order');
 $api->fault;
 
+# whose orders they are is settled by the INSERT, not by the commit
+$session->query(<<"SQL");
+CREATE FOREIGN TABLE at_commit ($columns) SERVER impilo
+	OPTIONS (relation 'orders', post_at 'commit');
+CREATE ROLE clerk;
+GRANT INSERT ON at_commit TO clerk;
+CREATE USER MAPPING FOR clerk SERVER impilo OPTIONS (api_key 'sandbox-key');
+SELECT impilo_forget_created_orders();
+BEGIN;
+SET ROLE clerk;
+INSERT INTO at_commit ${\ row('clerk-1')};
+RESET ROLE;
+COMMIT;
+SQL
+is($session->query("SELECT count(*) FROM impilo_created_orders();"
+		  . ' SET ROLE clerk; SELECT count(*) FROM impilo_created_orders(); RESET ROLE'),
+	"0\n1", "orders of a commit are listed for the role that inserted");
+
 #----------------------------------------------------------------------
 # After an order was created, no error of ours invites a retry
 #----------------------------------------------------------------------
