@@ -109,7 +109,8 @@ my $gossip = $json->encode(
 				field => 'patient.firstName',
 				rejectedValue => $mark,
 				defaultMessage => 'must not be so'
-			}
+			},
+			{ field => 'patient.lastName', rejectedValue => $mark }
 		]
 	});
 my $half = "{\"content\":[{\"id\":1,\"patient\":{\"firstName\":\"$mark\",";
@@ -151,8 +152,8 @@ my @faults = (
 			raw_base64 => MIME::Base64::encode_base64(
 				"{\"id\":7,\"content\":[{\"id\":\"$mark\xff\xfe\"}]}", '')
 		},
-		# an order with an id for all that
-		qr/HV00M|22021|/, qr/00000/
+		# an order with an id for all that; the same for each, which is odd
+		qr/HV00M|22021|/, qr/00000|IU001/
 	],
 	[
 		'no gzip',
