@@ -46,6 +46,11 @@ outside() {
 	in_private_folder test/check.sh --inside "$@"
 }
 
+# The package of nginx starts a service: a test needs the program alone.
+furnish_private_folder() {
+	borrow nginx || say 'no nginx here: what needs one is not tested'
+}
+
 #----------------------------------------------------------------------
 # Inside: one function a part
 #----------------------------------------------------------------------
@@ -143,7 +148,7 @@ count() {
 
 # what of a log helps who has to mend it
 excerpt() {
-	local part=$1 log=$2
+	local part=$1 log=$2 name
 
 	case $part in
 		build | clang | release)
@@ -154,6 +159,13 @@ excerpt() {
 			[ ! -s regression.diffs ] || head -n 300 regression.diffs
 			;;
 	esac
+	if [ "$part" = tap ]; then
+		# what a test says before it dies is in a log of its own
+		sed -n 's/^test\/t\/\([^ ]*\)\.pl .*Wstat.*/\1/p' "$log" | while read -r name; do
+			echo "-- $name"
+			tail -n 15 "tmp_check/log/regress_log_$name"
+		done
+	fi
 	grep -avE '^(ok|test) ' "$log" | grep -av '^#  *initializing database' | tail -n 120
 }
 
@@ -215,7 +227,7 @@ inside() {
 	say "$("$PG_CONFIG" --version), $(gcc --version | head -n 1), $(clang --version | head -n 1)"
 	private_postgres "$HOME_FOLDER/postgres"
 	export PG_CONFIG BINDIR source HOME_FOLDER
-	export PATH=$BINDIR:$PATH
+	export PATH=$BINDIR:$PATH:$HOME_FOLDER/borrowed/usr/sbin
 
 	# All others need the build; two lanes, as there are two cores at least.
 	case $wanted in

@@ -114,6 +114,21 @@ may_need() {
 	need "$1"
 }
 
+# borrow PROGRAM: for a server program whose package would start a service:
+# only its file, in the private folder.  Fails where it cannot be had.
+borrow() {
+	local program=$1 folder
+
+	PATH=$PATH:/usr/sbin command -v "$program" >/dev/null && return 0
+	command -v apt-get >/dev/null || return 1
+	apt_lists
+	folder=$private_folder/borrowed
+	mkdir -p "$folder"
+	(cd "$folder" && apt-get -q download "$program" >/dev/null 2>&1 &&
+		dpkg-deb -x "$program"_*.deb . &&
+		[ -x "usr/sbin/$program" ])
+}
+
 #----------------------------------------------------------------------
 # PostgreSQL
 #----------------------------------------------------------------------
@@ -276,6 +291,8 @@ sweep() {
 # folder, runs SCRIPT of the copy there as the worker, with HOME_FOLDER set
 # to the folder, and gives its exit code.  However it ends, its processes
 # end and the folder goes, unless the script left the file "keep" in it.
+# furnish_private_folder, where the caller has such a function, fills the
+# folder as the caller before.
 in_private_folder() {
 	local script=$1 user status=0
 	local -a run=()
@@ -296,6 +313,9 @@ in_private_folder() {
 	trap 'exit 143' TERM
 
 	copy_checkout "$private_folder/source"
+	if declare -F furnish_private_folder >/dev/null; then
+		furnish_private_folder
+	fi
 	if [ "$user" != "$(id -un)" ]; then
 		chown -R "$user" "$private_folder"
 		run=(runuser -u "$user" --)

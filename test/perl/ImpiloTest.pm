@@ -59,7 +59,8 @@
 #
 # certificate(host => 'localhost', ip => '127.0.0.1', days => 2, ca => OTHER)
 #   A key and a certificate by a new authority, or by that of another
-#   certificate: a hash with ca_file, cert_file, key_file.
+#   certificate: a hash with ca_file, cert_file, key_file.  With days below 0
+#   it has expired.
 #
 # elapsed(CODE)           seconds that CODE took
 # log_text(NODE)          the whole server log; log_text(NODE, log_mark) only
@@ -304,6 +305,11 @@ sub certificate
 			'req', '-x509', @key, '-days', 2, '-subj', '/CN=sandbox authority',
 			'-keyout', $ca->{ca_key}, '-out', $ca->{ca_file});
 	}
+	# an expired one: from 3.4 on openssl takes no negative number of days
+	my @validity = ('-days', $days);
+	@validity = qw(-not_before 20200101000000Z -not_after 20200201000000Z)
+	  if $days < 0 && `openssl x509 -help 2>&1` =~ /-not_before/;
+
 	PostgreSQL::Test::Utils::append_to_file("$dir/extensions",
 		"subjectAltName=DNS:$host,IP:$ip\n");
 	$openssl->(
@@ -311,7 +317,7 @@ sub certificate
 		'-out', "$dir/server.csr");
 	$openssl->(
 		'x509', '-req', '-in', "$dir/server.csr", '-CA', $ca->{ca_file},
-		'-CAkey', $ca->{ca_key}, '-CAcreateserial', '-days', $days,
+		'-CAkey', $ca->{ca_key}, '-CAcreateserial', @validity,
 		'-extfile', "$dir/extensions", '-out', "$dir/server.pem");
 	return {
 		ca_file => $ca->{ca_file},
