@@ -117,16 +117,18 @@ may_need() {
 # borrow PROGRAM: for a server program whose package would start a service:
 # only its file, in the private folder.  Fails where it cannot be had.
 borrow() {
-	local program=$1 folder
+	local program=$1 folder=$private_folder/borrowed
 
 	PATH=$PATH:/usr/sbin command -v "$program" >/dev/null && return 0
 	command -v apt-get >/dev/null || return 1
-	apt_lists
-	folder=$private_folder/borrowed
 	mkdir -p "$folder"
-	(cd "$folder" && apt-get -q download "$program" >/dev/null 2>&1 &&
-		dpkg-deb -x "$program"_*.deb . &&
-		[ -x "usr/sbin/$program" ])
+	(
+		cd "$folder" || exit 1
+		apt-get -q download "$program" >/dev/null 2>&1 ||
+			{ apt_lists && apt-get -q download "$program" >/dev/null 2>&1; } &&
+			dpkg-deb -x "$program"_*.deb . &&
+			[ -x "usr/sbin/$program" ]
+	)
 }
 
 #----------------------------------------------------------------------

@@ -46,7 +46,8 @@
 # psql_error(NODE, SQL, database => ..., vars => {...})
 #   Runs SQL; gives the first error as a hash: severity, sqlstate, message,
 #   detail, hint, context, statement... each a string, '' where there is none.
-#   Without an error sqlstate is '00000'.  {messages} holds every message in
+#   Without an error sqlstate is '00000'; where psql could not connect it is
+#   '' and message is what psql said.  {messages} holds every message in
 #   order (notices and warnings too), {stdout} what was printed.
 #
 # session(NODE, database => ..., user => ...)
@@ -250,7 +251,10 @@ sub first_error
 {
 	my ($stdout, $stderr) = @_;
 	my @messages = parse_messages($stderr);
-	my ($error) = grep { $_->{severity} =~ /^(ERROR|FATAL|PANIC)$/ } @messages;
+	my ($error) = grep {
+		$_->{severity} =~ /^(ERROR|FATAL|PANIC)$/
+		  || $_->{message} =~ /^psql: error/
+	} @messages;
 
 	return {
 		%{  $error

@@ -373,6 +373,8 @@ sub proxy
 
 	if ($pid == 0)
 	{
+		# the handler of the harness would stop the server
+		$SIG{TERM} = 'DEFAULT';
 		$SIG{CHLD} = 'IGNORE';
 		while (my $client = $socket->accept)
 		{
