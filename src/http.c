@@ -14,8 +14,8 @@
  * A POST must never be sent twice behind our back.  libcurl itself repeats a
  * request, of whatever method, if a connection that it reused dies without an
  * answer.  The body comes from a callback that hands out each byte once, and
- * what was handed out cannot be rewound; so libcurl cannot.  The same callback knows
- * whether any byte of the body may have left: before that no server can act.
+ * what was handed out cannot be rewound; so libcurl cannot.  The same callback
+ * knows whether any byte of the body may have left: before, no server can act.
  *
  * Redirects are not followed, cookies not kept, netrc and the environment's
  * proxies not read, certificates always verified; plain http goes to a
@@ -53,9 +53,7 @@ receive_header(char *data, size_t one, size_t length, void *arg)
 {
 	ImpiloHttpTransfer *transfer = (ImpiloHttpTransfer *) arg;
 
-	if (!impilo_answer_header(&transfer->answer, data, length))
-		return 0;
-	return length;
+	return impilo_answer_header(&transfer->answer, data, length) ? length : 0;
 }
 
 static size_t
@@ -273,7 +271,7 @@ set_request_options(CURL *easy, const ImpiloHttpTransfer *transfer)
 
 /*
  * What libcurl's codes mean.  Those that are not here are a connection that
- * was lost, or never came about.
+ * was lost, or never came about, or an answer whose body was cut.
  */
 static const struct
 {
@@ -282,9 +280,6 @@ static const struct
 	bool		hopeless;		/* another attempt would end the same way */
 }			endings[] = {
 	{CURLE_OK, IMPILO_HTTP_ANSWERED, false},
-	{CURLE_COULDNT_RESOLVE_PROXY, IMPILO_HTTP_UNREACHABLE, false},
-	{CURLE_COULDNT_RESOLVE_HOST, IMPILO_HTTP_UNREACHABLE, false},
-	{CURLE_COULDNT_CONNECT, IMPILO_HTTP_UNREACHABLE, false},
 	{CURLE_PEER_FAILED_VERIFICATION, IMPILO_HTTP_UNREACHABLE, true},
 	{CURLE_SSL_CACERT_BADFILE, IMPILO_HTTP_UNREACHABLE, true},
 	{CURLE_SSL_CERTPROBLEM, IMPILO_HTTP_UNREACHABLE, true},
@@ -302,8 +297,6 @@ static const struct
 	{CURLE_UNSUPPORTED_PROTOCOL, IMPILO_HTTP_FORBIDDEN, true},
 	{CURLE_OPERATION_TIMEDOUT, IMPILO_HTTP_TIMED_OUT, false},
 	{CURLE_FILESIZE_EXCEEDED, IMPILO_HTTP_TOO_LARGE, true},
-	{CURLE_PARTIAL_FILE, IMPILO_HTTP_CUT, false},
-	{CURLE_BAD_CONTENT_ENCODING, IMPILO_HTTP_CUT, false},
 	{CURLE_WEIRD_SERVER_REPLY, IMPILO_HTTP_CUT, false},
 	{CURLE_WRITE_ERROR, IMPILO_HTTP_CUT, false}
 };
@@ -338,24 +331,18 @@ time_of(CURL *easy, CURLINFO info)
 	return us / 1000.0;
 }
 
-/* libcurl's times count from the start, and are 0 for what did not happen */
 static void
 tell_times(ImpiloHttpTransfer *transfer)
 {
-	CURL	   *easy = transfer->easy;
 	ImpiloHttpTimes *times = &transfer->times;
-	double		lookup = time_of(easy, CURLINFO_NAMELOOKUP_TIME_T);
-	double		connect = time_of(easy, CURLINFO_CONNECT_TIME_T);
-	double		tls = time_of(easy, CURLINFO_APPCONNECT_TIME_T);
 	long		version = 0;
 
-	times->lookup = lookup > 0 ? lookup : -1;
-	times->connect = connect > 0 ? connect - lookup : -1;
-	times->tls = tls > 0 ? tls - connect : -1;
-	times->answer = transfer->status == 0 ? -1 :
-		time_of(easy, CURLINFO_STARTTRANSFER_TIME_T) - Max(tls, connect);
-	times->total = time_of(easy, CURLINFO_TOTAL_TIME_T);
-	(void) curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+	times->lookup = time_of(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T);
+	times->connect = time_of(transfer->easy, CURLINFO_CONNECT_TIME_T);
+	times->tls = time_of(transfer->easy, CURLINFO_APPCONNECT_TIME_T);
+	times->answer = time_of(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T);
+	times->total = time_of(transfer->easy, CURLINFO_TOTAL_TIME_T);
+	(void) curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
 	transfer->http2 = version == CURL_HTTP_VERSION_2_0;
 }
 
@@ -468,8 +455,7 @@ impilo_http_transfer_make(ImpiloHttpPool *pool, const char **why)
 void
 impilo_http_transfer_free_handle(ImpiloHttpTransfer *transfer)
 {
-	if (transfer->easy != NULL)
-		curl_easy_cleanup(transfer->easy);
+	curl_easy_cleanup(transfer->easy);
 	transfer->easy = NULL;
 }
 
@@ -685,8 +671,7 @@ void
 impilo_http_pool_free_handles(ImpiloHttpPool *pool)
 {
 	impilo_http_pool_disconnect(pool);
-	if (pool->share != NULL)
-		(void) curl_share_cleanup(pool->share);
+	(void) curl_share_cleanup(pool->share);
 	pool->share = NULL;
 	curl_slist_free_all(pool->get_headers);
 	curl_slist_free_all(pool->post_headers);
@@ -699,8 +684,7 @@ impilo_http_pool_disconnect(ImpiloHttpPool *pool)
 {
 	if (!dlist_is_empty(&pool->running))
 		return;
-	if (pool->multi != NULL)
-		curl_multi_cleanup(pool->multi);
+	(void) curl_multi_cleanup(pool->multi);
 	pool->multi = NULL;
 	pool->broken = false;
 	pool->timer = INT64_MAX;

@@ -167,6 +167,24 @@ impilo_http_transfer_explain(ImpiloHttpTransfer *transfer,
 }
 
 /*
+ * How long the parts of the last attempt took.  libcurl counts each from the
+ * start, and gives 0 for what did not happen.
+ */
+ImpiloHttpTimes
+impilo_http_transfer_times(const ImpiloHttpTransfer *transfer)
+{
+	const ImpiloHttpTimes *until = &transfer->times;
+	ImpiloHttpTimes took = {.total = until->total};
+
+	took.lookup = until->lookup > 0 ? until->lookup : -1;
+	took.connect = until->connect > 0 ? until->connect - until->lookup : -1;
+	took.tls = until->tls > 0 ? until->tls - until->connect : -1;
+	took.answer = transfer->status == 0 ? -1
+		: until->answer - Max(until->tls, until->connect);
+	return took;
+}
+
+/*
  * The next transfer of a request that has ended since the last call, or NULL.
  * It is on loan still, to be started once more or released.  Does not throw.
  */

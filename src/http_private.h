@@ -54,7 +54,7 @@ typedef struct ImpiloHttpTransfer
 	bool		hopeless;		/* another attempt would end the same way */
 	int			status;
 	bool		http2;
-	ImpiloHttpTimes times;
+	ImpiloHttpTimes times;		/* as libcurl counts: from the start */
 	char		failure[256];	/* printable ASCII; empty if answered */
 
 	/* private to http.c */
@@ -105,6 +105,7 @@ extern ImpiloHttpTransfer *impilo_http_pool_ended(ImpiloHttpPool *pool);
 extern ImpiloHttpTransfer *impilo_http_transfer_take(ImpiloHttpPool *pool);
 extern void impilo_http_transfer_release(ImpiloHttpTransfer *transfer);
 extern void impilo_http_transfer_orphan(ImpiloHttpTransfer *transfer);
+extern ImpiloHttpTimes impilo_http_transfer_times(const ImpiloHttpTransfer *transfer);
 extern void impilo_http_transfer_explain(ImpiloHttpTransfer *transfer,
 										 const char *failure);
 

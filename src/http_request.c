@@ -136,7 +136,7 @@ fill_reply(ImpiloHttpRequest *request)
 	reply->outcome = transfer->outcome;
 	reply->may_have_acted = transfer->may_have_acted;
 	reply->status = transfer->status;
-	reply->times = transfer->times;
+	reply->times = impilo_http_transfer_times(transfer);
 	reply->http2 = transfer->http2;
 	reply->body = answer->body ? answer->body : "";
 	reply->length = answer->used;
