@@ -192,7 +192,9 @@ read_integer(const Option *option, const char *value, int unit,
 	int			number;
 	const char *hint = NULL;
 
-	if (!parse_int(value, &number, unit, &hint))
+	/* parse_int() rounds, which is right for sizes alone */
+	if ((unit == 0 && strpbrk(value, ".eE")) ||
+		!parse_int(value, &number, unit, &hint))
 		refuse_value(option, value, hint ? hint : expected);
 	if (number < option->min || number > option->max)
 		refuse_value(option, value,
