@@ -145,6 +145,8 @@ static const Option options[] = {
 };
 
 static void read_value(const Option *option, const char *value, void *target);
+static void refuse_value(const Option *option, const char *value,
+						 const char *expected) pg_attribute_noreturn();
 
 PG_FUNCTION_INFO_V1(impilo_fdw_validator_1_0);
 
@@ -217,7 +219,6 @@ read_choice(const Option *option, const char *value)
 		appendStringInfo(&words, "%s\"%s\"", i == 0 ? "" : ", ",
 						 option->choices[i]);
 	refuse_value(option, value, psprintf("It is one of %s.", words.data));
-	return 0;					/* keep compiler quiet */
 }
 
 /*
