@@ -242,4 +242,13 @@ impilo_check_as_user(ResultRelInfo *rinfo, EState *estate)
 #endif
 }
 
+/* 18 can leave room in front of a minimal tuple. */
+#if PG_VERSION_NUM >= 180000
+#define impilo_form_minimal_tuple(descriptor, values, nulls) \
+	heap_form_minimal_tuple(descriptor, values, nulls, 0)
+#else
+#define impilo_form_minimal_tuple(descriptor, values, nulls) \
+	heap_form_minimal_tuple(descriptor, values, nulls)
+#endif
+
 #endif							/* IMPILO_COMPAT_H */

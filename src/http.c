@@ -14,7 +14,7 @@
  * A POST must never be sent twice behind our back.  libcurl itself repeats a
  * request, of whatever method, if a connection that it reused dies without an
  * answer.  The body comes from a callback that hands out each byte once, and
- * what was handed out cannot be rewound; so libcurl cannot.  The same callback
+ * there is no way to rewind it; so libcurl cannot.  The same callback
  * knows whether any byte of the body may have left: before, no server can act.
  *
  * Redirects are not followed, cookies not kept, netrc and the environment's
@@ -94,20 +94,6 @@ send_body(char *buffer, size_t size, size_t n, void *arg)
 	memcpy(buffer, transfer->body + transfer->given, length);
 	transfer->given += length;
 	return length;
-}
-
-/*
- * libcurl from 8.7 on asks for a rewind before a request if the one before, on
- * the same easy handle, was cut short.  Nothing was handed out then; what was
- * is not handed out again.
- */
-static int
-rewind_body(void *arg, curl_off_t offset, int origin)
-{
-	ImpiloHttpTransfer *transfer = (ImpiloHttpTransfer *) arg;
-
-	return offset == 0 && origin == SEEK_SET && transfer->given == 0 ?
-		CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
 /* Whatever is not certainly https: libcurl would guess */
@@ -236,8 +222,6 @@ set_transfer_options(CURL *easy, ImpiloHttpTransfer *transfer)
 	SET(CURLOPT_WRITEDATA, transfer);
 	SET(CURLOPT_READFUNCTION, send_body);
 	SET(CURLOPT_READDATA, transfer);
-	SET(CURLOPT_SEEKFUNCTION, rewind_body);
-	SET(CURLOPT_SEEKDATA, transfer);
 	return CURLE_OK;
 }
 

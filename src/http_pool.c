@@ -98,6 +98,14 @@ impilo_http_transfer_release(ImpiloHttpTransfer *transfer)
 {
 	ImpiloHttpPool *pool = transfer->pool;
 
+	/*
+	 * From 8.7 on libcurl may be left with a rewind to do before the next
+	 * request of the handle, after one that ended early.  There is none.
+	 */
+	bool		spoilt = transfer->running ||
+	transfer->given < transfer->length ||
+	transfer->outcome != IMPILO_HTTP_ANSWERED;
+
 	transfer->request = NULL;
 	if (pool != NULL && transfer->running)
 	{
@@ -105,7 +113,7 @@ impilo_http_transfer_release(ImpiloHttpTransfer *transfer)
 			return;
 		impilo_http_transfer_stop(transfer);
 	}
-	if (pool == NULL || pool->nspare >= SPARE_TRANSFERS)
+	if (pool == NULL || spoilt || pool->nspare >= SPARE_TRANSFERS)
 	{
 		impilo_http_transfer_free(transfer);
 		return;

@@ -170,8 +170,8 @@ impilo_spool_append(ImpiloSpoolReader *reader, ImpiloOrder *order)
 	values[1] = PointerGetDatum(spool->copy);
 
 	caller = MemoryContextSwitchTo(spool->context);
-	ExecStoreMinimalTuple(heap_form_minimal_tuple(spool->descriptor, values,
-												  nulls),
+	ExecStoreMinimalTuple(impilo_form_minimal_tuple(spool->descriptor, values,
+													nulls),
 						  reader->slot, true);
 	MemoryContextSwitchTo(caller);
 	tuplestore_select_read_pointer(spool->store, reader->pointer);
