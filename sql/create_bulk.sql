@@ -151,3 +151,5 @@ SELECT count(*) FROM impilo.parted_local;
 --
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
 INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 3) i RETURNING patient_id;
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
+INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 3) i;

@@ -152,8 +152,10 @@ tell_in_doubt(void *arg)
 			in_doubt++;
 	}
 	if (in_doubt > 0)
-		errcontext("requests to create orders through foreign table %s whose orders may exist: %d",
-				   batch->creator->target.relation, in_doubt);
+		errcontext(ngettext("%d order of foreign table \"%s\" may have been created",
+							"%d orders of foreign table \"%s\" may have been created",
+							in_doubt),
+				   in_doubt, batch->creator->target.name);
 }
 
 static void

@@ -158,6 +158,10 @@ next_batch(ForeignScanState *node, DirectState *state)
 	state->next = 0;
 	if (state->set_processed)
 		estate->es_processed += state->n;
+	/* rows that nobody returns are counted here, for EXPLAIN ANALYZE */
+	if (node->ss.ps.instrument &&
+		node->resultRelInfo->ri_projectReturning == NULL)
+		node->ss.ps.instrument->tuplecount += state->n;
 	return true;
 }
 

@@ -265,7 +265,7 @@ impilo_insert_explain_stats(const ImpiloHttpStats *stats, ExplainState *es)
 	ExplainPropertyInteger("Requests", NULL, stats->requests, es);
 	if (stats->retries > 0)
 		ExplainPropertyInteger("Retries", NULL, stats->retries, es);
-	ExplainPropertyInteger("Bytes Received", NULL, stats->bytes, es);
+	ExplainPropertyInteger("Received", "bytes", stats->bytes, es);
 	if (es->timing)
 		ExplainPropertyFloat("Waited", "ms",
 							 INSTR_TIME_GET_MILLISEC(stats->waited), 3, es);

@@ -105,6 +105,7 @@ make_creator(ImpiloInserter *inserter, Relation relation,
 	ImpiloCreateTarget target = {
 		.session = impilo_session(config->userid, foreign->serverid, context),
 		.userid = GetUserId(),
+		.name = pstrdup(RelationGetRelationName(relation)),
 		.relation = quoted_name(relation),
 		.ids_column = ids_column ? pstrdup(quote_identifier(ids_column)) : NULL,
 		.max_concurrency = inserter->options.max_concurrency,

@@ -238,6 +238,6 @@ impilo_report(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
 			 failed->error.detail
 			 ? errdetail_internal("%s", failed->error.detail) : 0,
 			 failed->error.hint ? errhint("%s", failed->error.hint) : 0,
-			 errcontext("row " INT64_FORMAT " for foreign table %s",
-						failed->draft->row, target->relation)));
+			 errcontext("row " INT64_FORMAT " for foreign table \"%s\"",
+						failed->draft->row, target->name)));
 }

@@ -171,7 +171,7 @@ get_mapping(Oid userid, const ForeignServer *server)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("user mapping not found for user \"%s\" and server \"%s\"",
 						GetUserNameFromId(userid, false), server->servername),
-				 errhint("Tell the API key with CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key '...').",
+				 errhint("Give the API key with CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key '...').",
 						 quote_identifier(GetUserNameFromId(userid, false)),
 						 quote_identifier(server->servername))));
 	mapping = GetUserMapping(userid, server->serverid);
@@ -228,7 +228,7 @@ get_key(const UserMapping *mapping, const ForeignServer *server)
 			(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
 			 errmsg("the user mapping of %s for server \"%s\" has no API key",
 					user, server->servername),
-			 errhint("Tell it with ALTER USER MAPPING FOR %s SERVER %s OPTIONS (ADD api_key '...').",
+			 errhint("Give it with ALTER USER MAPPING FOR %s SERVER %s OPTIONS (ADD api_key '...').",
 					 user, quote_identifier(server->servername))));
 	return NULL;				/* keep compiler quiet */
 }
