@@ -336,6 +336,7 @@ conclude(ImpiloHttpTransfer *transfer, CURLcode code, bool started)
 {
 	curl_off_t	pretransfer = 0;
 	long		status = 0;
+	long		size = 0;
 	bool		sent;
 
 	if (started)
@@ -344,8 +345,10 @@ conclude(ImpiloHttpTransfer *transfer, CURLcode code, bool started)
 								 &status);
 		(void) curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T,
 								 &pretransfer);
+		(void) curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &size);
 	}
-	sent = pretransfer > 0;
+	/* either alone is no proof: of 8.23's time, or of what a proxy was told */
+	sent = pretransfer > 0 && size > 0;
 	transfer->status = (int) status;
 	if (started)
 		tell_times(transfer);

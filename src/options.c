@@ -31,6 +31,7 @@
 #include "catalog/pg_user_mapping.h"
 #include "closest.h"
 #include "commands/defrem.h"
+#include "compat.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "options.h"
@@ -145,8 +146,8 @@ static const Option options[] = {
 };
 
 static void read_value(const Option *option, const char *value, void *target);
-static void refuse_value(const Option *option, const char *value,
-						 const char *expected) pg_attribute_noreturn();
+pg_noreturn static void refuse_value(const Option *option, const char *value,
+									 const char *expected);
 
 PG_FUNCTION_INFO_V1(impilo_fdw_validator_1_0);
 

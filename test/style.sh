@@ -198,6 +198,12 @@ callbacks that may not throw, handles that must have an owner."
 			"The rooms are written for the newest release; what differs in older ones
 is hidden in one place, and goes when that release goes."
 
+	code "${sources[@]}" "${headers[@]}" | grep -w pg_attribute_noreturn |
+		grep -v '^src/compat\.h:' |
+		rule "pg_noreturn stands before the declaration" \
+			"PostgreSQL 18 has no attribute for it behind one; compat.h gives the new
+name to older releases."
+
 	inner_conditionals | rule "no #if inside a function" \
 		"Two functions in one body are tested as half of each."
 
