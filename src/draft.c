@@ -385,7 +385,8 @@ read_member(Drafting *drafting, const Member *member,
 	if (value.kind == IMPILO_JSON_NULL)
 		return false;
 	if (array && value.kind != IMPILO_JSON_ARRAY)
-		raise_not(drafting, "an array");
+		raise_not(drafting, value.kind == IMPILO_JSON_STRING
+				  ? "an array, but a string" : "an array");
 	if (value.kind == IMPILO_JSON_ARRAY && count_elements(&value) == 0)
 		return false;
 
