@@ -163,8 +163,11 @@ excerpt() {
 		# what a test says before it dies is in a log of its own
 		sed -n 's/^test\/t\/\([^ ]*\)\.pl .*Wstat.*/\1/p' "$log" | while read -r name; do
 			echo "-- $name"
-			tail -n 15 "tmp_check/log/regress_log_$name"
+			grep -aE -A12 '[^ ]* *(not ok|#   Failed)' "tmp_check/log/regress_log_$name" | head -n 60
+			tail -n 12 "tmp_check/log/regress_log_$name"
 		done
+		sed -n '/^Test Summary Report/,$p' "$log"
+		return
 	fi
 	grep -avE '^(ok|test) ' "$log" | grep -av '^#  *initializing database' | tail -n 120
 }

@@ -178,14 +178,14 @@ INSERT INTO impilo.orders (patient_id, order_items)
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"method":"POST","times":1,"do":{"status":500,"processed":true}}''';
 
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
-	SELECT 1, ARRAY['leak-found-' || (SELECT count(*) FROM impilo_created_orders())], impilo_order_item(1000)
+	SELECT 1, ARRAY['leak-found-' || pg_current_xact_id()], impilo_order_item(1000)
 	RETURNING id;
 
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"method":"POST","times":1,"do":{"reset":"before"}}''';
 
 -- fails: IU001
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
-	SELECT 1, ARRAY['leak-lost-' || (SELECT count(*) FROM impilo_created_orders())], impilo_order_item(1000);
+	SELECT 1, ARRAY['leak-lost-' || pg_current_xact_id()], impilo_order_item(1000);
 
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"method":"POST","do":{"hang":true}}''';
 
