@@ -201,8 +201,9 @@ read_integer(const Option *option, const char *value, int unit,
 		refuse_value(option, value, hint ? hint : expected);
 	if (number < option->min || number > option->max)
 		refuse_value(option, value,
-					 psprintf("It must be from %.0f to %.0f.",
-							  option->min, option->max));
+					 psprintf("It must be from %.0f to %.0f%s.",
+							  option->min, option->max,
+							  unit == GUC_UNIT_BYTE ? " bytes" : ""));
 	return number;
 }
 
