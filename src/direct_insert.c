@@ -189,6 +189,8 @@ impiloIterateDirectModify(ForeignScanState *node)
 	else
 		ExecCopySlot(slot, state->slots[state->next]);
 	state->next++;
+	/* core does this for RETURNING too, but only before 18 */
+	slot->tts_tableOid = RelationGetRelid(rinfo->ri_RelationDesc);
 	rinfo->ri_projectReturning->pi_exprContext->ecxt_scantuple = slot;
 	return slot;
 }
