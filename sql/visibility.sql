@@ -34,3 +34,13 @@ INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
 SELECT patient_id, ARRAY['again-' || id], impilo_order_item(1000)
 FROM impilo.orders WHERE patient_id IS NOT NULL AND id BETWEEN 1 AND 100;
 SELECT count(*) FROM impilo.orders WHERE external_order_ids[1] LIKE 'again-%';
+
+-- nor is the number another when it is asked for again
+CREATE FUNCTION create_one() RETURNS bigint LANGUAGE sql VOLATILE AS
+'INSERT INTO impilo.orders (site_id, order_kits) VALUES (8, impilo_order_kit(1000)) RETURNING site_id';
+SELECT create_one(), (SELECT count(*) + x - x FROM impilo.orders) - (SELECT count(*) FROM impilo.orders) AS same
+FROM generate_series(1, 3) AS x;
+DROP FUNCTION create_one();
+
+-- a proxy's password would be for everybody to read
+ALTER SERVER impilo OPTIONS (ADD proxy 'http://user:secret@127.0.0.1:1');

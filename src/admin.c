@@ -178,9 +178,9 @@ fill_ping(ImpiloApi *api, ImpiloHttpRequest *request,
 Datum
 impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	Oid			serverid = server_oid(PG_GETARG_TEXT_PP(0));
-	AclResult	allowed = impilo_server_aclcheck(serverid, GetUserId());
+	ForeignServer *server =
+	impilo_session_server(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+						  fcinfo->flinfo->fn_oid);
 	Datum		values[PING_COLUMNS] = {0};
 	bool		nulls[PING_COLUMNS] = {false};
 	TupleDesc	columns;
@@ -188,15 +188,13 @@ impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
 	ImpiloApi  *api;
 	ImpiloHttpRequest *request;
 
-	if (allowed != ACLCHECK_OK)
-		aclcheck_error(allowed, OBJECT_FOREIGN_SERVER, name);
 	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "impilo_fdw: return type must be a row type");
 
 	/* the connection goes with it, whichever way this function ends */
 	context = AllocSetContextCreate(CurrentMemoryContext, "impilo_fdw ping",
 									ALLOCSET_SMALL_SIZES);
-	api = impilo_session_apart(GetUserId(), serverid, context);
+	api = impilo_session_apart(GetUserId(), server->serverid, context);
 	request = impilo_api_get_page(api, context, 1, 1, NULL);
 	impilo_http_wait(request);
 	fill_ping(api, request, values, nulls);

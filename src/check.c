@@ -28,7 +28,6 @@
 #include <ctype.h>
 
 #include "access/htup_details.h"
-#include "catalog/pg_proc.h"
 #include "check.h"
 #include "check_columns.h"
 #include "check_tree.h"
@@ -39,7 +38,6 @@
 #include "pointer.h"
 #include "session.h"
 #include "text.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -504,46 +502,6 @@ read_page(Check *check, ImpiloSession *session, int size)
  * ------------------------------------------------------------------------
  */
 
-static char *
-library_of(Oid function)
-{
-	HeapTuple	row = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	char	   *library = NULL;
-	bool		isnull;
-	Datum		value;
-
-	if (!HeapTupleIsValid(row))
-		return NULL;
-	value = SysCacheGetAttr(PROCOID, row, Anum_pg_proc_probin, &isnull);
-	if (!isnull)
-		library = TextDatumGetCString(value);
-	ReleaseSysCache(row);
-	return library;
-}
-
-/*
- * The server, if it is one of this wrapper and the user may use it.
- */
-static ForeignServer *
-get_server(const char *name, Oid function)
-{
-	ForeignServer *server = GetForeignServerByName(name, false);
-	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
-	char	   *handler = library_of(wrapper->fdwhandler);
-	char	   *own = library_of(function);
-
-	if (handler == NULL || own == NULL || strcmp(handler, own) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("server \"%s\" is not one of foreign-data wrapper \"impilo_fdw\"",
-						name)));
-	if (!DatumGetBool(DirectFunctionCall2(has_server_privilege_id,
-										  ObjectIdGetDatum(server->serverid),
-										  CStringGetTextDatum("USAGE"))))
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, name);
-	return server;
-}
-
 /*
  * impilo_check_schema
  *		Read one page of a server's list, and tell how it differs from the
@@ -556,8 +514,8 @@ get_server(const char *name, Oid function)
 Datum
 impilo_check_schema_1_0(PG_FUNCTION_ARGS)
 {
-	ForeignServer *server = get_server(NameStr(*PG_GETARG_NAME(0)),
-									   fcinfo->flinfo->fn_oid);
+	ForeignServer *server = impilo_session_server(NameStr(*PG_GETARG_NAME(0)),
+												  fcinfo->flinfo->fn_oid);
 	int			size = PG_GETARG_INT32(1);
 	Check		check = {0};
 	ImpiloSession *session;

@@ -114,18 +114,6 @@
 #endif
 
 /*
- * Rights.  16 has one function for all kinds of objects that have no
- * particular rights.
- */
-#if PG_VERSION_NUM >= 160000
-#define impilo_server_aclcheck(serverid, userid) \
-	object_aclcheck(ForeignServerRelationId, serverid, userid, ACL_USAGE)
-#else
-#define impilo_server_aclcheck(serverid, userid) \
-	pg_foreign_server_aclcheck(serverid, userid, ACL_USAGE)
-#endif
-
-/*
  * libcurl, for the one file that included it before this one.
  */
 #ifdef LIBCURL_VERSION_NUM

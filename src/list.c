@@ -44,8 +44,8 @@
  * of passes that takes.
  *
  * Not here: what an answer looks like (api.c), trying again (http.c), who
- * shares a reading of the list (reading.c), and only counting (list_count.c).  What an answer proves is judged in
- * list_judge.c.
+ * shares a reading of the list (reading.c), and only counting
+ * (list_count.c).  What an answer proves is judged in list_judge.c.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *

@@ -57,7 +57,6 @@
 
 typedef enum ValueType
 {
-	VALUE_TEXT,					/* anything but nothing */
 	VALUE_URL,					/* base_url */
 	VALUE_PROXY,				/* proxy */
 	VALUE_FILE,					/* a file of the database server */
@@ -145,7 +144,6 @@ static const Option options[] = {
 	{"api_key_file", ON_MAPPING, VALUE_FILE, ELSEWHERE},
 };
 
-static void read_value(const Option *option, const char *value, void *target);
 pg_noreturn static void refuse_value(const Option *option, const char *value,
 									 const char *expected);
 
@@ -232,7 +230,7 @@ static bool
 is_loopback(const char *host, size_t length)
 {
 	char	   *name = pnstrdup(host, length);
-	char	   *port = strchr(name[0] == '[' ? strchrnul(name, ']') : name, ':');
+	char	   *port = strchr(name[0] == '[' ? name + strcspn(name, "]") : name, ':');
 
 	if (port)
 		*port = '\0';
@@ -314,6 +312,12 @@ read_proxy(const Option *option, const char *value)
 		if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 0x7f)
 			refuse_value(option, value,
 						 "It must not hold spaces or control characters.");
+	if (strchr(value, '@'))
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("option \"%s\" must not hold a user name or password",
+						option->name),
+				 errdetail("Everybody can read the options of a server.")));
 	return pstrdup(value);
 }
 
@@ -404,9 +408,6 @@ read_value(const Option *option, const char *value, void *target)
 
 	switch (option->type)
 	{
-		case VALUE_TEXT:
-			read.text = pstrdup(value);
-			break;
 		case VALUE_URL:
 			read.text = read_url(option, value);
 			break;

@@ -287,7 +287,7 @@ impilo_reader_rewind(ImpiloReader *reader)
 		MemoryContextDelete(reader->stream_context);
 		reader->stream = NULL;
 		reader->reading->again = true;
-		reader->reading->started = false;
+		reader->reading->started = reader->reading->spool != NULL;
 	}
 }
 

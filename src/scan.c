@@ -380,7 +380,7 @@ impiloReScanForeignScan(ForeignScanState *node)
 	state->started = false;
 	state->at_order = false;
 	state->done = false;
-	if (state->route == IMPILO_ROUTE_LIST)
+	if (state->route == IMPILO_ROUTE_LIST || state->route == IMPILO_ROUTE_COUNT)
 		impilo_reader_rewind(state->reader);
 }
 

@@ -21,11 +21,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_user_mapping.h"
 #include "miscadmin.h"
 #include "session.h"
 #include "storage/fd.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -464,4 +467,49 @@ impilo_session_close(Oid serverid)
 		closed = true;
 	}
 	return closed;
+}
+
+static char *
+library_of(Oid function)
+{
+	HeapTuple	row = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	char	   *library = NULL;
+	bool		isnull;
+	Datum		value;
+
+	if (!HeapTupleIsValid(row))
+		return NULL;
+	value = SysCacheGetAttr(PROCOID, row, Anum_pg_proc_probin, &isnull);
+	if (!isnull)
+		library = TextDatumGetCString(value);
+	ReleaseSysCache(row);
+	return library;
+}
+
+/*
+ * impilo_session_server
+ *		The server of this name, for a function that takes it as an argument.
+ *
+ * `function` is any function of this module.  Raises an error if there is no
+ * such server, if it is another wrapper's, whose keys are not ours to send,
+ * or if the current user has no USAGE of it.
+ */
+ForeignServer *
+impilo_session_server(const char *name, Oid function)
+{
+	ForeignServer *server = GetForeignServerByName(name, false);
+	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
+	char	   *handler = library_of(wrapper->fdwhandler);
+	char	   *own = library_of(function);
+
+	if (handler == NULL || own == NULL || strcmp(handler, own) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("server \"%s\" is not one of foreign-data wrapper \"impilo_fdw\"",
+						name)));
+	if (!DatumGetBool(DirectFunctionCall2(has_server_privilege_id,
+										  ObjectIdGetDatum(server->serverid),
+										  CStringGetTextDatum("USAGE"))))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, name);
+	return server;
 }

@@ -47,5 +47,6 @@ extern ImpiloApi *impilo_session_apart(Oid userid, Oid serverid,
 									   MemoryContext context);
 extern List *impilo_session_list(void);
 extern bool impilo_session_close(Oid serverid);
+extern ForeignServer *impilo_session_server(const char *name, Oid function);
 
 #endif							/* IMPILO_SESSION_H */

@@ -155,6 +155,12 @@ impilo_spool_append(ImpiloSpoolReader *reader, ImpiloOrder *order)
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 
+	if (size > MaxAllocSize)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("order " INT64_FORMAT " is too large to be kept",
+						order->id),
+				 errdetail("It has %zu bytes.", order->document.length)));
 	if (spool->copy_size < size)
 	{
 		if (spool->copy)
