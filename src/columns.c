@@ -23,6 +23,7 @@
 #include "catalog/pg_type.h"
 #include "closest.h"
 #include "columns.h"
+#include "options.h"
 #include "commands/defrem.h"
 #include "convert.h"
 #include "foreign/foreign.h"
@@ -36,25 +37,6 @@
  */
 #define GENERATED_VIRTUAL 'v'
 
-
-/*
- * The last value of an option, or NULL.
- */
-static const char *
-option_value(List *options, const char *name)
-{
-	const char *value = NULL;
-	ListCell   *cell;
-
-	foreach(cell, options)
-	{
-		DefElem    *option = (DefElem *) lfirst(cell);
-
-		if (strcmp(option->defname, name) == 0)
-			value = defGetString(option);
-	}
-	return value;
-}
 
 static void
 refuse_relation(const char *table, const char *name)
@@ -86,7 +68,7 @@ static const ImpiloSchemaRelation *
 bind_relation(Relation relation)
 {
 	ForeignTable *table = GetForeignTable(RelationGetRelid(relation));
-	const char *name = option_value(table->options, "relation");
+	const char *name = impilo_given_option(table->options, "relation");
 	const ImpiloSchemaRelation *found;
 
 	if (name == NULL)
@@ -176,8 +158,8 @@ bind_column(const ImpiloTable *table, Form_pg_attribute attribute,
 {
 	List	   *options = GetForeignColumnOptions(table->relid,
 												  attribute->attnum);
-	const char *pointer = option_value(options, "json_pointer");
-	const char *on_invalid = option_value(options, "on_invalid");
+	const char *pointer = impilo_given_option(options, "json_pointer");
+	const char *on_invalid = impilo_given_option(options, "on_invalid");
 	const ImpiloSchemaColumn *place;
 
 	column->attnum = attribute->attnum;

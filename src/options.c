@@ -591,10 +591,11 @@ impilo_fdw_validator_1_0(PG_FUNCTION_ARGS)
  */
 
 /*
- * The last value given, or NULL.
+ * impilo_given_option
+ *		The last value of an option of an object, or NULL.  Points into it.
  */
-static const char *
-given_value(List *given, const char *name)
+const char *
+impilo_given_option(List *given, const char *name)
 {
 	const char *value = NULL;
 	ListCell   *cell;
@@ -623,7 +624,7 @@ impilo_server_options(const ForeignServer *server,
 	for (int i = 0; i < lengthof(options); i++)
 	{
 		const Option *option = &options[i];
-		const char *value = given_value(server->options, option->name);
+		const char *value = impilo_given_option(server->options, option->name);
 
 		if (option->in_server == NOWHERE)
 			continue;
@@ -655,21 +656,11 @@ impilo_table_options(const ForeignTable *table, const ForeignServer *server,
 		if (option->in_table == NOWHERE)
 			continue;
 		if (table)
-			value = given_value(table->options, option->name);
+			value = impilo_given_option(table->options, option->name);
 		if (value == NULL)
-			value = given_value(server->options, option->name);
+			value = impilo_given_option(server->options, option->name);
 		if (value == NULL)
 			value = option->initial;
 		read_value(option, value, (char *) result + option->in_table);
 	}
-}
-
-/*
- * impilo_mapping_option
- *		A string option of a user mapping, or NULL.  Points into the mapping.
- */
-const char *
-impilo_mapping_option(const UserMapping *mapping, const char *name)
-{
-	return given_value(mapping->options, name);
 }

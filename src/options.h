@@ -73,7 +73,6 @@ extern void impilo_server_options(const ForeignServer *server,
 extern void impilo_table_options(const ForeignTable *table,
 								 const ForeignServer *server,
 								 ImpiloTableOptions *options);
-extern const char *impilo_mapping_option(const UserMapping *mapping,
-										 const char *name);
+extern const char *impilo_given_option(List *given, const char *name);
 
 #endif							/* IMPILO_OPTIONS_H */

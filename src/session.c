@@ -216,8 +216,8 @@ read_key_file(const char *path)
 static const char *
 get_key(const UserMapping *mapping, const ForeignServer *server)
 {
-	const char *key = impilo_mapping_option(mapping, "api_key");
-	const char *file = impilo_mapping_option(mapping, "api_key_file");
+	const char *key = impilo_given_option(mapping->options, "api_key");
+	const char *file = impilo_given_option(mapping->options, "api_key_file");
 	char	   *user;
 
 	if (key)
