@@ -74,11 +74,14 @@
  */
 #define PEEK_ORDERS 20
 
-/*
- * A request in flight that nobody waited for during so many seconds, because
- * the rows were not wanted, may have failed for that reason alone.
- */
-#define ATTENDED_SECONDS 1.0
+static ImpiloHttpRequest *
+ask_page(void *arg, int64 number)
+{
+	ImpiloList *list = arg;
+
+	return impilo_api_get_page(list->api, CurrentMemoryContext, number,
+							   list->asked_size, list->stats);
+}
 
 /*
  * impilo_list_open
@@ -96,12 +99,11 @@ impilo_list_open(ImpiloApi *api, MemoryContext context,
 	list->api = api;
 	list->context = context;
 	list->stats = stats;
-	list->max_concurrency = max_concurrency;
+	impilo_flight_begin(&list->flight, context, impilo_api_http(api),
+						max_concurrency, ask_page, list);
 	list->asked_size = fetch_size;
 	list->base = 1;
 	list->next_number = list->base;
-	list->ahead = MemoryContextAllocZero(context,
-										 sizeof(ImpiloPageRequest) * max_concurrency);
 	list->window = 1;
 	list->pass = 1;
 	list->size = IMPILO_UNKNOWN;
@@ -111,103 +113,20 @@ impilo_list_open(ImpiloApi *api, MemoryContext context,
 	return list;
 }
 
-/* ------------------------------------------------------------------------
- * Asking
- * ------------------------------------------------------------------------
- */
-
-static void
-ask(ImpiloList *list, ImpiloPageRequest *slot, int64 number, bool in_order)
-{
-	MemoryContext caller;
-
-	slot->context = AllocSetContextCreate(list->context, "impilo_fdw page",
-										  ALLOCSET_SMALL_SIZES);
-	slot->number = number;
-	slot->in_order = in_order;
-	slot->unattended = false;
-	caller = MemoryContextSwitchTo(slot->context);
-	slot->request = impilo_api_get_page(list->api, slot->context, number,
-										list->asked_size, list->stats);
-	MemoryContextSwitchTo(caller);
-}
-
-static void
-forget(ImpiloPageRequest *slot)
-{
-	if (slot->context)
-		MemoryContextDelete(slot->context);
-	memset(slot, 0, sizeof(*slot));
-}
-
-/* The n-th of the pages in flight. */
-static ImpiloPageRequest *
-ahead(ImpiloList *list, int n)
-{
-	return &list->ahead[(list->ahead_first + n) % list->max_concurrency];
-}
-
-static void
-drop_head(ImpiloList *list)
-{
-	list->ahead_first = (list->ahead_first + 1) % list->max_concurrency;
-	list->ahead_count--;
-}
-
-static void
-forget_ahead(ImpiloList *list)
-{
-	while (list->ahead_count > 0)
-	{
-		forget(ahead(list, 0));
-		drop_head(list);
-	}
-}
-
 /*
  * Ask for pages ahead as far as the window allows; for one page beyond what
  * is known only if nothing else is left.
- *
- * A page that is asked for while none is in flight is asked for in order:
- * all those before it have been accepted.
  */
 static void
 fill_window(ImpiloList *list, bool beyond)
 {
-	int			window = Min(list->window, list->max_concurrency);
-
-	window = impilo_http_in_flight_limit(impilo_api_http(list->api), window);
-	while (list->ahead_count < window)
+	while (impilo_flight_has_room(&list->flight, list->window))
 	{
 		if (!impilo_list_expects(list, list->next_number) &&
-			!(beyond && list->ahead_count == 0))
+			!(beyond && list->flight.count == 0))
 			break;
-		ask(list, ahead(list, list->ahead_count), list->next_number,
-			list->ahead_count == 0);
-		list->ahead_count++;
-		list->next_number++;
+		impilo_flight_ask(&list->flight, list->next_number++);
 	}
-}
-
-/*
- * Nobody has waited for the requests in flight if the rows before were not
- * wanted for a while: a cursor, a slow statement around.
- */
-static void
-mark_unattended(ImpiloList *list)
-{
-	instr_time	now;
-
-	if (INSTR_TIME_IS_ZERO(list->left))
-		return;
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, list->left);
-	INSTR_TIME_SET_ZERO(list->left);
-	if (INSTR_TIME_GET_DOUBLE(now) < ATTENDED_SECONDS)
-		return;
-	for (int i = 0; i < list->ahead_count; i++)
-		if (!impilo_http_done(ahead(list, i)->request))
-			ahead(list, i)->unattended = true;
 }
 
 /* ------------------------------------------------------------------------
@@ -222,7 +141,7 @@ mark_unattended(ImpiloList *list)
 static void
 restart(ImpiloList *list)
 {
-	forget_ahead(list);
+	impilo_flight_forget_all(&list->flight);
 	impilo_list_seen_round(list->seen);
 	list->next_number = list->base;
 	list->started = false;
@@ -265,7 +184,7 @@ end_round(ImpiloList *list, const char *why)
 	}
 	if (whole)
 	{
-		forget_ahead(list);
+		impilo_flight_forget_all(&list->flight);
 		list->done = true;
 		return;
 	}
@@ -289,13 +208,11 @@ end_round(ImpiloList *list, const char *why)
  */
 
 /*
- * Take the answer at the head, which is done, as the page at hand if it may
- * be.
+ * Take the answer as the page at hand if it may be.
  */
 static ImpiloVerdict
-take_head(ImpiloList *list)
+take_answer(ImpiloList *list, const ImpiloAsked *asked)
 {
-	ImpiloPageRequest *asked = ahead(list, 0);
 	MemoryContext caller;
 	ImpiloVerdict verdict;
 
@@ -312,9 +229,7 @@ take_head(ImpiloList *list)
 	verdict = impilo_list_judge(list, asked);
 	if (verdict == IMPILO_PAGE_ACCEPT)
 	{
-		list->current = *asked;
-		memset(asked, 0, sizeof(*asked));
-		drop_head(list);
+		impilo_flight_take(&list->flight);
 		list->seen->page_new = 0;
 		list->pages++;
 	}
@@ -327,13 +242,14 @@ take_head(ImpiloList *list)
 static void
 advance(ImpiloList *list)
 {
+	const ImpiloAsked *asked;
 	int64		number;
 
 	CHECK_FOR_INTERRUPTS();
 	fill_window(list, true);
-	impilo_http_wait(ahead(list, 0)->request);
-	number = ahead(list, 0)->number;
-	switch (take_head(list))
+	asked = impilo_flight_wait(&list->flight);
+	number = asked->number;
+	switch (take_answer(list, asked))
 	{
 		case IMPILO_PAGE_ACCEPT:
 			/* the next request goes out before this page is parsed */
@@ -342,8 +258,7 @@ advance(ImpiloList *list)
 							list->total == IMPILO_UNKNOWN);
 			break;
 		case IMPILO_PAGE_ASK_AGAIN:
-			forget(ahead(list, 0));
-			ask(list, ahead(list, 0), number, true);
+			impilo_flight_ask_again(&list->flight);
 			break;
 		case IMPILO_PAGE_RESTART:
 			restart(list);
@@ -378,7 +293,7 @@ finish_page(ImpiloList *list)
 	if (impilo_list_shrunk_unsaid(list))
 	{
 		list->asked_size = list->page.orders;
-		forget(&list->current);
+		impilo_flight_forget_taken(&list->flight);
 		next_pass(list, "the pages became smaller");
 		return;
 	}
@@ -390,8 +305,8 @@ finish_page(ImpiloList *list)
 		list->gaps |= list->page.orders < list->size && list->page.last != 1;
 		list->said_last = list->page.last == 1;
 	}
-	forget(&list->current);
-	list->window = Min(list->window * 2, list->max_concurrency);
+	impilo_flight_forget_taken(&list->flight);
+	list->window = Min(list->window * 2, list->flight.size);
 	if (ended)
 		end_round(list, psprintf("the list was said to hold " INT64_FORMAT,
 								 list->total));
@@ -407,10 +322,10 @@ finish_page(ImpiloList *list)
 bool
 impilo_list_next(ImpiloList *list, ImpiloOrder *order)
 {
-	mark_unattended(list);
+	impilo_flight_return(&list->flight);
 	while (!list->done)
 	{
-		if (list->current.context == NULL)
+		if (list->flight.taken.context == NULL)
 			advance(list);
 		else if (!impilo_api_page_next(list->api, &list->page, order))
 			finish_page(list);
@@ -419,7 +334,7 @@ impilo_list_next(ImpiloList *list, ImpiloOrder *order)
 			if (list->pages == 1 && list->page.orders == PEEK_ORDERS)
 				fill_window(list, list->page.last != 1 &&
 							list->total == IMPILO_UNKNOWN);
-			INSTR_TIME_SET_CURRENT(list->left);
+			impilo_flight_leave(&list->flight);
 			return true;
 		}
 	}

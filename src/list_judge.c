@@ -166,7 +166,7 @@ is_short_last(const ImpiloList *list, int64 number)
  * May this answer count as the next page?
  */
 ImpiloVerdict
-impilo_list_judge(ImpiloList *list, const ImpiloPageRequest *asked)
+impilo_list_judge(ImpiloList *list, const ImpiloAsked *asked)
 {
 	const ImpiloPage *page = &list->page;
 
@@ -223,14 +223,10 @@ ask_for_less(ImpiloList *list)
  * as the error that it is gets IMPILO_PAGE_ACCEPT.
  */
 ImpiloVerdict
-impilo_list_judge_failure(ImpiloList *list, const ImpiloPageRequest *asked)
+impilo_list_judge_failure(ImpiloList *list, const ImpiloAsked *asked)
 {
 	const ImpiloHttpReply *reply = impilo_http_reply(asked->request);
-	bool		transient = reply->outcome != IMPILO_HTTP_ANSWERED ||
-	reply->status == 429 || reply->status >= 500;
 
-	if (transient && asked->unattended)
-		return IMPILO_PAGE_ASK_AGAIN;
 	if (!impilo_api_no_such_page(asked->request))
 		return IMPILO_PAGE_ACCEPT;
 	if (list->started)
@@ -276,7 +272,7 @@ impilo_list_was_last(const ImpiloList *list)
 	if (list->seen->page_new == 0 &&
 		list->seen->repeated > list->total - list->first_total)
 		return true;
-	if (impilo_list_expects(list, list->current.number + 1))
+	if (impilo_list_expects(list, list->flight.taken.number + 1))
 		return false;
 	if (page->last != IMPILO_UNKNOWN)
 		return page->last == 1;

@@ -13,19 +13,9 @@
 #ifndef IMPILO_LIST_PRIVATE_H
 #define IMPILO_LIST_PRIVATE_H
 
+#include "flight.h"
 #include "list.h"
 #include "list_seen.h"
-
-/* A page asked for.  Its context holds the request and what it was told. */
-typedef struct ImpiloPageRequest
-{
-	MemoryContext context;
-	ImpiloHttpRequest *request;
-	int64		number;			/* as asked for */
-	bool		in_order;		/* asked for after the page before it was
-								 * accepted */
-	bool		unattended;		/* was in flight while nobody waited */
-} ImpiloPageRequest;
 
 typedef enum ImpiloVerdict
 {
@@ -41,7 +31,6 @@ struct ImpiloList
 	ImpiloApi  *api;
 	MemoryContext context;
 	ImpiloHttpStats *stats;
-	int			max_concurrency;
 
 	/* how to ask */
 	int			asked_size;
@@ -49,13 +38,11 @@ struct ImpiloList
 	bool		base_settled;	/* an answer has confirmed it */
 	bool		zero_tried;		/* page 0 was asked for once */
 
-	/* the pages in flight, in the order of their numbers */
-	ImpiloPageRequest *ahead;	/* a ring of max_concurrency */
-	int			ahead_first;
-	int			ahead_count;
-	int			window;			/* how many there may be, by now */
+	/* the pages in flight, and the one at hand */
+	ImpiloFlight flight;
+	int			window;			/* how many there may be in flight by now */
 	int64		next_number;	/* the next page to ask for */
-	instr_time	left;			/* when an order was handed out last */
+	ImpiloPage	page;			/* at hand, if flight.taken is there */
 
 	/* the pass */
 	int			pass;			/* from 1 */
@@ -74,10 +61,6 @@ struct ImpiloList
 								 * followed */
 	bool		said_last;		/* the last page with orders says so */
 
-	/* the page at hand */
-	ImpiloPageRequest current;
-	ImpiloPage	page;
-
 	ImpiloListSeen *seen;
 	int64		pages;			/* accepted over all passes */
 	bool		done;
@@ -92,8 +75,8 @@ extern bool impilo_list_size_changed(const ImpiloList *list);
 extern bool impilo_list_shrunk_unsaid(const ImpiloList *list);
 extern bool impilo_list_was_last(const ImpiloList *list);
 extern ImpiloVerdict impilo_list_judge_failure(ImpiloList *list,
-											   const ImpiloPageRequest *asked);
-extern ImpiloVerdict impilo_list_judge(ImpiloList *list, const ImpiloPageRequest *asked);
+											   const ImpiloAsked *asked);
+extern ImpiloVerdict impilo_list_judge(ImpiloList *list, const ImpiloAsked *asked);
 extern char *impilo_list_contradiction(const ImpiloList *list);
 extern void impilo_list_raise(const ImpiloList *list, const char *why);
 

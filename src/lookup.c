@@ -20,6 +20,7 @@
  */
 #include "postgres.h"
 
+#include "flight.h"
 #include "lookup.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -27,38 +28,26 @@
 /* the smallest page that proves an address right */
 #define PROOF_PAGE_SIZE 1
 
-/*
- * A request in flight that nobody waited for during so many seconds, because
- * the rows were not wanted, may have failed for that reason alone.
- */
-#define ATTENDED_SECONDS 1.0
-
-/* One id asked for.  Its context holds the request. */
-typedef struct OrderRequest
-{
-	MemoryContext context;
-	ImpiloHttpRequest *request;
-	int64		id;
-	bool		unattended;		/* was in flight while nobody waited */
-} OrderRequest;
-
 struct ImpiloLookup
 {
 	ImpiloApi  *api;
-	MemoryContext context;
 	ImpiloHttpStats *stats;
-	int			max_concurrency;
 
 	const int64 *ids;			/* to ask for */
 	int			nids;
 	int			asked;			/* of these, the first ones */
 
-	OrderRequest *ahead;		/* a ring of max_concurrency, as ids go */
-	int			ahead_first;
-	int			ahead_count;
-	OrderRequest current;		/* its order was handed out */
-	instr_time	left;			/* when that was */
+	ImpiloFlight flight;		/* its order was handed out: flight.taken */
 };
+
+static ImpiloHttpRequest *
+ask_order(void *arg, int64 id)
+{
+	ImpiloLookup *lookup = arg;
+
+	return impilo_api_get_order(lookup->api, CurrentMemoryContext, id,
+								lookup->stats);
+}
 
 /*
  * impilo_lookup_open
@@ -75,91 +64,20 @@ impilo_lookup_open(ImpiloApi *api, MemoryContext context,
 	ImpiloLookup *lookup = MemoryContextAllocZero(context, sizeof(*lookup));
 
 	lookup->api = api;
-	lookup->context = context;
 	lookup->stats = stats;
-	lookup->max_concurrency = max_concurrency;
 	lookup->ids = ids;
 	lookup->nids = nids;
-	lookup->ahead =
-		MemoryContextAllocZero(context,
-							   sizeof(OrderRequest) * max_concurrency);
+	impilo_flight_begin(&lookup->flight, context, impilo_api_http(api),
+						max_concurrency, ask_order, lookup);
 	return lookup;
-}
-
-static void
-ask(ImpiloLookup *lookup, OrderRequest *slot, int64 id)
-{
-	MemoryContext caller;
-
-	slot->context = AllocSetContextCreate(lookup->context,
-										  "impilo_fdw order",
-										  ALLOCSET_SMALL_SIZES);
-	slot->id = id;
-	slot->unattended = false;
-	caller = MemoryContextSwitchTo(slot->context);
-	slot->request = impilo_api_get_order(lookup->api, slot->context, id,
-										 lookup->stats);
-	MemoryContextSwitchTo(caller);
 }
 
 static void
 fill_window(ImpiloLookup *lookup)
 {
-	int			window = lookup->max_concurrency;
-
-	window = impilo_http_in_flight_limit(impilo_api_http(lookup->api), window);
-	while (lookup->asked < lookup->nids && lookup->ahead_count < window)
-	{
-		int			at = (lookup->ahead_first + lookup->ahead_count) %
-		lookup->max_concurrency;
-
-		ask(lookup, &lookup->ahead[at], lookup->ids[lookup->asked]);
-		lookup->asked++;
-		lookup->ahead_count++;
-	}
-}
-
-static void
-mark_unattended(ImpiloLookup *lookup)
-{
-	instr_time	now;
-
-	if (INSTR_TIME_IS_ZERO(lookup->left))
-		return;
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, lookup->left);
-	INSTR_TIME_SET_ZERO(lookup->left);
-	if (INSTR_TIME_GET_DOUBLE(now) < ATTENDED_SECONDS)
-		return;
-	for (int i = 0; i < lookup->ahead_count; i++)
-	{
-		OrderRequest *asked = &lookup->ahead[(lookup->ahead_first + i) %
-											 lookup->max_concurrency];
-
-		if (!impilo_http_done(asked->request))
-			asked->unattended = true;
-	}
-}
-
-/*
- * Wait for the next answer; ask once more if it is none for want of
- * attention.
- */
-static void
-wait_for_head(ImpiloLookup *lookup)
-{
-	OrderRequest *head = &lookup->ahead[lookup->ahead_first];
-	const ImpiloHttpReply *reply;
-
-	impilo_http_wait(head->request);
-	reply = impilo_http_reply(head->request);
-	if (!head->unattended ||
-		(reply->outcome == IMPILO_HTTP_ANSWERED &&
-		 reply->status != 429 && reply->status < 500))
-		return;
-	MemoryContextDelete(head->context);
-	ask(lookup, head, head->id);
-	impilo_http_wait(head->request);
+	while (lookup->asked < lookup->nids &&
+		   impilo_flight_has_room(&lookup->flight, lookup->flight.size))
+		impilo_flight_ask(&lookup->flight, lookup->ids[lookup->asked++]);
 }
 
 /*
@@ -191,39 +109,32 @@ prove_address(ImpiloLookup *lookup)
 bool
 impilo_lookup_next(ImpiloLookup *lookup, ImpiloOrder *order)
 {
-	for (;;)
+	ImpiloFlight *flight = &lookup->flight;
+	bool		found = false;
+
+	impilo_flight_return(flight);
+	while (!found)
 	{
 		MemoryContext caller;
-		bool		found;
 
 		CHECK_FOR_INTERRUPTS();
-		if (lookup->current.context)
-			MemoryContextDelete(lookup->current.context);
-		memset(&lookup->current, 0, sizeof(lookup->current));
-		mark_unattended(lookup);
+		impilo_flight_forget_taken(flight);
 		fill_window(lookup);
-		if (lookup->ahead_count == 0)
+		if (flight->count == 0)
 			return false;
-
-		wait_for_head(lookup);
-		lookup->current = lookup->ahead[lookup->ahead_first];
-		lookup->ahead_first =
-			(lookup->ahead_first + 1) % lookup->max_concurrency;
-		lookup->ahead_count--;
+		(void) impilo_flight_wait(flight);
+		impilo_flight_take(flight);
 
 		/* the next requests go out before this answer is parsed */
 		fill_window(lookup);
 
-		caller = MemoryContextSwitchTo(lookup->current.context);
-		found = impilo_api_order(lookup->api, lookup->current.request,
-								 lookup->current.id, order);
+		caller = MemoryContextSwitchTo(flight->taken.context);
+		found = impilo_api_order(lookup->api, flight->taken.request,
+								 flight->taken.number, order);
 		if (!found)
 			prove_address(lookup);
 		MemoryContextSwitchTo(caller);
-		if (found)
-		{
-			INSTR_TIME_SET_CURRENT(lookup->left);
-			return true;
-		}
 	}
+	impilo_flight_leave(flight);
+	return true;
 }

@@ -20,7 +20,7 @@ create reading route
 outcome report
 existing
 posting list lookup match
-journal snapshot session draft rowstore
+journal snapshot session draft rowstore flight
 columns+rows api
 convert options
 http json schema
