@@ -9,7 +9,8 @@ WITH created AS (
     SELECT i, ARRAY['bulk_' || i], impilo_order_item(1000, i) FROM generate_series(1, 50) i
     RETURNING patient_id, external_order_ids, id, (order_items -> 0 ->> 'count')::int AS count)
 SELECT count(*), count(DISTINCT id), bool_and(external_order_ids = ARRAY['bulk_' || patient_id]) AS ids,
-    bool_and(patient_id = count) AS counts, array_agg(patient_id) = array_agg(patient_id ORDER BY patient_id) AS in_order
+    bool_and(patient_id = count) AS counts, (SELECT bool_and(patient_id = position) FROM
+        (SELECT patient_id, row_number() OVER () AS position FROM created) numbered) AS in_order
 FROM created;
 INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000)), (2, impilo_order_item(1001)), (3, impilo_order_item(1002))
 RETURNING patient_id, order_items -> 0 -> 'item' ->> 'id' AS item_id;
@@ -149,7 +150,5 @@ SELECT count(*) FROM impilo.parted_local;
 --
 -- EXPLAIN ANALYZE creates orders, and says what it cost
 --
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
-INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 3) i RETURNING patient_id;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
-INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 3) i;
+SELECT pg_temp.explained('INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 3) i RETURNING patient_id');
+SELECT pg_temp.explained('INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 3) i');

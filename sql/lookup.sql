@@ -62,7 +62,7 @@ CREATE TEMP TABLE wanted (k bigint, note text);
 INSERT INTO wanted VALUES (1, 'a'), (2, 'b'), (2, 'c'), (NULL, 'd'), (888888, 'e');
 ANALYZE wanted;
 SELECT count(*) > 0 AS read_once FROM (SELECT id FROM impilo.orders OFFSET 0) o;
-EXPLAIN (COSTS OFF) SELECT w.note, o.id FROM wanted w JOIN impilo.orders o ON o.id = w.k;
+EXPLAIN (COSTS OFF) SELECT w.note, o.id FROM wanted w LEFT JOIN impilo.orders o ON o.id = w.k;
 \! ctl log-reset
 SELECT w.note, o.id FROM wanted w JOIN impilo.orders o ON o.id = w.k ORDER BY 1;
 SELECT w.note, o.id FROM wanted w LEFT JOIN impilo.orders o ON o.id = w.k ORDER BY 1;

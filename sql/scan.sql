@@ -105,14 +105,7 @@ EXPLAIN (COSTS OFF) SELECT count(*) FROM impilo.orders;
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id IS NULL;
 EXPLAIN (COSTS OFF) SELECT item_id FROM impilo.order_items WHERE order_id = 42;
 EXPLAIN (COSTS OFF) SELECT p.mrn, o.id FROM patients p JOIN impilo.orders o ON o.id = p.impilo_id WHERE p.mrn = 1;
--- with what it cost; core's own words differ between its releases
-CREATE FUNCTION pg_temp.explained(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE line text;
-BEGIN
-	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || query LOOP
-		RETURN NEXT regexp_replace(line, 'rows=(\d+)\.00', 'rows=\1');
-	END LOOP;
-END $$;
+-- with what it cost
 CREATE FUNCTION pg_temp.explained_json(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE plan json;
 BEGIN

@@ -285,16 +285,32 @@ $api->fault;
 	$idle->quit;
 }
 
+# from 17 on the whole transaction may be limited, also while it commits
 SKIP:
 {
 	skip 'transaction_timeout came with PostgreSQL 17', 1 if $major < 17;
-	my $short = session($node);
 
-	$api->fault({ do => { hang => \1 } });
-	$short->query("SET transaction_timeout = '300ms'");
-	$short->query($list);
-	is($short->error->{sqlstate}, '25P04', 'transaction_timeout ends a wait');
-	$short->quit;
+	foreach my $wait (@waits)
+	{
+		my $name = $wait->[0];
+		my $short = session($node);
+		my $time;
+
+		$short->query("SET transaction_timeout = '300ms'");
+		set_fault($wait);
+		$time = elapsed(sub { $short->query($wait->[1]) });
+		note_latency('transaction_timeout', $name, $time - 0.3);
+		cmp_ok($time, '>=', 0.29, "$name: not before");
+		is($short->error->{sqlstate}, '25P04',
+			"$name: SQLSTATE of transaction_timeout");
+		is( $short->error->{message},
+			'terminating connection due to transaction timeout',
+			"$name: the server's own text");
+		like($short->error->{context}, qr/may have been created/,
+			"$name: what is left in doubt")
+		  if $name =~ /create/;
+		$short->quit;
+	}
 	$api->fault;
 }
 
@@ -322,6 +338,9 @@ foreach my $wait (@waits)
 	$watcher->wait;
 	$victim->wait;
 	is($victim->error->{sqlstate}, '57P01', "$name: SQLSTATE of the end");
+	like($victim->error->{context}, qr/may have been created/,
+		"$name: what is left in doubt")
+	  if $name =~ /create/;
 	$victim->quit;
 }
 $api->fault;
