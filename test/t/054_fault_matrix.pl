@@ -24,7 +24,8 @@ attach(
 	$node, $api,
 	server => {
 		max_retries => 0,
-		request_timeout => '250ms',
+		request_timeout => '500ms',
+		max_response_size => '1MB',
 		outcome_wait => '0s',
 		fetch_size => 5
 	});
