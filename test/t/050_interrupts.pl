@@ -1,8 +1,12 @@
 # Whatever the extension waits for, a cancel, a statement_timeout and the end
 # of the session or of the server take effect at once, and the session goes on.
 #
-# The times are printed, and only held below a limit that a busy machine does
-# not reach either.
+# The times are printed, with their 99th percentile, which is to be below 50 ms.
+# They are held to limits that a busy machine does not reach either: the
+# longest to two seconds, the middle one to what a wait that looks about now
+# and then would exceed.
+#
+# SLOW=1 cancels more often.
 
 use strict;
 use warnings;
@@ -17,6 +21,8 @@ use Time::HiRes qw(sleep time);
 
 # none of the waits below ends by itself before five times this
 my $limit = 2;
+my $middle_limit = 0.1;
+my $rounds = $ENV{SLOW} ? 30 : 2;
 
 my $api = sandbox(orders => 40);
 my $node = cluster('main', names => 'slow.test=never');
@@ -53,6 +59,7 @@ my ($deaf_port, @deaf) = deaf();
 my %patient = (
 	connect_timeout => '60s',
 	request_timeout => '60s',
+	outcome_wait => '60s',
 	max_retries => 100);
 attach($node, $api, server => {%patient});
 attach(
@@ -84,6 +91,13 @@ my $create = 'INSERT INTO impilo.orders (patient_id, order_items) '
 $node->safe_psql('postgres', <<'SQL');
 CREATE FOREIGN TABLE impilo.later (patient_id bigint, order_items jsonb)
 	SERVER impilo OPTIONS (relation 'orders', post_at 'commit');
+CREATE FOREIGN TABLE impilo.keyed
+	(patient_id bigint, external_order_ids text[], order_items jsonb)
+	SERVER impilo OPTIONS (relation 'orders');
+CREATE FOREIGN TABLE impilo.estimated (id bigint) SERVER impilo
+	OPTIONS (relation 'orders', use_remote_estimate 'true');
+CREATE FOREIGN TABLE impilo.sampled (id bigint) SERVER impilo
+	OPTIONS (relation 'orders', fetch_size '123');
 SQL
 
 # name, statement, fault, whether statement_timeout is not in force then
@@ -115,6 +129,19 @@ my @waits = (
 		{ do => { status => 429, retry_after => '60' } }
 	],
 	[ 'rate wait', 'SELECT count(document) FROM slow.orders' ],
+	[
+		'planning', 'EXPLAIN SELECT id FROM impilo.estimated',
+		{ do => { hang => \1 } }
+	],
+	[
+		'ANALYZE',
+		'ANALYZE impilo.sampled',
+		{ path => 'size=123', do => { hang => \1 } }
+	],
+	[
+		'ping', "SELECT * FROM impilo_fdw_ping('impilo')",
+		{ do => { hang => \1 } }
+	],
 	[ 'batch create', $create, { method => 'POST', do => { hang => \1 } } ],
 	[
 		'create with RETURNING', "$create RETURNING id",
@@ -126,6 +153,15 @@ my @waits = (
 		  . '(1, impilo_order_item(1000)), (2, impilo_order_item(1000)); COMMIT',
 		{ method => 'POST', do => { hang => \1 } },
 		'no timeout'
+	],
+	[
+		'create, looked up',
+		q(INSERT INTO impilo.keyed VALUES (1, '{lost}', impilo_order_item(1000))),
+		{
+			method => 'POST',
+			body => 'lost',
+			do => { reset => 'after', appear_after_ms => 3_600_000 }
+		}
 	]);
 
 sub set_fault
@@ -160,7 +196,7 @@ sub send_and_watch
 	wait_until(sub { $event = wait_event($session) },
 		"$wait->[0]: that it waits");
 	# past the first waits, into the one that is meant
-	sleep 0.15;
+	sleep 0.1;
 	wait_until(sub { wait_event($session) }, "$wait->[0]: that it goes on waiting");
 	return $event;
 }
@@ -191,7 +227,7 @@ sub note_latency
 # Cancel
 #----------------------------------------------------------------------
 
-foreach my $wait (@waits)
+foreach my $wait (map { (@waits) } 1 .. $rounds)
 {
 	my $name = $wait->[0];
 	my $event = send_and_watch($session, $wait);
@@ -285,6 +321,72 @@ $api->fault;
 	$idle->quit;
 }
 
+# and the same without a transaction
+{
+	my $idle = session($node);
+	my $pid = $idle->pid;
+
+	$idle->query('SELECT id FROM impilo.orders WHERE id = 7');
+	$idle->query("SET idle_session_timeout = '300ms'");
+	$api->fault({ do => { delay_ms => 800 } });
+	is($idle->query('SELECT id FROM impilo.orders WHERE id = 7'),
+		'7', 'idle_session_timeout does not end a wait');
+	$api->fault;
+	wait_until(sub { !kill(0, $pid) }, 'the end of an idle session');
+	pass('a session that is idle with a connection ends');
+	$idle->quit;
+}
+
+# ON CONFLICT waits for a lock of PostgreSQL's, under PostgreSQL's rules
+{
+	my $first = session($node);
+	my $second = session($node);
+	my $pid = $second->pid;
+	my $load = q(INSERT INTO impilo.keyed VALUES (1, '{once}', impilo_order_item(1000)))
+	  . ' ON CONFLICT DO NOTHING';
+	my $posts = $api->count('posts');
+	my $waits = sub {
+		wait_until(
+			sub {
+				$watcher->query(
+					'SELECT wait_event_type FROM pg_stat_activity WHERE pid = '
+					  . $pid) eq 'Lock';
+			},
+			'ON CONFLICT: that it waits');
+	};
+
+	$first->query("BEGIN; $load");
+	$second->send($load);
+	$waits->();
+	$watcher->send("SELECT pg_cancel_backend($pid)");
+	note_latency('cancel', 'lock of ON CONFLICT',
+		elapsed(sub { $second->wait }));
+	$watcher->wait;
+	is($second->error->{sqlstate}, '57014', 'lock of ON CONFLICT: cancelled');
+	foreach my $case ([ 'lock_timeout', '55P03' ],
+		[ 'statement_timeout', '57014' ])
+	{
+		my ($setting, $sqlstate) = @$case;
+
+		$second->query("SET $setting = '300ms'");
+		note_latency($setting, 'lock of ON CONFLICT',
+			elapsed(sub { $second->query($load) }) - 0.3);
+		is($second->error->{sqlstate}, $sqlstate,
+			"lock of ON CONFLICT: $setting");
+		$second->query("RESET $setting");
+	}
+	$second->send($load);
+	$waits->();
+	$watcher->send("SELECT pg_terminate_backend($pid)");
+	note_latency('pg_terminate_backend', 'lock of ON CONFLICT',
+		elapsed(sub { $second->wait }));
+	$watcher->wait;
+	is($second->error->{sqlstate}, '57P01', 'lock of ON CONFLICT: terminated');
+	is($api->count('posts'), $posts + 1, 'who waited has created nothing');
+	$first->query('COMMIT');
+	$_->quit foreach ($first, $second);
+}
+
 # from 17 on the whole transaction may be limited, also while it commits
 SKIP:
 {
@@ -318,11 +420,15 @@ SKIP:
 # The end of the session
 #----------------------------------------------------------------------
 
+# nobody may be there to notice the end of a process whose parent has ended
 sub is_gone
 {
 	my ($pid) = @_;
+	my $stat = "/proc/$pid/stat";
 
-	return !kill(0, $pid) && $!{ESRCH};
+	return 1 if !kill(0, $pid) && $!{ESRCH};
+	return -e $stat
+	  && PostgreSQL::Test::Utils::slurp_file($stat) =~ /\) [ZX] /;
 }
 
 foreach my $wait (@waits)
@@ -333,10 +439,10 @@ foreach my $wait (@waits)
 
 	send_and_watch($victim, $wait);
 	$watcher->send("SELECT pg_terminate_backend($pid)");
-	note_latency('pg_terminate_backend',
-		$name, elapsed(sub { wait_until(sub { is_gone($pid) }, "$name: end") }));
+	note_latency('pg_terminate_backend', $name,
+		elapsed(sub { $victim->wait }));
 	$watcher->wait;
-	$victim->wait;
+	wait_until(sub { is_gone($pid) }, "$name: end");
 	is($victim->error->{sqlstate}, '57P01', "$name: SQLSTATE of the end");
 	like($victim->error->{context}, qr/may have been created/,
 		"$name: what is left in doubt")
@@ -362,50 +468,111 @@ $api->fault;
 # The end of the server
 #----------------------------------------------------------------------
 
-my @fast = grep { $_->[0] =~ /^(name|connect|headers$|back-off|batch|create at)/ } @waits;
+# Every wait has a session, and all of them wait at once: by a key of its own
+# the sandbox knows whose fault it is.
+my @roles = map { "waiter$_" } 0 .. $#waits;
+my %fault_of;
 
-# one session for each wait; the sandbox hangs and refuses for all of them
+foreach my $i (0 .. $#waits)
+{
+	my $fault = $waits[$i][2];
+	my $own = $fault && !$fault->{body} && !$fault->{path};
+	my $key = $own ? $roles[$i] : 'sandbox-key';
+	my $sql = "CREATE ROLE $roles[$i] SUPERUSER LOGIN;";
+
+	$sql .= "CREATE USER MAPPING FOR $roles[$i] SERVER $_ OPTIONS (api_key '$key');"
+	  foreach qw(impilo nowhere deaf silent held slow);
+	$node->safe_psql('postgres', $sql);
+	$fault_of{$i} = { %$fault, key => $key } if $fault;
+}
+
 sub wait_everywhere
 {
 	my @victims;
 
-	foreach my $wait (@fast)
+	$api->fault(values %fault_of);
+	foreach my $i (0 .. $#waits)
 	{
-		my $victim = session($node);
+		my $victim = session($node, user => $roles[$i]);
 
-		send_and_watch($victim, $wait);
+		$victim->send($waits[$i][1]);
 		push @victims, $victim;
 	}
+	foreach my $i (0 .. $#waits)
+	{
+		wait_until(sub { wait_event($victims[$i]) },
+			"$waits[$i][0]: that it waits");
+	}
+	sleep 0.3;
+	is($watcher->query("SELECT count(*) FROM pg_stat_activity "
+			  . "WHERE usename LIKE 'waiter%' AND wait_event_type = 'Extension'"),
+		scalar @waits, 'all wait at once');
 	return @victims;
 }
 
-my @victims = wait_everywhere();
-my @pids = map { $_->pid } @victims;
-note_latency('fast shutdown', 'all', elapsed(sub { $node->stop('fast') }));
-is(scalar(grep { !is_gone($_) } @pids), 0, 'fast shutdown: all have ended');
-$_->quit foreach (@victims, $session, $watcher);
-unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
+# how long until the last of them has ended
+sub end_of_all
+{
+	my ($kind, $end, @victims) = @_;
+	my @left = map { $_->pid } @victims;
 
+	note_latency(
+		$kind, 'all waits',
+		elapsed(
+			sub {
+				$end->();
+				while (@left)
+				{
+					@left = grep { !is_gone($_) } @left;
+					sleep 0.001;
+				}
+			}));
+	$_->quit foreach @victims;
+	return;
+}
+
+sub start_again
 {
 	local $ENV{IMPILO_TEST_NAMES} = 'slow.test=never';
 	local $ENV{LD_PRELOAD} = ImpiloTest::preload('names');
+
 	$node->start;
+	$watcher = session($node);
+	return;
 }
-$watcher = session($node);
-@victims = wait_everywhere();
-@pids = map { $_->pid } @victims;
-note_latency(
-	'death of the postmaster',
-	'all',
-	elapsed(
-		sub {
-			$node->kill9;
-			foreach my $pid (@pids)
-			{
-				wait_until(sub { is_gone($pid) }, 'their end');
-			}
-		}));
-$_->quit foreach (@victims, $watcher);
+
+sub postmaster
+{
+	my ($pid) = PostgreSQL::Test::Utils::slurp_file(
+		$node->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+
+	return $pid;
+}
+
+$session->quit;
+foreach my $case ([ 'fast', 'INT' ], [ 'immediate', 'QUIT' ])
+{
+	my ($mode, $signal) = @$case;
+	my @victims = wait_everywhere();
+	my $pid = postmaster();
+
+	# as pg_ctl does, which looks for the end each 100 ms
+	end_of_all("$mode shutdown", sub { kill $signal, $pid }, @victims,
+		$watcher);
+	$node->stop($mode, fail_ok => 1);
+	start_again();
+}
+unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
+
+{
+	my @victims = wait_everywhere();
+	my $pid = postmaster();
+
+	end_of_all('death of the postmaster', sub { $node->kill9 }, @victims,
+		$watcher);
+	# whoever has inherited it may take a second to notice
+	wait_until(sub { !kill 0, $pid }, 'the end of the postmaster');
+}
 $api->fault;
 
 $node->start;
@@ -414,11 +581,37 @@ is( $node->safe_psql(
 	'7',
 	'the server starts again');
 
+# the share of them that did not take longer
+sub percentile
+{
+	my ($share, @seconds) = @_;
+
+	@seconds = sort { $a <=> $b } @seconds;
+	return $seconds[ int($share * $#seconds + 0.5) ];
+}
+
 foreach my $kind (sort keys %latency)
 {
 	note(
-		sprintf '%-24s %-22s %4.0f ms',
+		sprintf '%-24s %-22s %6.1f ms',
 		$kind, $_->[0], $_->[1] * 1000) foreach @{ $latency{$kind} };
 }
+
+# shutdowns are the work of the server as a whole
+my @all;
+foreach my $kind (sort grep { @{ $latency{$_} } > 1 } keys %latency)
+{
+	my @seconds = map { $_->[1] } @{ $latency{$kind} };
+
+	push @all, @seconds;
+	cmp_ok(percentile(0.5, @seconds), '<', $middle_limit,
+		"$kind: the middle of all latencies");
+	note(
+		sprintf '%-24s %3d waits, middle %5.1f ms, p99 %5.1f ms, longest %5.1f ms',
+		$kind, scalar @seconds, map { $_ * 1000 } map { percentile($_, @seconds) } 0.5, 0.99, 1);
+}
+note(
+	sprintf 'all: %d waits, middle %.1f ms, p99 %.1f ms, longest %.1f ms',
+	scalar @all, map { $_ * 1000 } map { percentile($_, @all) } 0.5, 0.99, 1);
 
 done_testing();
