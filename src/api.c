@@ -20,6 +20,7 @@
 #include "postgres.h"
 
 #include "api.h"
+#include "common/hashfn.h"
 #include "json_find.h"
 
 #define USER_AGENT "impilo_fdw/1.0 PostgreSQL/" PG_VERSION
@@ -122,6 +123,21 @@ ImpiloHttpClient *
 impilo_api_http(ImpiloApi *api)
 {
 	return api->http;
+}
+
+/*
+ * impilo_api_account
+ *		A fingerprint of address and key: what has the same one is the same
+ *		account.  A key that was replaced has another one.
+ */
+uint64
+impilo_api_account(const ImpiloApi *api)
+{
+	uint64		address = hash_bytes_extended((const unsigned char *) api->base_url,
+											  strlen(api->base_url), 0);
+
+	return hash_bytes_extended((const unsigned char *) api->api_key,
+							   strlen(api->api_key), address);
 }
 
 /*

@@ -70,6 +70,7 @@ typedef enum ImpiloCreateOutcome
 extern ImpiloApi *impilo_api_open(MemoryContext context,
 								  const ImpiloApiConfig *config);
 extern ImpiloHttpClient *impilo_api_http(ImpiloApi *api);
+extern uint64 impilo_api_account(const ImpiloApi *api);
 
 extern ImpiloHttpRequest *impilo_api_get_page(ImpiloApi *api,
 											  MemoryContext context,

@@ -166,8 +166,12 @@ start_posting(Batch *batch, ImpiloPosting *posting)
 	ImpiloJournalNote note = {
 		.userid = target->userid,
 		.serverid = target->session->serverid,
+		.umid = target->session->umid,
+		.account = impilo_api_account(target->session->api),
 		.relation = target->relation,
 		.row = draft->row,
+		.to_site = draft->to_site,
+		.recipient = draft->recipient,
 		.nids = draft->nids,
 		.ids = draft->ids,
 		.command = target->command
@@ -175,6 +179,8 @@ start_posting(Batch *batch, ImpiloPosting *posting)
 
 	if (posting->entry == NULL)
 		posting->entry = impilo_journal_posting(&note);
+	else
+		impilo_journal_posting_again(posting->entry);
 	posting->started_at = GetCurrentTimestamp();
 	posting->request = impilo_api_post_order(target->session->api,
 											 CurrentMemoryContext,

@@ -10,6 +10,13 @@
  * Rows that were found new count from then on, so that a repeat within the
  * statement is found, too.
  *
+ * An order may be created and not listed yet.  What this session has created
+ * for the same account counts all the same, whatever became of its
+ * transaction (journal.c).  For a request of unknown outcome the list is no
+ * proof until option outcome_wait is over, nor for an order that was created
+ * before the key or the address was changed, which may be one of another
+ * account: a row that would repeat one of these is an error until then.
+ *
  * Two such statements running side by side would both find nothing and create
  * everything twice.  So they exclude each other, for one foreign server in
  * one database, by a lock that is held until the transaction ends.  Other
@@ -34,6 +41,7 @@
 #include "storage/lock.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 /*
  * Sub-object number of the lock on the foreign server.  Columns have positive
@@ -41,11 +49,12 @@
  */
 #define LOCK_SUBOBJECT 0x1F
 
-/* An order, or a row that will be one. */
+/* An order, or a row that will be one, or one that may be. */
 typedef struct KnownOrder
 {
 	ImpiloIdentity identity;	/* id 0: a row of this statement */
 	int64		row;			/* of such a row, its number */
+	const ImpiloJournalRecord *doubt;	/* not NULL: it may exist */
 } KnownOrder;
 
 /* One external id of a known order. */
@@ -66,6 +75,7 @@ struct ImpiloExisting
 	MemoryContext context;
 	HTAB	   *external_ids;	/* of IdSlot */
 	HTAB	   *ids;			/* int64: orders that the list held */
+	const ImpiloCreateTarget *target;
 };
 
 static HTAB *
@@ -93,13 +103,15 @@ hash_id(const char *id)
  * Remember an order under its external ids.  The identity's ids are copied.
  */
 static void
-remember(ImpiloExisting *existing, const ImpiloIdentity *identity, int64 row)
+remember(ImpiloExisting *existing, const ImpiloIdentity *identity, int64 row,
+		 const ImpiloJournalRecord *doubt)
 {
 	MemoryContext caller = MemoryContextSwitchTo(existing->context);
 	KnownOrder *order = palloc(sizeof(KnownOrder));
 
 	order->identity = *identity;
 	order->row = row;
+	order->doubt = doubt;
 	order->identity.ids = palloc(identity->nids * sizeof(char *));
 	for (int i = 0; i < identity->nids; i++)
 	{
@@ -138,8 +150,45 @@ read_list(ImpiloExisting *existing, const ImpiloCreateTarget *target,
 		hash_search(existing->ids, &order.id, HASH_ENTER, NULL);
 		impilo_identify(&order, &identity);
 		if (identity.nids > 0)
-			remember(existing, &identity, 0);
+			remember(existing, &identity, 0, NULL);
 		MemoryContextSwitchTo(caller);
+	}
+}
+
+/*
+ * Remember what this session has created and the list does not show, and
+ * what it may have created of late.
+ */
+static void
+read_journal(ImpiloExisting *existing)
+{
+	const ImpiloSession *session = existing->target->session;
+	uint64		account = impilo_api_account(session->api);
+	TimestampTz now = GetCurrentTimestamp();
+	ListCell   *lc;
+
+	foreach(lc, impilo_journal_records())
+	{
+		const ImpiloJournalRecord *record = lfirst(lc);
+		const ImpiloJournalNote *note = record->note;
+		bool		same = note->account == account;
+		bool		exists = same && record->id != 0;
+		ImpiloIdentity identity = {
+			.id = record->id,
+			.to_site = note->to_site,
+			.recipient = note->recipient,
+			.nids = note->nids,
+			.ids = note->ids
+		};
+
+		if (!same && note->umid != session->umid)
+			continue;			/* an account of its own */
+		if (record->id != 0 && impilo_existing_has(existing, record->id))
+			continue;
+		if (!exists && TimestampDifferenceExceeds(record->known_at, now,
+												  session->options.outcome_wait))
+			continue;
+		remember(existing, &identity, 0, exists ? NULL : record);
 	}
 }
 
@@ -168,6 +217,7 @@ impilo_existing_read(const ImpiloCreateTarget *target, MemoryContext context,
 	caller = MemoryContextSwitchTo(context);
 	existing = palloc(sizeof(ImpiloExisting));
 	existing->context = context;
+	existing->target = target;
 	existing->external_ids = make_table("impilo_fdw external ids",
 										sizeof(uint64), sizeof(IdSlot),
 										context);
@@ -177,8 +227,10 @@ impilo_existing_read(const ImpiloCreateTarget *target, MemoryContext context,
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(working);
 	read_list(existing, target, working, stats);
-	MemoryContextSwitchTo(caller);
+	MemoryContextSwitchTo(context);
 	MemoryContextDelete(working);
+	read_journal(existing);
+	MemoryContextSwitchTo(caller);
 	return existing;
 }
 
@@ -217,15 +269,41 @@ raise_half_match(const KnownOrder *order, const ImpiloDraft *draft,
 }
 
 /*
+ * A row that may be an order already, which the list does not show yet.
+ */
+static void
+raise_in_doubt(const ImpiloExisting *existing, const ImpiloDraft *draft,
+			   const ImpiloJournalRecord *doubt)
+{
+	const ImpiloSession *session = existing->target->session;
+	long		age = TimestampDifferenceMilliseconds(doubt->known_at,
+													  GetCurrentTimestamp());
+	long		left = Max(session->options.outcome_wait - age, 0);
+
+	ereport(ERROR,
+			(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
+			 errmsg("it is not known whether row " INT64_FORMAT " is an order already",
+					draft->row),
+			 doubt->id == 0
+			 ? errdetail("This session has sent a request for it whose outcome is unknown, and the list does not show its order yet.")
+			 : errdetail("This session has created order " INT64_FORMAT " for it, with another API key or address of server \"%s\", and the list does not show it.",
+						 doubt->id, session->server_name),
+			 errhint("Run the statement again in %ld s: if the list does not show the order by then, it is created. Option outcome_wait of server \"%s\" sets the time.",
+					 left / 1000 + 1, session->server_name)));
+}
+
+/*
  * Go through the known orders that have one of the draft's external ids.
  * Returns true if one of them is the draft's order; else false and, in
- * `*half`, one that has an id of it, with that id.
+ * `*half`, one that has an id of it, with that id, and in `*doubt`, one that
+ * would be the draft's order if it existed.
  */
 static bool
 find_order(const ImpiloExisting *existing, const ImpiloDraft *draft,
-		   const KnownOrder **half, const char **half_id)
+		   const KnownOrder **half, const char **half_id,
+		   const KnownOrder **doubt)
 {
-	*half = NULL;
+	*half = *doubt = NULL;
 	for (int i = 0; i < draft->nids; i++)
 	{
 		uint64		hash = hash_id(draft->ids[i]);
@@ -242,7 +320,13 @@ find_order(const ImpiloExisting *existing, const ImpiloDraft *draft,
 				continue;		/* another id of the same hash */
 			if ((common == draft->nids || common < 0) &&
 				impilo_same_recipient(identity, draft))
-				return true;
+			{
+				if (known->order->doubt == NULL)
+					return true;
+				*doubt = known->order;
+			}
+			if (known->order->doubt)
+				continue;
 			*half = known->order;
 			*half_id = draft->ids[i];
 		}
@@ -271,8 +355,8 @@ is_named(const ImpiloDraft *draft)
  *
  * Returns false if there is an order, or was a row, with all of its external
  * ids for the same recipient.  Raises an error for a row without external
- * ids, and if there is something with only some of them, or for another
- * recipient.
+ * ids, if there is something with only some of them, or for another
+ * recipient, and if the session may have created it of late.
  */
 bool
 impilo_existing_add(ImpiloExisting *existing, const ImpiloDraft *draft)
@@ -285,6 +369,7 @@ impilo_existing_add(ImpiloExisting *existing, const ImpiloDraft *draft)
 	};
 	const KnownOrder *half;
 	const char *half_id;
+	const KnownOrder *doubt;
 
 	if (!is_named(draft))
 		ereport(ERROR,
@@ -292,10 +377,12 @@ impilo_existing_add(ImpiloExisting *existing, const ImpiloDraft *draft)
 				 errmsg("row " INT64_FORMAT " has no external ids",
 						draft->row),
 				 errdetail("ON CONFLICT DO NOTHING recognises orders by their external ids.")));
-	if (find_order(existing, draft, &half, &half_id))
+	if (find_order(existing, draft, &half, &half_id, &doubt))
 		return false;
 	if (half)
 		raise_half_match(half, draft, half_id);
-	remember(existing, &identity, draft->row);
+	if (doubt)
+		raise_in_doubt(existing, draft, doubt->doubt);
+	remember(existing, &identity, draft->row, NULL);
 	return true;
 }

@@ -161,7 +161,8 @@ abort_entries(SubTransactionId subid)
 		}
 		else if (entry->state != IMPILO_JOURNAL_ROLLED_BACK && !entry->warned)
 		{
-			entry->state = IMPILO_JOURNAL_UNKNOWN;
+			if (entry->state == IMPILO_JOURNAL_POSTING)
+				impilo_journal_unknown(entry);
 			nunknown++;
 		}
 		entry->warned = true;
@@ -351,22 +352,19 @@ impilo_journal_posting(const ImpiloJournalNote *note)
 	for (int i = 0; i < note->nids; i++)
 		size += strlen(note->ids[i]) + 1;
 	entry = MemoryContextAllocZero(journal_context, size);
+	entry->note = *note;
+	entry->note.ids = entry->ids;
 	at = (char *) entry + head;
-	entry->relation = at;
+	entry->note.relation = at;
 	at += strlcpy(at, note->relation, size - head) + 1;
 	for (int i = 0; i < note->nids; i++)
 	{
 		entry->ids[i] = at;
 		at += strlcpy(at, note->ids[i], size - (at - (char *) entry)) + 1;
 	}
-	entry->nids = note->nids;
 	entry->state = IMPILO_JOURNAL_POSTING;
-	entry->userid = note->userid;
-	entry->serverid = note->serverid;
 	entry->subid = GetCurrentSubTransactionId();
-	entry->command = note->command;
-	entry->posted_at = GetCurrentTimestamp();
-	entry->row = note->row;
+	entry->posted_at = entry->known_at = GetCurrentTimestamp();
 	dlist_push_tail(&impilo_journal_entries, &entry->node);
 	nrunning++;
 	return entry;
@@ -387,11 +385,12 @@ given_key(Oid serverid, int64 id)
 void
 impilo_journal_created(ImpiloJournalEntry *entry, int64 id)
 {
-	GivenKey	key = given_key(entry->serverid, id);
+	GivenKey	key = given_key(entry->note.serverid, id);
 	GivenOrder *order;
 
 	entry->id = id;
 	entry->state = IMPILO_JOURNAL_CREATED;
+	entry->known_at = GetCurrentTimestamp();
 	if (given == NULL)
 	{
 		HASHCTL		control = {
@@ -404,7 +403,17 @@ impilo_journal_created(ImpiloJournalEntry *entry, int64 id)
 							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	}
 	order = hash_search(given, &key, HASH_ENTER, NULL);
-	order->command = entry->command;
+	order->command = entry->note.command;
+}
+
+/*
+ * impilo_journal_posting_again
+ *		A request of unknown outcome is about to go out once more.
+ */
+void
+impilo_journal_posting_again(ImpiloJournalEntry *entry)
+{
+	entry->state = IMPILO_JOURNAL_POSTING;
 }
 
 /*
@@ -415,6 +424,7 @@ void
 impilo_journal_unknown(ImpiloJournalEntry *entry)
 {
 	entry->state = IMPILO_JOURNAL_UNKNOWN;
+	entry->known_at = GetCurrentTimestamp();
 }
 
 /*
@@ -465,7 +475,7 @@ impilo_journal_knows(Oid serverid, int64 id)
 		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
 														  node, iter.cur);
 
-		if (entry->id == id && entry->serverid == serverid &&
+		if (entry->id == id && entry->note.serverid == serverid &&
 			(entry->state == IMPILO_JOURNAL_CREATED ||
 			 entry->state == IMPILO_JOURNAL_ROLLED_BACK))
 			return true;
@@ -513,6 +523,32 @@ impilo_journal_hides_any(Oid serverid, CommandId command)
 			return true;
 		}
 	return false;
+}
+
+/*
+ * impilo_journal_records
+ *		All that was noted in this session, in order of time: a list of
+ *		ImpiloJournalRecord in CurrentMemoryContext.  The notes are the
+ *		journal's.
+ */
+List *
+impilo_journal_records(void)
+{
+	List	   *records = NIL;
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &impilo_journal_entries)
+	{
+		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
+														  node, iter.cur);
+		ImpiloJournalRecord *record = palloc(sizeof(*record));
+
+		record->note = &entry->note;
+		record->id = entry->id;
+		record->known_at = entry->known_at;
+		records = lappend(records, record);
+	}
+	return records;
 }
 
 /*

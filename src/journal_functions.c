@@ -46,13 +46,13 @@ state_name(ImpiloJournalState state)
 static Datum
 external_ids(const ImpiloJournalEntry *entry)
 {
-	Datum	   *ids = palloc(entry->nids * sizeof(Datum));
+	Datum	   *ids = palloc(entry->note.nids * sizeof(Datum));
 
-	for (int i = 0; i < entry->nids; i++)
-		ids[i] = CStringGetTextDatum(pg_any_to_server(entry->ids[i],
-													  strlen(entry->ids[i]),
+	for (int i = 0; i < entry->note.nids; i++)
+		ids[i] = CStringGetTextDatum(pg_any_to_server(entry->note.ids[i],
+													  strlen(entry->note.ids[i]),
 													  PG_UTF8));
-	return PointerGetDatum(construct_array(ids, entry->nids, TEXTOID, -1,
+	return PointerGetDatum(construct_array(ids, entry->note.nids, TEXTOID, -1,
 										   false, TYPALIGN_INT));
 }
 
@@ -76,14 +76,14 @@ impilo_created_orders_1_0(PG_FUNCTION_ARGS)
 		Datum		values[6];
 		bool		nulls[6] = {false};
 
-		if (entry->userid != GetUserId())
+		if (entry->note.userid != GetUserId())
 			continue;
 		values[0] = CStringGetTextDatum(state_name(entry->state));
 		values[1] = Int64GetDatum(entry->id);
 		nulls[1] = !created;
 		values[2] = external_ids(entry);
-		values[3] = CStringGetTextDatum(entry->relation);
-		values[4] = Int64GetDatum(entry->row);
+		values[3] = CStringGetTextDatum(entry->note.relation);
+		values[4] = Int64GetDatum(entry->note.row);
 		values[5] = TimestampTzGetDatum(entry->posted_at);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
@@ -105,7 +105,7 @@ impilo_forget_created_orders_1_0(PG_FUNCTION_ARGS)
 		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
 													iter.cur);
 
-		if (entry->userid != GetUserId() ||
+		if (entry->note.userid != GetUserId() ||
 			entry->subid != InvalidSubTransactionId)
 			continue;
 		impilo_journal_drop(entry);

@@ -31,16 +31,12 @@ struct ImpiloJournalEntry
 	ImpiloJournalState state;
 	bool		warned;			/* an abort was told of it */
 	int64		id;				/* of the order, once created */
-	Oid			userid;			/* who may see it */
-	Oid			serverid;
 	SubTransactionId subid;		/* of the running transaction, else
 								 * InvalidSubTransactionId: settled */
-	CommandId	command;
 	TimestampTz posted_at;
-	int64		row;
-	const char *relation;
-	int			nids;
-	char	   *ids[FLEXIBLE_ARRAY_MEMBER];
+	TimestampTz known_at;		/* since when its state is this */
+	ImpiloJournalNote note;
+	char	   *ids[FLEXIBLE_ARRAY_MEMBER]; /* of the note */
 };
 
 /* in journal.c */

@@ -194,7 +194,6 @@ static void
 run_dump(Request *request)
 {
 	Account    *a = account_of(request);
-	int64_t		i;
 
 	if (a == NULL)
 		return;
@@ -202,11 +201,7 @@ run_dump(Request *request)
 	request->answer.status = 200;
 	request->answer.content_type = "application/x-ndjson";
 	store_lock(false);
-	for (i = 0; i < a->count; i++)
-	{
-		buf_add(&request->answer.body, a->list[i]->bytes, a->list[i]->len);
-		buf_char(&request->answer.body, '\n');
-	}
+	store_dump(a, argument(request, "all") != NULL, &request->answer.body);
 	store_unlock();
 }
 

@@ -375,6 +375,23 @@ store_publish_due(void)
 	store_unlock();
 }
 
+static void
+dump_order(const Order *order, Buf *to)
+{
+	buf_add(to, order->bytes, order->len);
+	buf_char(to, '\n');
+}
+
+/* the list, an order a line; then, if wanted, what is to appear later */
+void
+store_dump(const Account *a, bool all, Buf *to)
+{
+	for (int64_t i = 0; i < a->count; i++)
+		dump_order(a->list[i], to);
+	for (const Pending *p = a->pending; all && p != NULL; p = p->next)
+		dump_order(p->order, to);
+}
+
 /* takes an order from the list; false if there is none with that id */
 bool
 store_remove(Account *a, int64_t id)

@@ -63,6 +63,7 @@ extern void store_clear(Account *a);
 extern void store_rotate(Account *a, int64_t n);
 extern void store_drop_oldest(Account *a, int64_t n);
 extern void store_restart_shifts(void);
+extern void store_dump(const Account *a, bool all, Buf *to);
 extern void store_publish_due(void);
 
 #endif							/* SANDBOX_STORE_H */

@@ -96,8 +96,8 @@ my @operations = (
 	],
 	[
 		'conflict', 2,
-		q(INSERT INTO impilo.keyed VALUES (1, '{k1}', impilo_order_item(1000)),)
-		  . q( (2, '{k2}', impilo_order_item(1000)) ON CONFLICT DO NOTHING)
+		q(INSERT INTO impilo.keyed VALUES (1, '{k1-NUMBER}', impilo_order_item(1000)),)
+		  . q( (2, '{k2-NUMBER}', impilo_order_item(1000)) ON CONFLICT DO NOTHING)
 	]);
 
 # a body that names a patient, as an error may
@@ -168,6 +168,7 @@ my @faults = (
 my $session = session($node);
 my $printed = '';
 my %matrix;
+my $number = 0;
 
 sub note_output
 {
@@ -186,6 +187,10 @@ foreach my $fault (@faults)
 		my ($what, $creates, $sql) = @$operation;
 		my $before = $api->counts;
 		my ($after, $error, $state, $made, $posts, $expected);
+
+		# ids of their own: the session remembers what it has created
+		$number++;
+		$sql =~ s/NUMBER/$number/g;
 
 		# what the list answers while an order is created is another matter
 		$api->fault({ ($creates ? (method => 'POST') : ()), do => $do });

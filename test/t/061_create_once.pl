@@ -12,11 +12,12 @@ my $api = sandbox(orders => 20);
 my $node = cluster('main', conf => "plan_cache_mode = force_generic_plan\n");
 attach($node, $api, server => { outcome_wait => '0s', max_retries => 3 });
 
-# external id => number of orders that have it, for ids that begin so
+# external id => number of orders that have it, for ids that begin so, listed
+# or not
 sub created
 {
 	my ($prefix) = @_;
-	my $dump = $api->ctl('dump');
+	my $dump = $api->ctl('dump', 'all');
 	my %n;
 
 	$n{$1}++ while $dump =~ /"(\Q$prefix\E[^"]*)"/g;
@@ -251,6 +252,169 @@ $api->fault({ method => 'POST', body => 'both-',
 is(psql_error($node, 'INSERT INTO impilo.orders ' . rows('both-', 1, 2))->{sqlstate},
 	'IU001', 'two answers with one order');
 $api->fault;
+
+#----------------------------------------------------------------------
+# Created, but not listed yet: ON CONFLICT DO NOTHING in the same session
+#----------------------------------------------------------------------
+
+my $skip = ' ON CONFLICT DO NOTHING';
+
+# a second account of the same server
+$node->safe_psql('postgres', <<"SQL");
+CREATE ROLE other;
+GRANT USAGE ON SCHEMA impilo TO other;
+GRANT SELECT, INSERT ON impilo.orders TO other;
+CREATE USER MAPPING FOR other SERVER impilo OPTIONS (api_key 'other-key');
+SQL
+
+# orders that have the external id, in both accounts
+sub everywhere
+{
+	my ($id) = @_;
+	local $ENV{IMPILO_KEY};
+	my $n = 0;
+
+	foreach my $key ('sandbox-key', 'other-key')
+	{
+		$ENV{IMPILO_KEY} = $key;
+		$n += grep { /"\Q$id\E"/ } split /\n/, $api->ctl('dump', 'all');
+	}
+	return $n;
+}
+
+sub in_session
+{
+	my ($sql, $sqlstate, $what) = @_;
+
+	$session->query($sql);
+	is($session->error->{sqlstate}, $sqlstate, $what);
+	return $session->error;
+}
+
+$api->config(appear_after_ms => 600_000);
+in_session('INSERT INTO impilo.orders ' . rows('lag-', 1, 3), '00000',
+	'not listed: created');
+$api->ctl('log-reset');
+in_session('INSERT INTO impilo.orders ' . rows('lag-', 1, 3) . $skip, '00000',
+	'not listed: skipped');
+is($api->count('posts'), 0, 'not listed: nothing was sent');
+in_session('INSERT INTO impilo.orders ' . rows('lag-', 2, 5) . $skip, '00000',
+	'not listed: what is new is created');
+once_each('lag-', 1, 5, 'not listed: each once');
+
+# whatever became of the transaction
+$session->query('BEGIN; INSERT INTO impilo.orders ' . rows('undone-', 1, 3) . '; ROLLBACK');
+in_session('INSERT INTO impilo.orders ' . rows('undone-', 1, 4) . $skip, '00000',
+	'rolled back, and run again');
+once_each('undone-', 1, 4, 'rolled back, and run again: each once');
+$api->fault({ method => 'POST', body => 'halted-7', do => { status => 400 } });
+in_session('INSERT INTO impilo.orders ' . rows('halted-', 1, 9), 'IU002',
+	'refused in the middle');
+$api->fault;
+in_session('INSERT INTO impilo.orders ' . rows('halted-', 1, 9) . $skip, '00000',
+	'refused in the middle, and run again');
+once_each('halted-', 1, 9, 'refused in the middle, and run again: each once');
+
+# it is an order like those listed
+like(in_session("INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)"
+		  . " VALUES (9, '{lag-1}', impilo_order_item(1000))$skip",
+		'23505', 'not listed, for somebody else')->{message},
+	qr/^row 1 has an external id that order \d+ has for another recipient/,
+	'not listed, for somebody else: the order is named');
+
+# but not one of another account
+$session->query('SET ROLE other');
+in_session('INSERT INTO impilo.orders ' . rows('lag-', 1, 3) . $skip, '00000',
+	"another account's orders are none of ours");
+is(everywhere('lag-1'), 2, 'each account has its own');
+in_session('INSERT INTO impilo.orders ' . rows('lag-', 1, 3) . $skip, '00000',
+	'each account is remembered');
+is(everywhere('lag-1'), 2, 'each account is remembered: nothing was sent');
+$session->query('RESET ROLE');
+
+# the same account by another mapping
+$session->query(<<'SQL');
+CREATE ROLE twin;
+GRANT USAGE ON SCHEMA impilo TO twin;
+GRANT SELECT, INSERT ON impilo.orders TO twin;
+CREATE USER MAPPING FOR twin SERVER impilo OPTIONS (api_key 'sandbox-key');
+SET ROLE twin;
+SQL
+in_session('INSERT INTO impilo.orders ' . rows('lag-', 1, 5) . $skip, '00000',
+	'another mapping with the same key');
+is(everywhere('lag-5'), 1, 'another mapping with the same key: nothing was sent');
+$session->query('RESET ROLE');
+
+# a key that was replaced may be of the same account, or not
+my $set_key = "ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key '%s')";
+
+$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '1h')");
+in_session('INSERT INTO impilo.orders ' . rows('lag-', 1, 5) . $skip, '00000',
+	'other options, the same account');
+$session->query(sprintf $set_key, 'other-key');
+my $error = in_session('INSERT INTO impilo.orders ' . rows('lag-', 4, 6) . $skip,
+	'IU001', 'another key in the same mapping');
+like($error->{detail}, qr/^This session has created order \d+ for it, with another API key/,
+	'another key: the order is named');
+like($error->{hint}, qr/^Run the statement again in 3\d\d\d s/, 'another key: when to try again');
+is(everywhere('lag-6'), 0, 'another key: nothing was sent');
+$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
+in_session('INSERT INTO impilo.orders ' . rows('lag-', 4, 6) . $skip, '00000',
+	'another key, later');
+is(everywhere('lag-4'), 2, 'another key, later: created');
+$session->query(sprintf $set_key, 'sandbox-key');
+
+# forgotten is forgotten
+in_session('SELECT impilo_forget_created_orders();'
+	  . 'INSERT INTO impilo.orders ' . rows('lag-', 1, 1) . $skip, '00000',
+	'what the session was told to forget');
+is(created('lag-')->{'lag-1'}, 2, 'what the session was told to forget is created again');
+
+# an unknown outcome: while outcome_wait lasts the list is no proof
+$api->fault({ method => 'POST', do => { hang => \1, processed => \1 } });
+$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '1h')");
+$session->send('INSERT INTO impilo.orders ' . rows('doubt-', 1, 2));
+wait_until(sub { created('doubt-')->{'doubt-2'} }, 'two orders');
+$session->cancel;
+$session->wait;
+$api->fault;
+$api->ctl('log-reset');
+$error = in_session('INSERT INTO impilo.orders ' . rows('doubt-', 2, 3) . $skip,
+	'IU001', 'unknown, and not listed');
+like($error->{message}, qr/^it is not known whether row 1 is an order already/,
+	'unknown, and not listed: the row is named');
+is($api->count('posts'), 0, 'unknown, and not listed: nothing was sent');
+in_session('INSERT INTO impilo.orders ' . rows('doubt-', 3, 3) . $skip, '00000',
+	'unknown: other rows may be inserted');
+in_session("INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)"
+	  . " VALUES (9, '{doubt-1}', impilo_order_item(1000))$skip",
+	'00000', 'unknown: and somebody else may have the id');
+$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
+in_session('INSERT INTO impilo.orders ' . rows('doubt-', 2, 2) . $skip, '00000',
+	'unknown, and not listed when outcome_wait is over');
+is(created('doubt-')->{'doubt-2'}, 2, 'it is created then');
+
+# and once it is listed it is skipped, how little time may have passed
+$api->config(appear_after_ms => undef);
+$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '1h')");
+$api->fault({ method => 'POST', do => { hang => \1, processed => \1 } });
+$session->send('INSERT INTO impilo.orders ' . rows('seen-', 1, 2));
+wait_until(sub { created('seen-')->{'seen-2'} }, 'two orders');
+$session->cancel;
+$session->wait;
+$api->fault;
+in_session('INSERT INTO impilo.orders ' . rows('seen-', 1, 3) . $skip, '00000',
+	'unknown, and listed');
+once_each('seen-', 1, 3, 'unknown, and listed: each once');
+$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
+
+# what the list shows of an order is believed, not what was sent
+my $id = $session->query('INSERT INTO impilo.orders ' . row('renamed-1') . ' RETURNING id');
+$api->ctl('replace', $id,
+	qq({"id":$id,"patient":{"id":1},"externalOrderIds":["named-1"]}));
+in_session('INSERT INTO impilo.orders ' . row('renamed-1') . $skip, '00000',
+	'an order that has another id by now');
+once_each('renamed-', 1, 1, 'an order that has another id by now is not the one');
 
 # whose orders they are is settled by the INSERT, not by the commit
 $session->query(<<"SQL");

@@ -65,6 +65,7 @@ is 'another body' "$status" 201
 post "{$line,\"externalOrderIds\":[\"ext-7\"]}"
 is '500, created' "$status $(ctl count created)" '500 3'
 lacks 'does not show yet' "$(ctl dump)" '"ext-7"'
+has 'but exists' "$(ctl dump all)" '"ext-7"'
 sleep 0.8
 has 'shows up' "$(ctl dump)" '"ext-7"'
 fault '{"method":"POST","do":{"reset":"after","appear_after_ms":600}}'
