@@ -53,6 +53,14 @@ is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* The line, which no NUL ends, that ends the headers */
+static bool
+is_empty_line(const char *line, size_t length)
+{
+	return length == 0 || (length == 1 && line[0] == '\n') ||
+		(length == 2 && line[0] == '\r' && line[1] == '\n');
+}
+
 /* A header's value into a field: white space around it off, made printable */
 static void
 keep_value(char *field, size_t size, const char *value, size_t length)
@@ -111,7 +119,7 @@ impilo_answer_header(ImpiloAnswer *answer, const char *line, size_t length)
 	}
 	if (answer->headers_done)
 		return true;
-	if (length <= 2 && strspn(line, "\r\n") >= length)
+	if (is_empty_line(line, length))
 	{
 		answer->headers_done = true;
 		return true;
@@ -194,6 +202,8 @@ impilo_answer_shrink(ImpiloAnswer *answer, size_t most)
 		answer->body = NULL;
 		answer->size = 0;
 	}
+	else if (answer->body != NULL)
+		answer->body[0] = '\0';
 }
 
 /*

@@ -3,8 +3,9 @@
  * api.c
  *	  The protocol of the order API: addresses and answers.
  *
- * Requests go out through here, and their answers are read here: what does
- * the envelope of a page state, which order is this, was an order created.
+ * Requests go out through here, and their answers are judged here: is this a
+ * page, is this the order asked for, was an order created.  What is in their
+ * bytes page.c finds.
  *
  * Which page or order is asked for next, and whether what the pages state
  * fits together, is decided above (list.c, lookup.c); when to try again is
@@ -21,31 +22,8 @@
 
 #include "api.h"
 #include "common/hashfn.h"
-#include "json_find.h"
 
 #define USER_AGENT "impilo_fdw/1.0 PostgreSQL/" PG_VERSION
-
-/*
- * Containers inside one another that an order may have, itself included; the
- * deepest place known is at seven.  A page puts two more around it.
- */
-#define ORDER_DEPTH (IMPILO_JSON_MAX_DEPTH - 2)
-
-/* The members of a page's envelope, in the order of their slots. */
-enum EnvelopeSlot
-{
-	SLOT_CONTENT,
-	SLOT_PAGE,
-	SLOT_SIZE,
-	SLOT_TOTAL,
-	SLOT_FIRST,
-	SLOT_LAST,
-	SLOT_COUNT
-};
-
-static const char *const envelope_members[SLOT_COUNT] = {
-	"content", "page", "size", "total", "first", "last"
-};
 
 struct ImpiloApi
 {
@@ -56,26 +34,13 @@ struct ImpiloApi
 	ImpiloHttpClient *http;
 	bool		proven;			/* has answered as the API does */
 	int64		last_total;		/* total of the last page, or IMPILO_UNKNOWN */
-	ImpiloJsonWanted envelope;	/* the members of a page */
-	ImpiloJsonNode envelope_nodes[1 + SLOT_COUNT];
-	ImpiloJsonWanted order_id;	/* the id of an order */
-	ImpiloJsonNode order_id_nodes[2];
+	ImpiloPageReader reader;
 };
 
 /* ------------------------------------------------------------------------
  * Asking
  * ------------------------------------------------------------------------
  */
-
-static void
-want_member(ImpiloJsonWanted *wanted, const char *member, int slot)
-{
-	ImpiloPointerStep step = impilo_pointer_step(member, strlen(member));
-	const char *refused = impilo_json_want(wanted, &step, 1, slot);
-
-	if (refused)
-		elog(ERROR, "impilo_fdw: member \"%s\": %s", member, refused);
-}
 
 /*
  * impilo_api_open
@@ -100,14 +65,7 @@ impilo_api_open(MemoryContext context, const ImpiloApiConfig *config)
 	api->api_key = pstrdup(config->api_key);
 	api->last_total = IMPILO_UNKNOWN;
 
-	impilo_json_want_begin(&api->envelope, api->envelope_nodes,
-						   lengthof(api->envelope_nodes));
-	for (int slot = 0; slot < SLOT_COUNT; slot++)
-		want_member(&api->envelope, envelope_members[slot], slot);
-	impilo_json_want_begin(&api->order_id, api->order_id_nodes,
-						   lengthof(api->order_id_nodes));
-	want_member(&api->order_id, "id", 0);
-
+	impilo_page_reader_init(&api->reader);
 	http.user_agent = USER_AGENT;
 	http.headers = headers;
 	api->http = impilo_http_open(context, &http);
@@ -207,7 +165,7 @@ impilo_api_show_create(void)
  * ------------------------------------------------------------------------
  */
 
-static void
+pg_noreturn static void
 raise_content(ImpiloApi *api, char *detail)
 {
 	ImpiloApiError error;
@@ -242,22 +200,23 @@ require_answer(ImpiloApi *api, const ImpiloHttpReply *reply,
 		impilo_api_raise(&error);
 }
 
-static int64
-number_or_unknown(const ImpiloJsonSlice *value)
+/*
+ * Describe what is wrong with an answer that is no page, or not an order.
+ */
+static void
+describe_wrong(ImpiloApi *api, const ImpiloHttpReply *reply,
+			   const char *request, ImpiloReadVerdict verdict,
+			   const char *subject, const ImpiloJsonError *wrong,
+			   ImpiloApiError *error)
 {
-	int64_t		number;
+	char	   *detail;
 
-	if (!impilo_json_int64(value, &number) || number < 0)
-		return IMPILO_UNKNOWN;
-	return number;
-}
-
-static int
-boolean_or_unknown(const ImpiloJsonSlice *value)
-{
-	if (value->kind != IMPILO_JSON_BOOL)
-		return IMPILO_UNKNOWN;
-	return value->data[0] == 't';
+	if (verdict == IMPILO_READ_BROKEN)
+		detail = psprintf("The answer to %s is broken JSON: %s at byte %zu of %zu.",
+						  request, wrong->what, wrong->offset, reply->length);
+	else
+		detail = psprintf("%s to %s %s.", subject, request, wrong->what);
+	impilo_api_describe_content(api->server_name, detail, error);
 }
 
 /*
@@ -274,35 +233,20 @@ impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
 					ImpiloApiError *error)
 {
 	const ImpiloHttpReply *reply = impilo_http_reply(request);
-	ImpiloJsonSlice found[SLOT_COUNT];
 	ImpiloJsonError wrong;
+	ImpiloReadVerdict verdict;
 
 	result->request = impilo_api_show_page(page, size);
 	if (!is_answer(api, reply, result->request, error))
 		return false;
-	if (!impilo_json_find(&api->envelope, reply->body, reply->length,
-						  IMPILO_JSON_MAX_DEPTH, found, &wrong))
+	verdict = impilo_page_read(&api->reader, reply->body, reply->length,
+							   result, &wrong);
+	if (verdict != IMPILO_READ_OK)
 	{
-		impilo_api_describe_content(api->server_name, psprintf("The answer to %s is broken JSON: %s at byte %zu of %zu.",
-															   result->request, wrong.what, wrong.offset,
-															   reply->length), error);
+		describe_wrong(api, reply, result->request, verdict, "The answer",
+					   &wrong, error);
 		return false;
 	}
-	if (found[SLOT_CONTENT].kind != IMPILO_JSON_ARRAY)
-	{
-		impilo_api_describe_content(api->server_name, psprintf("The answer to %s has no array \"content\".",
-															   result->request), error);
-		return false;
-	}
-
-	result->page = number_or_unknown(&found[SLOT_PAGE]);
-	result->size = number_or_unknown(&found[SLOT_SIZE]);
-	result->total = number_or_unknown(&found[SLOT_TOTAL]);
-	result->first = boolean_or_unknown(&found[SLOT_FIRST]);
-	result->last = boolean_or_unknown(&found[SLOT_LAST]);
-	result->content_at = found[SLOT_CONTENT].data - reply->body;
-	result->orders = 0;
-	impilo_json_begin(&result->content, &found[SLOT_CONTENT], ORDER_DEPTH + 1);
 
 	api->proven = true;
 	api->last_total = result->total;
@@ -324,29 +268,6 @@ impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
 }
 
 /*
- * Read the id of an order.  Returns NULL, or what is wrong with it.
- */
-static const char *
-read_order_id(ImpiloApi *api, const ImpiloJsonSlice *document, int64 *id)
-{
-	ImpiloJsonSlice found;
-	ImpiloJsonError wrong;
-	int64_t		number;
-
-	if (document->kind != IMPILO_JSON_OBJECT)
-		return "is not a JSON object";
-	if (!impilo_json_find(&api->order_id, document->data, document->length,
-						  IMPILO_JSON_CHECKED, &found, &wrong))
-		return wrong.what;
-	if (found.kind == IMPILO_JSON_ABSENT || found.kind == IMPILO_JSON_NULL)
-		return "has no id";
-	if (!impilo_json_int64(&found, &number))
-		return "has an id that is not an integer of 64 bits";
-	*id = number;
-	return NULL;
-}
-
-/*
  * impilo_api_page_next
  *		The next order of a page; false at its end.
  *
@@ -357,22 +278,25 @@ bool
 impilo_api_page_next(ImpiloApi *api, ImpiloPage *page, ImpiloOrder *order)
 {
 	ImpiloJsonError wrong;
-	const char *reason;
-	int			more;
+	int64_t		id;
 
-	more = impilo_json_next_element(&page->content, &order->document, &wrong);
-	if (more == 0)
-		return false;
-	page->orders++;
-	if (more < 0)
-		raise_content(api, psprintf("The answer to %s is broken JSON: %s at byte %zu, in order %d of the page.",
-									page->request, wrong.what,
-									page->content_at + wrong.offset,
-									page->orders));
-	reason = read_order_id(api, &order->document, &order->id);
-	if (reason)
-		raise_content(api, psprintf("Order %d in the answer to %s %s.",
-									page->orders, page->request, reason));
+	switch (impilo_page_next(&api->reader, page, &order->document, &id,
+							 &wrong))
+	{
+		case IMPILO_READ_OK:
+			break;
+		case IMPILO_READ_END:
+			return false;
+		case IMPILO_READ_BROKEN:
+			raise_content(api, psprintf("The answer to %s is broken JSON: %s at byte %zu, in order %d of the page.",
+										page->request, wrong.what,
+										wrong.offset, page->orders));
+		case IMPILO_READ_UNFIT:
+			raise_content(api, psprintf("Order %d in the answer to %s %s.",
+										page->orders, page->request,
+										wrong.what));
+	}
+	order->id = id;
 	order->request = page->request;
 	return true;
 }
@@ -386,23 +310,18 @@ read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
 		   ImpiloOrder *order, ImpiloApiError *error)
 {
 	ImpiloJsonError wrong;
-	const char *reason;
+	ImpiloReadVerdict verdict;
+	int64_t		id;
 
-	if (!impilo_json_check(reply->body, reply->length, ORDER_DEPTH,
-						   &order->document, &wrong))
+	verdict = impilo_page_order(&api->reader, reply->body, reply->length,
+								&order->document, &id, &wrong);
+	if (verdict != IMPILO_READ_OK)
 	{
-		impilo_api_describe_content(api->server_name, psprintf("The answer to %s is broken JSON: %s at byte %zu of %zu.",
-															   request, wrong.what, wrong.offset,
-															   reply->length), error);
+		describe_wrong(api, reply, request, verdict, "The order in the answer",
+					   &wrong, error);
 		return false;
 	}
-	reason = read_order_id(api, &order->document, &order->id);
-	if (reason)
-	{
-		impilo_api_describe_content(api->server_name, psprintf("The order in the answer to %s %s.",
-															   request, reason), error);
-		return false;
-	}
+	order->id = id;
 	order->request = request;
 	api->proven = true;
 	return true;

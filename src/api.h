@@ -14,7 +14,7 @@
 #define IMPILO_API_H
 
 #include "api_error.h"
-#include "json_scan.h"
+#include "page.h"
 
 /* One account of the API, reached over one pool of connections. */
 typedef struct ImpiloApi ImpiloApi;
@@ -35,25 +35,6 @@ typedef struct ImpiloOrder
 	const char *request;		/* what was asked, for messages: "GET
 								 * /order/42" */
 } ImpiloOrder;
-
-/*
- * The envelope of one page of the list, as the answer states it.  What it
- * does not state, or not as a number or boolean, is unknown.
- */
-#define IMPILO_UNKNOWN (-1)
-
-typedef struct ImpiloPage
-{
-	int64		page;			/* current page number, or IMPILO_UNKNOWN */
-	int64		size;			/* page size, or IMPILO_UNKNOWN */
-	int64		total;			/* orders over all pages, or IMPILO_UNKNOWN */
-	int			first;			/* 0, 1 or IMPILO_UNKNOWN */
-	int			last;			/* 0, 1 or IMPILO_UNKNOWN */
-	const char *request;		/* "GET /order?page=3&size=250" */
-	ImpiloJsonCursor content;	/* before the next order */
-	size_t		content_at;		/* offset of content in the body */
-	int			orders;			/* orders of it read so far */
-} ImpiloPage;
 
 /* What is known after a create-order request. */
 typedef enum ImpiloCreateOutcome

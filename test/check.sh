@@ -11,9 +11,11 @@
 # copy of PostgreSQL, starts its own servers: nothing else on the machine is
 # touched, and nothing stays behind.
 #
-#   --keep       leave the private folder with all logs, and say where it is
-#   SLOW=1       longer runs of what finds more the longer it runs
-#   PG_CONFIG=   another PostgreSQL than the newest installed one
+#   --keep           leave the private folder with all logs, and say where it is
+#   SLOW=1           hours, for what finds more the longer it runs
+#   FUZZ_SECONDS=    of each fuzz target (15, or 3600 with SLOW=1)
+#   IMPILO_SECONDS=  of the generated documents (15, or 3600 with SLOW=1)
+#   PG_CONFIG=       another PostgreSQL than the newest installed one
 
 set -uo pipefail
 
@@ -102,11 +104,10 @@ part_unit() {
 }
 
 part_fuzz() {
-	local seconds=8
+	local seconds=${FUZZ_SECONDS:-$([ -n "${SLOW:-}" ] && echo 3600 || echo 15)}
 
-	[ -z "${SLOW:-}" ] || seconds=120
 	make -s -j2 -C test/fuzz &&
-		make -s -k -C test/fuzz run SECONDS=$seconds 2>&1 |
+		make -s -k -j2 -O -C test/fuzz run SECONDS="$seconds" 2>&1 |
 		awk '!/# Uses: [0-9]+$/ { print } /stat::number_of_executed_units/ { print "ok " ++n " - " $2 " inputs" }'
 }
 
@@ -222,7 +223,9 @@ inside() {
 		fi
 	done
 	wanted=${wanted:-$all_parts}
-	patience=$([ -n "${SLOW:-}" ] && echo 3000 || echo 420)
+	# seconds for one part
+	patience=$([ -n "${SLOW:-}" ] && echo 36000 || echo 420)
+	patience=$((patience + 8 * ${FUZZ_SECONDS:-0} + ${IMPILO_SECONDS:-0}))
 	source=$HOME_FOLDER/source
 	mkdir -p "$HOME_FOLDER/log" "$HOME_FOLDER/result"
 	cd "$source" || exit 1

@@ -24,7 +24,7 @@ journal snapshot session draft rowstore flight
 columns+rows api
 convert options
 http json schema
-text
+text page
 answer wait closest retry json_find+json_scan+json_lex iso8601 number
 pointer
 compat

@@ -67,6 +67,8 @@ main(void)
 	test_schema();
 	test_number();
 	test_iso8601();
+	test_page();
+	test_answer();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed == 0 ? 0 : 1;
 }
