@@ -23,7 +23,9 @@
  *	  after a byte of the body was sent
  *	2xx, answer cut short or too large  may exist       look-up
  *	2xx, answer is no order, or one     may exist       look-up
- *	  that another request has created
+ *	  that another request has created,
+ *	  or for somebody else, or with
+ *	  other external ids
  *	cancelled while in flight           may exist       the cancel's own error;
  *	                                                    context and WARNING say
  *	                                                    how many may exist
@@ -57,6 +59,7 @@
 #include "postgres.h"
 
 #include "create.h"
+#include "match.h"
 #include "miscadmin.h"
 #include "outcome.h"
 #include "report.h"
@@ -193,20 +196,25 @@ start_posting(Batch *batch, ImpiloPosting *posting)
 }
 
 /*
- * Is the answer an order that another request of the transaction has created?
- * Describes the error then.
+ * Is the answer an order that another request of the transaction has created,
+ * or one that nobody asked for?  Describes the error then.
  */
 static bool
-is_repeated(const Batch *batch, ImpiloPosting *posting)
+is_another(const Batch *batch, ImpiloPosting *posting)
 {
 	const ImpiloSession *session = batch->creator->target.session;
-	int64		id = posting->order.id;
+	const char *why;
 
-	if (!impilo_journal_given(session->serverid, id))
+	if (impilo_journal_given(session->serverid, posting->order.id))
+		why = "another request has created";
+	else
+		why = impilo_contradicts(&posting->order, posting->draft);
+	if (why == NULL)
 		return false;
 	impilo_api_describe_content(session->server_name,
-								psprintf("The answer to %s is order " INT64_FORMAT ", which another request has created.",
-										 impilo_api_show_create(), id),
+								psprintf("The answer to %s is order " INT64_FORMAT ", which %s.",
+										 impilo_api_show_create(),
+										 posting->order.id, why),
 								&posting->error);
 	return true;
 }
@@ -222,7 +230,7 @@ end_posting(Batch *batch, ImpiloPosting *posting)
 													 &posting->order,
 													 &posting->error);
 
-	if (outcome == IMPILO_CREATE_DONE && is_repeated(batch, posting))
+	if (outcome == IMPILO_CREATE_DONE && is_another(batch, posting))
 		outcome = IMPILO_CREATE_UNKNOWN;
 
 	/* a second request does not settle the first one's outcome */

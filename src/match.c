@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * match.c
- *	  Is an order of the list the one that a draft asks for?
+ *	  Is an order of the list the one that a draft asks for?  Can one that
+ *	  an answer claims be it?
  *
  * The API has no look-up by the customer's own ids, and does not say that
  * these are unique.  So an order is recognised by all that a create request
@@ -9,6 +10,10 @@
  * it is.  Items and kits are no part of it: the API may show them otherwise
  * than they were sent.  Whether the order is old enough to be another one is
  * asked by the caller, for which the first of its events is told.
+ *
+ * An answer needs less: it belongs to its request already.  But one that says
+ * something else than what was asked for is not believed; what it leaves out
+ * says nothing, as the API may leave out everything.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -205,4 +210,30 @@ impilo_same_recipient(const ImpiloIdentity *identity, const ImpiloDraft *draft)
 {
 	return identity->recipient == draft->recipient &&
 		identity->to_site == draft->to_site;
+}
+
+/*
+ * impilo_contradicts
+ *		What in the order says that it is not the draft's?  NULL: nothing.
+ *
+ * Only the member that the draft asks for is looked at: a patient has a site,
+ * too, and an order may show both.
+ */
+const char *
+impilo_contradicts(const ImpiloOrder *order, const ImpiloDraft *draft)
+{
+	ImpiloJsonSlice ids = get_member(&order->document, "externalOrderIds");
+	ImpiloIdentity identity;
+	int64		recipient;
+
+	if (read_recipient(&order->document, draft->to_site ? "site" : "patient",
+					   &recipient) &&
+		recipient != draft->recipient)
+		return draft->to_site ? "is for another site"
+			: "is for another patient";
+	read_ids(&ids, &identity);
+	if (draft->nids > 0 && identity.nids > 0 &&
+		impilo_common_ids(&identity, draft) == 0)
+		return "has other external ids";
+	return NULL;
 }

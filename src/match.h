@@ -33,6 +33,8 @@ typedef struct ImpiloIdentity
 extern void impilo_identify(const ImpiloOrder *order, ImpiloIdentity *identity);
 extern int	impilo_common_ids(const ImpiloIdentity *identity,
 							  const ImpiloDraft *draft);
+extern const char *impilo_contradicts(const ImpiloOrder *order,
+									  const ImpiloDraft *draft);
 extern bool impilo_same_recipient(const ImpiloIdentity *identity,
 								  const ImpiloDraft *draft);
 

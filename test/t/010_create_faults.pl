@@ -73,6 +73,18 @@ my @cases = (
 	[ 'answer is not said to be JSON', { content_type => 'text/html' },
 		'00000', 1, 1 ],
 	[ 'answer is empty', { raw => '' }, '00000', 1, 1 ],
+	[ 'answer is for another patient, created',
+		{ replace => [ { pointer => '/patient/id', json => '8' } ] },
+		'00000', 1, 1 ],
+	[ 'answer is for another patient, not created',
+		{ status => 201, raw => '{"id":5,"patient":{"id":8}}', processed => \0 },
+		'IU001', 0, 1 ],
+	[ 'answer has other external ids, created',
+		{ replace => [ { pointer => '/externalOrderIds', json => '["x","y"]' } ] },
+		'00000', 1, 1 ],
+	[ 'answer has other external ids, not created',
+		{ status => 201, raw => '{"id":5,"externalOrderIds":["x"]}', processed => \0 },
+		'IU001', 0, 1 ],
 );
 
 foreach my $case (@cases)
@@ -90,6 +102,39 @@ foreach my $case (@cases)
 	is($error->{stdout}, "{$id}", "$what: row returned")
 	  if $sqlstate eq '00000';
 }
+
+# what an answer leaves out contradicts nothing, nor does what it adds
+foreach my $answer (
+	'{"id":900,"patient":null,"externalOrderIds":null}',
+	'{"id":901}',
+	'{"id":902,"patient":{},"externalOrderIds":[]}',
+	'{"id":903,"patient":{"id":null},"externalOrderIds":[null]}',
+	'{"id":904,"patient":{"id":7,"site":{"id":3}},"site":{"id":3}}',
+	'{"id":905,"externalOrderIds":["more","left_out","x"]}')
+{
+	$api->ctl('log-reset');
+	$api->fault({ method => 'POST', do => { status => 201, raw => $answer } });
+	is(psql_error($node, insert_of('left_out'))->{sqlstate}, '00000',
+		"believed: $answer");
+	is($api->count('pages'), 0, 'believed: nothing is looked up');
+}
+$api->fault;
+
+# an order for a site; the error says what is wrong, and not for whom it is
+my $for_site = 'INSERT INTO impilo.orders (site_id, order_items)'
+  . ' VALUES (3, impilo_order_item(1000))';
+
+$api->fault({ method => 'POST',
+	do => { status => 201, raw => '{"id":906,"patient":{"id":7},"site":{"id":3}}' } });
+is(psql_error($node, $for_site)->{sqlstate}, '00000', 'believed: for the site');
+$api->fault({ method => 'POST',
+	do => { status => 201, raw => '{"id":907,"site":{"id":445566}}' } });
+my $other = psql_error($node, $for_site);
+is($other->{sqlstate}, 'IU001', 'for another site');
+like($other->{detail}, qr/The answer to POST \/order is order 907, which is for another site\./,
+	'for another site: the error says so');
+unlike($other->{stderr}, qr/445566/, 'for another site: and no more');
+$api->fault;
 
 # 429 proves that nothing was created, so it is sent again
 $api->ctl('log-reset');

@@ -143,6 +143,12 @@ my @faults = (
 	[ 'array', { raw => "[\"$mark\"]" }, qr/HV00M/, $unknown ],
 	[ 'no id', { raw => "{\"name\":\"$mark\"}" }, qr/HV00M/, $unknown ],
 	[
+		'other patient',
+		{ replace => [ { pointer => '/patient/id', json => '99999' } ] },
+		# a reader believes it, and ping has no error to tell
+		qr/00000|/, $unknown
+	],
+	[
 		'HTML',
 		{ raw => "<html>$mark</html>", content_type => 'text/html' },
 		qr/HV00M/, $unknown
