@@ -424,11 +424,13 @@ SKIP:
 sub is_gone
 {
 	my ($pid) = @_;
-	my $stat = "/proc/$pid/stat";
 
-	return 1 if !kill(0, $pid) && $!{ESRCH};
-	return -e $stat
-	  && PostgreSQL::Test::Utils::slurp_file($stat) =~ /\) [ZX] /;
+	if (open(my $stat, '<', "/proc/$pid/stat"))
+	{
+		# the file is empty for a process that has ended since
+		return 1 if (<$stat> // ') Z ') =~ /\) [ZX] /;
+	}
+	return !kill(0, $pid) && $!{ESRCH};
 }
 
 foreach my $wait (@waits)
