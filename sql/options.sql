@@ -35,6 +35,7 @@ SELECT o, v, pg_temp.try('ALTER SERVER impilo', o, v) FROM (VALUES
 	('requests_per_second', '0'), ('requests_per_second', '0.5'), ('requests_per_second', '-1'), ('requests_per_second', 'fast'),
 	('requests_per_second', 'NaN'),
 	('max_response_size', '1MB'), ('max_response_size', '70000'), ('max_response_size', '1kB'), ('max_response_size', '3GB'),
+	('max_pages', '1'), ('max_pages', '0'), ('max_pages', '1e3'), ('scan_timeout', '0'), ('scan_timeout', '90min'), ('scan_timeout', '8d'),
 	('keep_connections', 'off'), ('keep_connections', 'sometimes'),
 	('fdw_startup_cost', '10'), ('fdw_startup_cost', '-1'), ('fdw_tuple_cost', '0.01'), ('fdw_tuple_cost', 'x'),
 	('outcome_wait', '0'), ('outcome_wait', '1min'), ('outcome_wait', '2h'),

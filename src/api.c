@@ -32,6 +32,8 @@ struct ImpiloApi
 	char	   *base_url;
 	char	   *api_key;		/* not to be shown, whoever repeats it */
 	ImpiloHttpClient *http;
+	int			max_pages;
+	int			scan_timeout;
 	bool		proven;			/* has answered as the API does */
 	int64		last_total;		/* total of the last page, or IMPILO_UNKNOWN */
 	ImpiloPageReader reader;
@@ -63,6 +65,8 @@ impilo_api_open(MemoryContext context, const ImpiloApiConfig *config)
 	api->server_name = pstrdup(config->server_name);
 	api->base_url = pstrdup(config->base_url);
 	api->api_key = pstrdup(config->api_key);
+	api->max_pages = config->max_pages;
+	api->scan_timeout = config->scan_timeout;
 	api->last_total = IMPILO_UNKNOWN;
 
 	impilo_page_reader_init(&api->reader);
@@ -96,6 +100,22 @@ impilo_api_account(const ImpiloApi *api)
 
 	return hash_bytes_extended((const unsigned char *) api->api_key,
 							   strlen(api->api_key), address);
+}
+
+/*
+ * impilo_api_max_pages, impilo_api_scan_timeout
+ *		How much one reading of the list may take, as api.h says.
+ */
+int
+impilo_api_max_pages(const ImpiloApi *api)
+{
+	return api->max_pages;
+}
+
+int
+impilo_api_scan_timeout(const ImpiloApi *api)
+{
+	return api->scan_timeout;
 }
 
 /*
@@ -410,6 +430,20 @@ impilo_api_created(ImpiloApi *api, ImpiloHttpRequest *request,
 		reply->status == 409 || reply->status == 422)
 		impilo_api_describe_refusal(api->server_name, reply, error);
 	return IMPILO_CREATE_REFUSED;
+}
+
+/*
+ * impilo_api_raise_limit
+ *		Raise the error that a reading of the list is at a limit; `detail`
+ *		tells how far it came, and is palloc'd.
+ */
+void
+impilo_api_raise_limit(ImpiloApi *api, ImpiloApiLimit limit, char *detail)
+{
+	ImpiloApiError error;
+
+	impilo_api_describe_limit(api->server_name, limit, detail, &error);
+	impilo_api_raise(&error);
 }
 
 /*

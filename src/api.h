@@ -24,6 +24,8 @@ typedef struct ImpiloApiConfig
 	const char *server_name;	/* of the foreign server, for messages */
 	const char *base_url;		/* without a trailing slash */
 	const char *api_key;
+	int			max_pages;		/* of one reading of the list, for who reads */
+	int			scan_timeout;	/* ms that one waits altogether; 0: no limit */
 	ImpiloHttpConfig http;		/* user_agent and headers are set by api.c */
 } ImpiloApiConfig;
 
@@ -52,6 +54,8 @@ extern ImpiloApi *impilo_api_open(MemoryContext context,
 								  const ImpiloApiConfig *config);
 extern ImpiloHttpClient *impilo_api_http(ImpiloApi *api);
 extern uint64 impilo_api_account(const ImpiloApi *api);
+extern int	impilo_api_max_pages(const ImpiloApi *api);
+extern int	impilo_api_scan_timeout(const ImpiloApi *api);
 
 extern ImpiloHttpRequest *impilo_api_get_page(ImpiloApi *api,
 											  MemoryContext context,
@@ -82,6 +86,9 @@ extern ImpiloCreateOutcome impilo_api_created(ImpiloApi *api,
 											  ImpiloHttpRequest *request,
 											  ImpiloOrder *order,
 											  ImpiloApiError *error);
+pg_noreturn extern void impilo_api_raise_limit(ImpiloApi *api,
+											   ImpiloApiLimit limit,
+											   char *detail);
 extern bool impilo_api_proven(const ImpiloApi *api);
 extern int64 impilo_api_last_total(const ImpiloApi *api);
 extern char *impilo_api_show_page(int64 page, int size);

@@ -147,6 +147,20 @@ static const struct
 	},
 };
 
+/* Of a reading of the list, answers and all */
+static const Trouble limit_troubles[] = {
+	[IMPILO_API_MAX_PAGES] = {
+		ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+		"list of orders of server \"%s\" is too long",
+		"Option max_pages of server \"%s\" sets the limit."
+	},
+	[IMPILO_API_SCAN_TIMEOUT] = {
+		ERRCODE_CONNECTION_FAILURE,
+		"server \"%s\" did not give the list of orders in time",
+		"Option scan_timeout of server \"%s\" sets the limit."
+	},
+};
+
 /* An answer of the right status that does not hold what the API sends. */
 static const Trouble content_trouble = {
 	ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
@@ -393,6 +407,18 @@ impilo_api_describe_content(const char *server_name, char *detail,
 							ImpiloApiError *error)
 {
 	describe(server_name, &content_trouble, detail, error);
+}
+
+/*
+ * impilo_api_describe_limit
+ *		Describe that a reading of the list is at a limit; `detail` is
+ *		palloc'd.
+ */
+void
+impilo_api_describe_limit(const char *server_name, ImpiloApiLimit limit,
+						  char *detail, ImpiloApiError *error)
+{
+	describe(server_name, &limit_troubles[limit], detail, error);
 }
 
 /*

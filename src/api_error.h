@@ -22,6 +22,13 @@
 /* an error after orders were created, which exist */
 #define IMPILO_ERRCODE_ORDERS_EXIST MAKE_SQLSTATE('I', 'U', '0', '0', '2')
 
+/* What one reading of the list can have too much of */
+typedef enum ImpiloApiLimit
+{
+	IMPILO_API_MAX_PAGES,
+	IMPILO_API_SCAN_TIMEOUT
+} ImpiloApiLimit;
+
 /* An error described but not raised yet; the strings are palloc'd. */
 typedef struct ImpiloApiError
 {
@@ -38,6 +45,9 @@ extern bool impilo_api_is_answer(const char *server_name,
 								 const char *request, ImpiloApiError *error);
 extern void impilo_api_describe_content(const char *server_name, char *detail,
 										ImpiloApiError *error);
+extern void impilo_api_describe_limit(const char *server_name,
+									  ImpiloApiLimit limit, char *detail,
+									  ImpiloApiError *error);
 extern void impilo_api_describe_refusal(const char *server_name,
 										const ImpiloHttpReply *reply,
 										ImpiloApiError *error);

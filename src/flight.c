@@ -47,6 +47,7 @@ impilo_flight_begin(ImpiloFlight *flight, MemoryContext context,
 	flight->size = size;
 	flight->ask = ask;
 	flight->arg = arg;
+	flight->time_left = IMPILO_HTTP_FOREVER;
 	flight->ring = MemoryContextAllocZero(context, sizeof(ImpiloAsked) * size);
 }
 
@@ -171,7 +172,7 @@ has_suffered(const ImpiloAsked *asked)
 
 /*
  * impilo_flight_wait
- *		Wait for the one at the head.
+ *		Wait for the one at the head; NULL if time_left is used up before.
  *
  * It stays there until it is taken, asked again, or all are forgotten.
  */
@@ -181,11 +182,13 @@ impilo_flight_wait(ImpiloFlight *flight)
 	ImpiloAsked *head = ahead(flight, 0);
 
 	Assert(flight->count > 0);
-	impilo_http_wait(head->request);
+	if (!impilo_http_wait_within(head->request, &flight->time_left))
+		return NULL;
 	if (has_suffered(head))
 	{
 		impilo_flight_ask_again(flight);
-		impilo_http_wait(head->request);
+		if (!impilo_http_wait_within(head->request, &flight->time_left))
+			return NULL;
 	}
 	return head;
 }

@@ -27,13 +27,15 @@ typedef struct ImpiloAsked
 	bool		unattended;		/* was in flight while nobody waited */
 } ImpiloAsked;
 
-/* Only `count` and `taken` are for others to read. */
+/* Only `time_left` is for others to set, `count` and `taken` to read. */
 typedef struct ImpiloFlight
 {
 	MemoryContext context;
 	ImpiloHttpClient *client;
 	ImpiloFlightAsk ask;
 	void	   *arg;
+	int64		time_left;		/* microseconds that it may wait in all; at
+								 * first IMPILO_HTTP_FOREVER */
 	ImpiloAsked *ring;
 	int			size;			/* of the ring */
 	int			first;			/* the oldest one in it */

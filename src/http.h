@@ -17,6 +17,9 @@
 #include "portability/instr_time.h"
 #include "retry.h"
 
+/* microseconds that never pass, to which a time can be added */
+#define IMPILO_HTTP_FOREVER (PG_INT64_MAX / 2)
+
 typedef struct ImpiloHttpClient ImpiloHttpClient;
 typedef struct ImpiloHttpRequest ImpiloHttpRequest;
 
@@ -112,6 +115,7 @@ extern ImpiloHttpRequest *impilo_http_start(ImpiloHttpClient *client,
 extern bool impilo_http_done(const ImpiloHttpRequest *request);
 extern void impilo_http_poke(ImpiloHttpClient *client);
 extern void impilo_http_wait(ImpiloHttpRequest *request);
+extern bool impilo_http_wait_within(ImpiloHttpRequest *request, int64 *left);
 extern void impilo_http_wait_any(ImpiloHttpClient *client,
 								 ImpiloHttpRequest *const *requests, int n);
 extern const ImpiloHttpReply *impilo_http_reply(const ImpiloHttpRequest *request);

@@ -373,11 +373,11 @@ act(ImpiloHttpClient *client)
 }
 
 /*
- * Wait until something has happened, and act on it.  The time goes to the
- * account of `request`, for which the caller waits.
+ * Wait until something has happened, not beyond `until`, and act on it.  The
+ * time goes to the account of `request`, for which the caller waits.
  */
 static void
-wait_once(ImpiloHttpClient *client, ImpiloHttpRequest *request)
+wait_once(ImpiloHttpClient *client, ImpiloHttpRequest *request, int64 until)
 {
 	ImpiloSockets *sockets = &client->pool->sockets;
 	int64		now;
@@ -392,7 +392,7 @@ wait_once(ImpiloHttpClient *client, ImpiloHttpRequest *request)
 	if (impilo_wait_look(sockets) == 0)
 	{
 		now = impilo_http_now();
-		next = next_time(client, now);
+		next = Min(next_time(client, now), until);
 		timeout_ms = next == INT64_MAX ? -1 :
 			Min((next - now + 999) / 1000, PG_INT32_MAX);
 		if (next > now)
@@ -619,13 +619,32 @@ impilo_http_poke(ImpiloHttpClient *client)
 void
 impilo_http_wait(ImpiloHttpRequest *request)
 {
-	if (request->state == QUEUED)
-		begin_due(request->client);
-	while (request->state == QUEUED || request->state == RUNNING)
-		wait_once(request->client, request);
+	int64		forever = IMPILO_HTTP_FOREVER;
+
+	(void) impilo_http_wait_within(request, &forever);
 }
 
-/* The same until at least one of `n` requests of the client is done */
+/*
+ * The same, but for `*left` microseconds at most, of which what it has taken
+ * is taken off.  Is the request done?
+ */
+bool
+impilo_http_wait_within(ImpiloHttpRequest *request, int64 *left)
+{
+	int64		until = impilo_http_now() + *left;
+
+	if (request->state == QUEUED)
+		begin_due(request->client);
+	while ((request->state == QUEUED || request->state == RUNNING) &&
+		   *left > 0)
+	{
+		wait_once(request->client, request, until);
+		*left = until - impilo_http_now();
+	}
+	return request->state == DONE;
+}
+
+/* Wait until at least one of `n` requests of the client is done */
 void
 impilo_http_wait_any(ImpiloHttpClient *client,
 					 ImpiloHttpRequest *const *requests, int n)
@@ -640,7 +659,7 @@ impilo_http_wait_any(ImpiloHttpClient *client,
 			if (requests[i]->state == DONE)
 				return;
 		}
-		wait_once(client, requests[0]);
+		wait_once(client, requests[0], INT64_MAX);
 	}
 }
 

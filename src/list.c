@@ -68,6 +68,17 @@
 #define MAX_PASSES 3
 
 /*
+ * Orders that max_pages stands for are those of so many pages of the size
+ * asked for, or of this one, which the API gives at most, if that is more.
+ * What a scan remembers of them is 32 bytes each (list_seen.c): of 100,000
+ * pages, the default, 800 MB in the worst case.  The bound on the orders keeps
+ * it that way where pages hold more than was asked for; pages alone would let
+ * answers of max_response_size fill the memory with ids.  What the answers
+ * state as `total` does not count: it costs nothing, and may be wrong.
+ */
+#define FULL_PAGE 250
+
+/*
  * Orders of the first page that are used up before the second is asked for:
  * EXISTS, and a LIMIT that fits on a screen, cost one request.  Going through
  * so few takes no time worth saving.
@@ -101,6 +112,11 @@ impilo_list_open(ImpiloApi *api, MemoryContext context,
 	list->stats = stats;
 	impilo_flight_begin(&list->flight, context, impilo_api_http(api),
 						max_concurrency, ask_page, list);
+	if (impilo_api_scan_timeout(api) > 0)
+		list->flight.time_left =
+			impilo_api_scan_timeout(api) * INT64CONST(1000);
+	list->max_pages = impilo_api_max_pages(api);
+	list->max_orders = (int64) list->max_pages * Max(fetch_size, FULL_PAGE);
 	list->asked_size = fetch_size;
 	list->base = 1;
 	list->next_number = list->base;
@@ -113,9 +129,40 @@ impilo_list_open(ImpiloApi *api, MemoryContext context,
 	return list;
 }
 
+/* ------------------------------------------------------------------------
+ * Asking
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Raise the error that this reading has come to a limit.
+ */
+static void
+raise_limit(ImpiloList *list, ImpiloApiLimit limit)
+{
+	impilo_api_raise_limit(list->api, limit,
+						   psprintf(INT64_FORMAT " orders on " INT64_FORMAT " pages were read.",
+									list->seen->met, list->pages));
+}
+
+/*
+ * impilo_list_wait
+ *		Wait for the page at the head of those in flight, within the time that
+ *		the list may be waited for; an error beyond.
+ */
+const ImpiloAsked *
+impilo_list_wait(ImpiloList *list)
+{
+	const ImpiloAsked *asked = impilo_flight_wait(&list->flight);
+
+	if (asked == NULL)
+		raise_limit(list, IMPILO_API_SCAN_TIMEOUT);
+	return asked;
+}
+
 /*
  * Ask for pages ahead as far as the window allows; for one page beyond what
- * is known only if nothing else is left.
+ * is known only if nothing else is left.  No more than max_pages are asked for.
  */
 static void
 fill_window(ImpiloList *list, bool beyond)
@@ -124,6 +171,8 @@ fill_window(ImpiloList *list, bool beyond)
 	{
 		if (!impilo_list_expects(list, list->next_number) &&
 			!(beyond && list->flight.count == 0))
+			break;
+		if (list->pages + list->flight.count >= list->max_pages)
 			break;
 		impilo_flight_ask(&list->flight, list->next_number++);
 	}
@@ -247,7 +296,9 @@ advance(ImpiloList *list)
 
 	CHECK_FOR_INTERRUPTS();
 	fill_window(list, true);
-	asked = impilo_flight_wait(&list->flight);
+	if (list->flight.count == 0)
+		raise_limit(list, IMPILO_API_MAX_PAGES);
+	asked = impilo_list_wait(list);
 	number = asked->number;
 	switch (take_answer(list, asked))
 	{
@@ -331,6 +382,8 @@ impilo_list_next(ImpiloList *list, ImpiloOrder *order)
 			finish_page(list);
 		else if (impilo_list_seen_note(list->seen, order->id))
 		{
+			if (list->seen->met > list->max_orders)
+				raise_limit(list, IMPILO_API_MAX_PAGES);
 			if (list->pages == 1 && list->page.orders == PEEK_ORDERS)
 				fill_window(list, list->page.last != 1 &&
 							list->total == IMPILO_UNKNOWN);

@@ -32,6 +32,10 @@ struct ImpiloList
 	MemoryContext context;
 	ImpiloHttpStats *stats;
 
+	/* how much */
+	int			max_pages;		/* over all passes */
+	int64		max_orders;
+
 	/* how to ask */
 	int			asked_size;
 	int64		base;			/* number of the first page: 1, or 0 */
@@ -65,6 +69,10 @@ struct ImpiloList
 	int64		pages;			/* accepted over all passes */
 	bool		done;
 };
+
+/* in list.c */
+
+extern const ImpiloAsked *impilo_list_wait(ImpiloList *list);
 
 /* in list_judge.c */
 

@@ -46,6 +46,8 @@ typedef struct ImpiloServerOptions
 	int			max_retries;
 	double		requests_per_second;	/* 0: not limited */
 	int			max_response_size;	/* bytes */
+	int			max_pages;		/* of one reading of the list */
+	int			scan_timeout;	/* ms that one waits altogether; 0: no limit */
 	bool		keep_connections;
 	double		fdw_startup_cost;
 	double		fdw_tuple_cost;

@@ -244,6 +244,8 @@ open_api(MemoryContext context, const char *server_name,
 		.server_name = server_name,
 		.base_url = options->base_url,
 		.api_key = key,
+		.max_pages = options->max_pages,
+		.scan_timeout = options->scan_timeout,
 		.http = {
 			.ca_file = options->ca_file,
 			.proxy = options->proxy,

@@ -216,6 +216,21 @@ parse_wire_base64(Parse *p, json_object *value)
 }
 
 static bool
+parse_wire_loop(Parse *p, json_object *value)
+{
+	p->action->delivery = DELIVER_WIRE;
+	add_string(&p->action->wire_loop, value);
+	return p->action->wire_loop.len > 0;
+}
+
+static bool
+parse_wire_every(Parse *p, json_object *value)
+{
+	p->action->every_ms = json_object_get_int64(value);
+	return p->action->every_ms > 0;
+}
+
+static bool
 parse_header_bytes(Parse *p, json_object *value)
 {
 	p->action->delivery = DELIVER_WIRE;
@@ -389,6 +404,8 @@ static const Member members[] = {
 	{"endless", json_type_boolean, parse_endless},
 	{"wire", json_type_string, parse_wire},
 	{"wire_base64", json_type_string, parse_wire_base64},
+	{"wire_loop", json_type_string, parse_wire_loop},
+	{"wire_every_ms", json_type_int, parse_wire_every},
 	{"header_bytes", json_type_int, parse_header_bytes},
 	{"gzip_bomb", json_type_int, parse_gzip_bomb},
 	{"delay_ms", json_type_int, parse_delay},
@@ -481,6 +498,7 @@ action_free(FaultAction *action)
 
 	buf_free(&action->body);
 	buf_free(&action->wire);
+	buf_free(&action->wire_loop);
 	free(action->content_type);
 	free(action->retry_after);
 	free(action->location);

@@ -65,6 +65,7 @@ static const Setting settings[] = {
 	{"insert_every_n_pages", SETTING_INT, AT(insert_every_n_pages), 0},
 	{"insert_at", SETTING_ENUM, AT(insert_at_front), 0, "back|front"},
 	{"insert_times", SETTING_INT, AT(insert_times), -1},
+	{"insert_orders", SETTING_INT, AT(insert_orders), 1},
 	{"move", SETTING_INT, AT(move), 0},
 	{"move_times", SETTING_INT, AT(move_times), -1},
 	{"vanish", SETTING_INT, AT(vanish), 0},

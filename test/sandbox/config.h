@@ -73,6 +73,7 @@ typedef struct Config
 	int64_t		insert_every_n_pages;
 	int64_t		insert_at_front;
 	int64_t		insert_times;
+	int64_t		insert_orders;
 	int64_t		move;
 	int64_t		move_times;
 	int64_t		vanish;

@@ -328,26 +328,48 @@ wire_bytes(Request *request, Buf *out)
 	buf_add(out, request->answer.body.data, request->answer.body.len);
 }
 
+/* what is sent over and over, in pieces that are worth a system call */
+static void
+wire_again(Request *request, Buf *out)
+{
+	const Buf  *loop = &request->fault->wire_loop;
+
+	out->len = 0;
+	while (loop->len > 0 && out->len < 64 * 1024)
+		buf_add(out, loop->data, loop->len);
+}
+
 static void *
 wire_thread(void *arg)
 {
 	Request    *request = arg;
+	int64_t		every_ms = request->fault->every_ms;
 	Buf			out = {0};
 	size_t		sent = 0;
 	struct pollfd p = {0};
 
 	wire_bytes(request, &out);
+	if (out.len == 0)
+		wire_again(request, &out);
 	p.fd = socket_of(request);
 	p.events = POLLOUT;
 	while (sent < out.len && poll(&p, 1, WRITE_TIMEOUT_MS) > 0)
 	{
-		ssize_t		n = send(p.fd, out.data + sent, out.len - sent,
+		ssize_t		n = send(p.fd, out.data + sent,
+							 every_ms > 0 ? 1 : out.len - sent,
 							 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			break;
 		if (n > 0)
 			sent += n;
+		if (every_ms > 0)
+			poll(NULL, 0, every_ms);
+		if (sent == out.len)
+		{
+			wire_again(request, &out);
+			sent = 0;
+		}
 	}
 	buf_free(&out);
 	request->stage = STAGE_CLOSING;

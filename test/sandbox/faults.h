@@ -42,13 +42,14 @@ typedef struct FaultAction
 	int			references;
 	enum Delivery delivery;
 	int64_t		number;			/* bytes before a cut, bytes a drip */
-	int64_t		every_ms;		/* of a drip */
+	int64_t		every_ms;		/* of a drip, or of each byte of a wire */
 	int64_t		header_bytes;	/* of a header without sense; 0: none */
 	unsigned int status;		/* 0: as it is */
 	bool		processed;		/* the request has its effect all the same */
 	bool		has_body;
 	Buf			body;
 	Buf			wire;			/* what DELIVER_WIRE sends */
+	Buf			wire_loop;		/* and then over and over */
 	char	   *content_type;	/* NULL: as it is */
 	char	   *retry_after;
 	char	   *location;

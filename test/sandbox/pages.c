@@ -246,7 +246,8 @@ shift_orders(Account *a)
 		(config.insert_times < 0 || a->inserts_done < config.insert_times))
 	{
 		a->inserts_done++;
-		store_generate(a, config.insert_at_front);
+		for (int64_t i = 0; i < config.insert_orders; i++)
+			store_generate(a, config.insert_at_front);
 	}
 	if (config.move > 0 &&
 		(config.move_times < 0 || a->moves_done < config.move_times))

@@ -194,32 +194,105 @@ like(
 	'a list that says it never ends');
 $api->ctl('reset');
 
-# orders that appear faster than they are read: it can be stopped at least
-$api->config(insert_every_n_pages => 1);
-$session->query("SET statement_timeout = '1s'");
-peak();
+# Orders that appear faster than they are read: max_pages ends it, in whatever
+# statement reads the list.
+sub server_options
 {
-	my $before = peak();
-	my $time = elapsed(
-		sub {
-			$session->query(
-				'SELECT count(document) FROM impilo.orders WHERE (SELECT true) AND NOT pg_sleep(0.001) IS NULL'
-			);
-		});
+	my ($options) = @_;
 
-	like($session->error->{sqlstate}, qr/^(57014|00000|HV0..)$/,
-		'a list that grows under the reader ends by statement_timeout, if not before');
-	cmp_ok($time, '<', 6, 'in time');
+	$node->safe_psql('postgres', "ALTER SERVER impilo OPTIONS ($options)");
+	return;
+}
+
+# grow(): from the start, a list of 40 orders that never ends
+sub grow
+{
+	$api->ctl('reset');
+	$api->config(
+		insert_every_n_pages => 1,
+		insert_orders => 20,
+		omit => ['last']);
+	return;
+}
+
+server_options("ADD max_pages '50'");
+foreach my $sql (
+	$list,
+	'SELECT count(*) FROM impilo.orders WHERE id > 0',
+	'SELECT o.id FROM impilo.orders o JOIN impilo.order_items i ON i.order_id = o.id + 0',
+	'SELECT (SELECT count(document) FROM impilo.orders o WHERE o.id <> n) FROM generate_series(1, 2) n',
+	'SELECT count(*) FROM impilo.orders -- without total')
+{
+	grow();
+	$api->config(omit => [ 'last', 'total' ]) if $sql =~ /without total/;
+	peak();
+	my $before = peak();
+	$session->query($sql);
+	my $after = peak();
+	is($session->error->{sqlstate}, '54000', "a list that grows under the reader: $sql");
+	is( $session->error->{message},
+		'list of orders of server "impilo" is too long',
+		'is too long');
+	like($session->error->{detail},
+		qr/^\d+ orders on 50 pages were read\.$/, 'after so many pages');
+	is( $session->error->{hint},
+		'Option max_pages of server "impilo" sets the limit.',
+		'the hint names the option');
+	# those that were overtaken are asked for twice, one is for the total
+	cmp_ok($api->count('pages'), '<=', 101, 'and not many more requests');
   SKIP:
 	{
-		my $after = peak();
-
 		skip 'the memory of a process cannot be seen here', 1
 		  if !defined $before || !defined $after;
 		cmp_ok($after - $before, '<', 24 * $megabyte, 'in little memory');
 	}
 }
-$session->query('RESET statement_timeout');
+
+# what needs no more than some pages is not touched by it
+grow();
+is($session->query('SELECT count(*) FROM (SELECT id FROM impilo.orders LIMIT 25) o'),
+	25, 'a LIMIT within max_pages');
+grow();
+$session->query('ANALYZE impilo.orders');
+is($session->error->{sqlstate}, '00000', 'ANALYZE of a list that grows');
+
+# ON CONFLICT posts nothing then; the search for an order gives up
+grow();
+$session->query(
+	q{INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+	VALUES (1, '{grow_1}', impilo_order_item(1000)) ON CONFLICT DO NOTHING});
+is($session->error->{sqlstate}, '54000', 'ON CONFLICT of a list that grows');
+is($api->count('posts'), 0, 'posts nothing');
+server_options("ADD outcome_wait '0', ADD external_ids 'unique'");
+grow();
+$api->fault({ method => 'POST', do => { status => 500, processed => \1 } });
+$session->query(
+	q{INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+	VALUES (1, '{grow_2}', impilo_order_item(1000))});
+is($session->error->{sqlstate}, 'IU001',
+	'an order that is looked for in a list that grows: unknown');
+server_options('DROP outcome_wait, DROP external_ids');
+
+# exactly as many
+$api->ctl('reset');
+server_options("SET max_pages '4'");
+is($session->query($list), 40, 'four pages are four pages');
+server_options("SET max_pages '3'");
+is($session->query($list), '', 'three are not enough');
+is($session->error->{sqlstate}, '54000', 'which is an error');
+is($session->error->{detail}, '30 orders on 3 pages were read.', 'that tells how far it came');
+is($api->count('pages'), 7, 'no page beyond them was asked for');
+
+# pages that hold more than was asked for count by their orders
+server_options("SET max_response_size '8MB'");
+$api->ctl('generate', 800);
+$api->config(size_policy => 'ignore', default_size => 800, max_size => 800);
+$session->query($list);
+is($session->error->{sqlstate}, '54000', 'a page of 800 orders is more than three');
+is($session->error->{detail}, '751 orders on 1 pages were read.', 'of 250');
+server_options("SET max_pages '4'");
+is($session->query($list), 840, 'but not more than four');
+server_options("DROP max_pages, SET max_response_size '1MB'");
 $api->ctl('reset');
 
 #----------------------------------------------------------------------
@@ -238,6 +311,44 @@ foreach my $slow (
 	cmp_ok($time, '<', 5, 'in time');
 	$api->fault;
 }
+
+# A reading of the list: the time waited for all its pages together.
+server_options("ADD scan_timeout '500ms', SET request_timeout '60s', ADD max_concurrency '1'");
+$api->config(latency_ms => 200);
+$session->query($list);
+is($session->error->{sqlstate}, '08006', 'a list of slow pages: scan_timeout ends it');
+is( $session->error->{message},
+	'server "impilo" did not give the list of orders in time',
+	'which says so');
+like($session->error->{detail}, qr/^(10|20) orders on [12] pages were read\.$/,
+	'and how far it came');
+is( $session->error->{hint},
+	'Option scan_timeout of server "impilo" sets the limit.',
+	'the hint names the option');
+is($session->query('SELECT sum(id) FROM impilo.orders WHERE id = ANY (ARRAY[1,2,3,4])'),
+	10, 'look-ups read no list');
+$session->query(
+	q{INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+	VALUES (1, '{slow_1}', impilo_order_item(1000)) ON CONFLICT DO NOTHING});
+is($session->error->{sqlstate}, '08006', 'ON CONFLICT of a slow list');
+is($api->count('posts'), 0, 'posts nothing');
+server_options("SET scan_timeout '0'");
+is($session->query($list), 40, 'without scan_timeout it is read');
+server_options("SET scan_timeout '3s'");
+$api->config(latency_ms => 0);
+$session->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; MOVE 5 FROM c; SELECT pg_sleep(3.2)');
+is($session->query('FETCH ALL FROM c') =~ tr/\n//, 34, 'a cursor that rests does not wait');
+$session->query('COMMIT');
+server_options("SET scan_timeout '500ms'");
+$api->fault({ path => 'order', page => 2, do => { hang => \1 } });
+{
+	my $time = elapsed(sub { $session->query($list) });
+
+	like($session->error->{hint}, qr/scan_timeout/, 'one page that does not come');
+	cmp_ok($time, '<', 30, 'is not waited for beyond scan_timeout');
+}
+$api->fault;
+server_options("DROP scan_timeout, DROP max_concurrency, SET request_timeout '500ms'");
 
 # repetitions end, however many are allowed
 $node->safe_psql('postgres',

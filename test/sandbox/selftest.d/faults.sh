@@ -150,6 +150,14 @@ get order/1
 fault '{"do":{"wire":"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"}}'
 get order/1
 is 'bytes by hand' "$rc $status $body" '0 200 {}'
+fault '{"do":{"wire":"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n","wire_loop":"abc"}}'
+get order/1
+is 'bytes over and over' "$rc ${#body} ${body:0:6}" '0 300000 abcabc'
+fault '{"do":{"wire":"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}","wire_every_ms":10}}'
+begin=$(now_ms)
+get order/1
+is 'bytes one by one' "$body" '{}'
+between 'slowly' $(($(now_ms) - begin)) 350 5000
 fault '{"do":{"delay_ms":300}}'
 begin=$(now_ms)
 get order/1
