@@ -3,9 +3,10 @@
  * list_sample.c
  *	  Orders of some pages of the list, chosen at random.
  *
- * For statistics: nothing is proved here about completeness, and an order
- * that moved between two pages is met once or not at all.  A list that does
- * not state its total is read from its start, as far as the pages go.
+ * For statistics: nothing is proved here about completeness, an order that
+ * moved between two pages is met once or not at all, and a page that is past
+ * the end by now is an empty one.  A list that does not state its total is
+ * read from its start, as far as the pages go.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -17,27 +18,23 @@
 #include "postgres.h"
 
 #include "common/pg_prng.h"
-#include "list.h"
-#include "list_seen.h"
+#include "list_private.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 typedef struct PageSampler
 {
-	ImpiloApi  *api;
-	MemoryContext context;
-	int			fetch_size;
-	ImpiloListSeen *seen;
+	ImpiloList *list;			/* of which some pages are asked for */
 	ImpiloOrderTaker take;
 	void	   *arg;
 } PageSampler;
 
 static int64
-read_all(PageSampler *sampler, int max_concurrency, int max_pages)
+read_all(const PageSampler *sampler, int max_pages)
 {
-	ImpiloList *list = impilo_list_open(sampler->api, sampler->context,
-										sampler->fetch_size, max_concurrency,
-										NULL);
+	ImpiloList *sampled = sampler->list;
+	ImpiloList *list = impilo_list_open(sampled->api, sampled->context,
+										sampled->asked_size,
+										sampled->flight.size, NULL);
 	ImpiloOrder order;
 	int64		orders = 0;
 
@@ -45,72 +42,63 @@ read_all(PageSampler *sampler, int max_concurrency, int max_pages)
 		   impilo_list_next(list, &order))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (impilo_list_seen_note(sampler->seen, order.id))
+		if (impilo_list_seen_note(sampled->seen, order.id))
 			sampler->take(&order, sampler->arg);
 		orders++;
 	}
 	return orders;
 }
 
-static ImpiloHttpRequest *
-ask(PageSampler *sampler, int64 number)
-{
-	return impilo_api_get_page(sampler->api, sampler->context, number,
-							   sampler->fetch_size, NULL);
-}
-
 /*
- * Hand on the orders of a page that was asked for, and read its envelope.
+ * Hand on the orders of the page whose turn it is, and read its envelope.
  */
 static void
-take_page(PageSampler *sampler, ImpiloHttpRequest *request, int64 number,
-		  ImpiloPage *page)
+take_page(const PageSampler *sampler)
 {
-	MemoryContext caller = CurrentMemoryContext;
+	ImpiloList *list = sampler->list;
+	const ImpiloAsked *asked = impilo_list_wait(list);
+	MemoryContext caller = MemoryContextSwitchTo(asked->context);
+	bool		past_end = impilo_api_no_such_page(asked->request);
 	ImpiloOrder order;
 
-	impilo_http_wait(request);
-	MemoryContextSwitchTo(sampler->context);
-	impilo_api_page(sampler->api, request, number, sampler->fetch_size, page);
+	if (!past_end)
+		impilo_api_page(list->api, asked->request, asked->number,
+						list->asked_size, &list->page);
 	MemoryContextSwitchTo(caller);
-	while (impilo_api_page_next(sampler->api, page, &order))
+	impilo_flight_take(&list->flight);
+	while (!past_end && impilo_api_page_next(list->api, &list->page, &order))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (impilo_list_seen_note(sampler->seen, order.id))
+		if (impilo_list_seen_note(list->seen, order.id))
 			sampler->take(&order, sampler->arg);
 	}
-	impilo_http_release(request);
+	impilo_flight_forget_taken(&list->flight);
 }
 
 /*
- * Read up to `wanted` of the `pages` pages after the first, each with the
- * same probability; `first` is the number of the first of them.
+ * Read `wanted` of the `pages` pages from number `first` on: one of each of as
+ * many parts of equal length, so that none is chosen twice, and a `total`
+ * that cannot be takes no longer than another one.
  */
 static void
-take_some(PageSampler *sampler, int64 first, int64 pages, int wanted,
-		  int max_concurrency)
+take_some(const PageSampler *sampler, int64 first, int64 pages, int wanted)
 {
-	ImpiloHttpRequest *ahead[64];
-	int64		numbers[64];
-	int			window = Min(max_concurrency, lengthof(ahead));
-	int			count = 0;
-	ImpiloPage	page;
+	ImpiloFlight *flight = &sampler->list->flight;
 
-	for (int64 i = 0; i < pages && wanted > 0; i++)
+	for (int i = 0; i < wanted; i++)
 	{
-		if (pg_prng_double(&pg_global_prng_state) * (pages - i) >= wanted)
-			continue;
-		wanted--;
-		numbers[count] = first + i;
-		ahead[count++] = ask(sampler, first + i);
-		if (count < window)
-			continue;
-		for (int n = 0; n < count; n++)
-			take_page(sampler, ahead[n], numbers[n], &page);
-		count = 0;
+		int64		part = pages / wanted * i + pages % wanted * i / wanted;
+		int64		next = pages / wanted * (i + 1) +
+		pages % wanted * (i + 1) / wanted;
+
+		while (!impilo_flight_has_room(flight, flight->size))
+			take_page(sampler);
+		impilo_flight_ask(flight, first +
+						  (int64) pg_prng_uint64_range(&pg_global_prng_state,
+													   part, next - 1));
 	}
-	for (int n = 0; n < count; n++)
-		take_page(sampler, ahead[n], numbers[n], &page);
+	while (flight->count > 0)
+		take_page(sampler);
 }
 
 /*
@@ -126,35 +114,31 @@ impilo_list_sample(ImpiloApi *api, MemoryContext context, int fetch_size,
 				   int max_concurrency, int max_pages,
 				   ImpiloOrderTaker take, void *arg)
 {
-	PageSampler sampler = {
-		.api = api,.context = context,.fetch_size = fetch_size,
-		.seen = impilo_list_seen_begin(context),.take = take,.arg = arg
-	};
-	ImpiloHttpRequest *request = ask(&sampler, 1);
+	ImpiloList *list = impilo_list_open(api, context, fetch_size,
+										max_concurrency, NULL);
+	PageSampler sampler = {.list = list,.take = take,.arg = arg};
+	ImpiloPage *page = &list->page;
+	int64		total;
 	int64		pages;
-	int64		first;
-	ImpiloPage	page;
 
 	/* where it is not as it is documented, the list finds out what it is */
-	impilo_http_wait(request);
-	if (impilo_api_no_such_page(request))
-		return read_all(&sampler, max_concurrency, max_pages);
-	take_page(&sampler, request, 1, &page);
-	if (page.total == 0 && page.orders == 0)
+	impilo_flight_ask(&list->flight, 1);
+	if (impilo_api_no_such_page(impilo_list_wait(list)->request))
+		return read_all(&sampler, max_pages);
+	take_page(&sampler);
+	total = page->total;
+	if (total == 0 && page->orders == 0)
 		return 0;
-	if (page.total < page.orders || page.size < 1 || page.orders == 0)
-		return read_all(&sampler, max_concurrency, max_pages);
-	pages = (page.total - 1) / page.size;
-	first = page.first == 0 && page.page == 1 ? 0 : 2;
-	if (first == 0)
+	if (total < page->orders || page->size < 1 || page->orders == 0)
+		return read_all(&sampler, max_pages);
+	pages = (total - 1) / page->size;
+	if (page->first == 0 && page->page == 1)
 	{
 		/* page 1 was the second one */
-		take_some(&sampler, 0, 1, 1, 1);
-		first = 2;
+		take_some(&sampler, 0, 1, 1);
 		pages--;
 		max_pages--;
 	}
-	take_some(&sampler, first, pages, (int) Min(pages, max_pages - 1),
-			  max_concurrency);
-	return page.total;
+	take_some(&sampler, 2, pages, (int) Min(pages, max_pages - 1));
+	return total;
 }

@@ -151,6 +151,22 @@ foreach my $vanish ([ 10, 1, 990 ], [ 250, 1, 750 ], [ 300, 2, 700 ])
 	cmp_ok($sum, '>=', $sum_left, "$vanish->[0] disappear: and no others");
 }
 
+# ANALYZE reads a sample: caught if a page that is past the end by now is an
+# error, or if orders are counted that are no longer there to be read.
+foreach my $past_end (qw(empty last_page not_found bad_request))
+{
+	$api->ctl('reset');
+	$api->config(vanish => 700, vanish_after => 1, past_end => $past_end);
+	$session->query('ANALYZE impilo.orders');
+	is($session->error->{sqlstate}, '00000', "ANALYZE while orders disappear: $past_end")
+	  or diag($session->error->{message});
+}
+$api->ctl('reset');
+$session->query('ANALYZE impilo.orders');
+is($api->count('pages'), 4, 'ANALYZE of four pages reads four');
+is($session->query("SELECT reltuples FROM pg_class WHERE oid = 'impilo.orders'::regclass"),
+	1000, 'and knows how many orders there are');
+
 # Orders that are created between concurrent pages: caught if a page whose
 # total is below that of the page before is not asked for again.  What was
 # there at the start must be given, and nothing twice.

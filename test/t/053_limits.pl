@@ -175,8 +175,28 @@ foreach my $total (
 			"total $total: all rows, or an error ($sql)");
 		cmp_ok($time, '<', 15, 'soon');
 	}
+
+	# what only estimates takes any number, and as few requests as ever
+	$api->ctl('log-reset');
+	foreach my $sql (
+		'ANALYZE impilo.orders',
+		'EXPLAIN SELECT o.id FROM impilo.orders o JOIN impilo.order_items i ON i.order_id = o.id',
+		'ALTER SERVER impilo OPTIONS (ADD use_remote_estimate \'true\'); EXPLAIN SELECT * FROM impilo.orders; ALTER SERVER impilo OPTIONS (DROP use_remote_estimate)')
+	{
+		$session->query($sql);
+		is($session->error->{sqlstate}, '00000', "total $total: $sql")
+		  or diag($session->error->{message});
+	}
+	cmp_ok($api->count('pages'), '<=', 42, "total $total: at most a sample of pages");
 }
-$api->config(total => undef);
+foreach my $past_end (qw(empty last_page not_found bad_request))
+{
+	$api->config(total => 1_000_000_000_000_000_000, past_end => $past_end);
+	$session->query('ANALYZE impilo.orders');
+	is($session->error->{sqlstate}, '00000', "ANALYZE of pages that are not there: $past_end");
+}
+$api->ctl('reset');
+$session->query('RESET statement_timeout; ANALYZE impilo.orders');
 
 #----------------------------------------------------------------------
 # Lists that do not end
