@@ -22,6 +22,8 @@
 
 #include "api.h"
 #include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
 
 #define USER_AGENT "impilo_fdw/1.0 PostgreSQL/" PG_VERSION
 
@@ -31,6 +33,8 @@ struct ImpiloApi
 	char	   *server_name;
 	char	   *base_url;
 	char	   *api_key;		/* not to be shown, whoever repeats it */
+	bool		key_in_file;
+	Oid			key_owner;		/* InvalidOid: PUBLIC */
 	ImpiloHttpClient *http;
 	int			max_pages;
 	int			scan_timeout;
@@ -67,6 +71,8 @@ impilo_api_open(MemoryContext context, const ImpiloApiConfig *config)
 	api->api_key = pstrdup(config->api_key);
 	api->max_pages = config->max_pages;
 	api->scan_timeout = config->scan_timeout;
+	api->key_in_file = config->key_in_file;
+	api->key_owner = config->key_owner;
 	api->last_total = IMPILO_UNKNOWN;
 
 	impilo_page_reader_init(&api->reader);
@@ -116,6 +122,16 @@ int
 impilo_api_scan_timeout(const ImpiloApi *api)
 {
 	return api->scan_timeout;
+}
+
+/*
+ * impilo_api_uses_key
+ *		Is this the key that is sent?
+ */
+bool
+impilo_api_uses_key(const ImpiloApi *api, const char *key)
+{
+	return strcmp(api->api_key, key) == 0;
 }
 
 /*
@@ -195,6 +211,29 @@ raise_content(ImpiloApi *api, char *detail)
 }
 
 /*
+ * How to give another key: what can be typed as it stands.
+ */
+static char *
+key_hint(const ImpiloApi *api)
+{
+	const char *owner = "PUBLIC";
+	const char *server = quote_identifier(api->server_name);
+
+	if (OidIsValid(api->key_owner))
+	{
+		char	   *name = GetUserNameFromId(api->key_owner, true);
+
+		owner = api->key_owner == GetUserId() || name == NULL
+			? "CURRENT_USER" : quote_identifier(name);
+	}
+	if (api->key_in_file)
+		return psprintf("Keys can expire: put a valid one into the file that option api_key_file of the user mapping FOR %s SERVER %s names; the next statement reads it.",
+						owner, server);
+	return psprintf("Keys can expire: set a valid one with ALTER USER MAPPING FOR %s SERVER %s OPTIONS (SET api_key '...').",
+					owner, server);
+}
+
+/*
  * Is this an answer of the API?  If not, what is said of it is fit to be shown.
  */
 static bool
@@ -204,6 +243,8 @@ is_answer(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
 	if (impilo_api_is_answer(api->server_name, reply, request, error))
 		return true;
 	impilo_api_hide(error, api->api_key);
+	if (reply->outcome == IMPILO_HTTP_ANSWERED && reply->status == 401)
+		error->hint = key_hint(api);
 	return false;
 }
 
@@ -428,7 +469,8 @@ impilo_api_created(ImpiloApi *api, ImpiloHttpRequest *request,
 		return IMPILO_CREATE_UNKNOWN;
 	if (reply->status == 400 || reply->status == 404 ||
 		reply->status == 409 || reply->status == 422)
-		impilo_api_describe_refusal(api->server_name, reply, error);
+		impilo_api_describe_refusal(api->server_name, reply, api->proven,
+									error);
 	return IMPILO_CREATE_REFUSED;
 }
 

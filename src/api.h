@@ -26,6 +26,8 @@ typedef struct ImpiloApiConfig
 	const char *api_key;
 	int			max_pages;		/* of one reading of the list, for who reads */
 	int			scan_timeout;	/* ms that one waits altogether; 0: no limit */
+	bool		key_in_file;	/* else in the user mapping itself */
+	Oid			key_owner;		/* of the mapping; InvalidOid: PUBLIC */
 	ImpiloHttpConfig http;		/* user_agent and headers are set by api.c */
 } ImpiloApiConfig;
 
@@ -56,6 +58,7 @@ extern ImpiloHttpClient *impilo_api_http(ImpiloApi *api);
 extern uint64 impilo_api_account(const ImpiloApi *api);
 extern int	impilo_api_max_pages(const ImpiloApi *api);
 extern int	impilo_api_scan_timeout(const ImpiloApi *api);
+extern bool impilo_api_uses_key(const ImpiloApi *api, const char *key);
 
 extern ImpiloHttpRequest *impilo_api_get_page(ImpiloApi *api,
 											  MemoryContext context,

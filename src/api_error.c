@@ -86,7 +86,7 @@ static const struct
 		{
 			ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
 			"server \"%s\" refused the API key",
-			"Keys can expire: set a valid one with ALTER USER MAPPING ... SERVER \"%s\" OPTIONS (SET api_key '...')."
+			NULL				/* api.c knows where the key is */
 		}
 	},
 	{
@@ -103,6 +103,22 @@ static const struct
 			ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
 			"server \"%s\" has no order API at this address",
 			"Check option base_url of server \"%s\": it ends in /api/v3."
+		}
+	},
+	{
+		405, 405,
+		{
+			ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
+			"server \"%s\" refused the request",
+			"Check option base_url of server \"%s\": it ends in /api/v3."
+		}
+	},
+	{
+		413, 413,
+		{
+			ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
+			"server \"%s\" refused the request",
+			"The request is larger than server \"%s\", or a gateway before it, takes."
 		}
 	},
 	{
@@ -425,11 +441,13 @@ impilo_api_describe_limit(const char *server_name, ImpiloApiLimit limit,
  * impilo_api_describe_refusal
  *		Describe an order that the API refused, in place of what the status
  *		alone has said: the detail stays.
+ *
+ * The hint of a 404 stays, too, unless the address is `proven` to be right.
  */
 void
 impilo_api_describe_refusal(const char *server_name,
 							const ImpiloHttpReply *reply,
-							ImpiloApiError *error)
+							bool proven, ImpiloApiError *error)
 {
 	char	   *said = impilo_json_error_text(reply->body, reply->length,
 											  reply->content_type);
@@ -441,5 +459,6 @@ impilo_api_describe_refusal(const char *server_name,
 	error->sqlstate = refusals[row].sqlstate;
 	error->message = psprintf("server \"%s\" refused to create the order",
 							  server_name);
-	error->hint = NULL;
+	if (proven || reply->status != 404)
+		error->hint = NULL;
 }

@@ -50,7 +50,7 @@ extern void impilo_api_describe_limit(const char *server_name,
 									  ImpiloApiError *error);
 extern void impilo_api_describe_refusal(const char *server_name,
 										const ImpiloHttpReply *reply,
-										ImpiloApiError *error);
+										bool proven, ImpiloApiError *error);
 extern void impilo_api_hide(ImpiloApiError *error, const char *secret);
 extern bool impilo_api_invites_retry(int sqlstate);
 extern void impilo_api_set_guard(bool (*guard) (void));

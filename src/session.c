@@ -7,7 +7,8 @@
  * never answer for another.  A session is opened at first use and kept; when
  * its server or mapping changes, the next statement opens a new one, while
  * statements that still use the old one finish with it.  Its memory, and with
- * it the connections, goes when the last of them has ended.
+ * it the connections, goes when the last of them has ended.  Of a change of an
+ * API key file nobody tells, so it is read again by every statement.
  *
  * Nothing is sent here.
  *
@@ -238,7 +239,8 @@ get_key(const UserMapping *mapping, const ForeignServer *server)
 
 static ImpiloApi *
 open_api(MemoryContext context, const char *server_name,
-		 const ImpiloServerOptions *options, const char *key)
+		 const ImpiloServerOptions *options, const UserMapping *mapping,
+		 const char *key)
 {
 	ImpiloApiConfig config = {
 		.server_name = server_name,
@@ -246,6 +248,8 @@ open_api(MemoryContext context, const char *server_name,
 		.api_key = key,
 		.max_pages = options->max_pages,
 		.scan_timeout = options->scan_timeout,
+		.key_in_file = impilo_given_option(mapping->options, "api_key") == NULL,
+		.key_owner = mapping->userid,
 		.http = {
 			.ca_file = options->ca_file,
 			.proxy = options->proxy,
@@ -277,9 +281,9 @@ warn_of_public(const ForeignServer *server)
 }
 
 static Holding *
-open_session(const ForeignServer *server, const UserMapping *mapping)
+open_session(const ForeignServer *server, const UserMapping *mapping,
+			 const char *key)
 {
-	const char *key = get_key(mapping, server);
 	MemoryContext context;
 	MemoryContext caller;
 	Holding    *holding;
@@ -307,7 +311,7 @@ open_session(const ForeignServer *server, const UserMapping *mapping)
 	session->server_name = pstrdup(server->servername);
 	impilo_server_options(server, &session->options);
 	session->api = open_api(context, session->server_name, &session->options,
-							key);
+							mapping, key);
 	MemoryContextSwitchTo(caller);
 	if (!OidIsValid(mapping->userid))
 		warn_of_public(server);
@@ -328,6 +332,7 @@ impilo_session(Oid userid, Oid serverid, MemoryContext holder)
 {
 	ForeignServer *server;
 	UserMapping *mapping;
+	const char *key;
 	SessionEntry *entry;
 	uint64		before;
 
@@ -336,13 +341,16 @@ impilo_session(Oid userid, Oid serverid, MemoryContext holder)
 	before = changes;
 	server = GetForeignServer(serverid);
 	mapping = get_mapping(userid, server);
+	key = get_key(mapping, server);
 	entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
+	if (entry && !impilo_api_uses_key(entry->holding->session.api, key))
+		entry->holding->stale = true;
 	if (entry == NULL || entry->holding->stale)
 	{
 		Holding    *holding;
 
 		forget_stale();
-		holding = open_session(server, mapping);
+		holding = open_session(server, mapping, key);
 		/* a change that came meanwhile did not find it in the table */
 		holding->stale = changes != before;
 		entry = hash_search(sessions, &mapping->umid, HASH_ENTER, NULL);
@@ -401,7 +409,7 @@ impilo_session_apart(Oid userid, Oid serverid, MemoryContext context)
 	impilo_server_options(server, &options);
 	options.max_retries = 0;
 	options.requests_per_second = 0;
-	return open_api(context, server->servername, &options,
+	return open_api(context, server->servername, &options, mapping,
 					get_key(mapping, server));
 }
 

@@ -156,6 +156,48 @@ is(psql_error($node, insert_of('down'))->{sqlstate},
 $api->start;
 
 #----------------------------------------------------------------------
+# What a refusal is told with
+#----------------------------------------------------------------------
+
+foreach my $case (
+	[ 400, '23514', qr/^$/ ],
+	[ 401, '28000', qr/^Keys can expire: set a valid one with ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS \(SET api_key/ ],
+	[ 403, '42501', qr/^The account of the API key in the user mapping/ ],
+	[ 404, '23514', qr/^Check option base_url of server "impilo"/ ],
+	[ 405, 'HV00L', qr/^Check option base_url of server "impilo"/ ],
+	[ 413, 'HV00L', qr/^The request is larger than server "impilo"/ ],
+	[ 429, '53400', qr/^Lower the rate with option requests_per_second/ ],
+	[ 308, 'HV00N', qr/set option base_url of server "impilo"/ ])
+{
+	my ($status, $sqlstate, $hint) = @$case;
+
+	$api->fault({ method => 'POST', do => { status => $status,
+		($status == 429 ? (retry_after => '0') : ()),
+		($status == 308 ? (redirect => 'https://elsewhere.test/') : ()) } });
+	my $refused = psql_error($node, insert_of("status_$status"));
+	is($refused->{sqlstate}, $sqlstate, "$status: SQLSTATE");
+	like($refused->{hint}, $hint, "$status: hint");
+}
+
+# where the address has proven right, it is not to blame
+$api->fault({ method => 'POST', do => { status => 404 } });
+unlike(psql_error($node, 'SELECT id FROM impilo.orders WHERE id = 1; ' . insert_of('proven'))->{hint},
+	qr/base_url/, '404 after an answer: no word of the address');
+$api->fault;
+
+# through another role's view the hint names its mapping
+$node->safe_psql('postgres', <<'SQL');
+CREATE ROLE reader;
+CREATE VIEW seen AS SELECT id FROM impilo.orders;
+GRANT SELECT ON seen TO reader;
+SQL
+$api->fault({ do => { status => 401 } });
+my $owner = $node->safe_psql('postgres', 'SELECT quote_ident(current_user)');
+like(psql_error($node, 'SET ROLE reader; SELECT * FROM seen')->{hint},
+	qr/ALTER USER MAPPING FOR \Q$owner\E SERVER impilo /, "401: whose mapping");
+$api->fault;
+
+#----------------------------------------------------------------------
 # Unknown outcomes: the error says what to do
 #----------------------------------------------------------------------
 

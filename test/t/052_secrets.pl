@@ -254,18 +254,40 @@ unlink $file;
 is(run('SELECT id FROM impilo.orders WHERE id = 7')->{sqlstate},
 	'58P01', 'a file that is not there');
 
-# a new key is used once the old connection is closed
+# a new key is used by the next statement, also where a file looks the same
 write_file("other-key\n");
 {
 	my $session = session($node);
+	my $count = 'SELECT count(id) FROM impilo.orders';
+	my $size = length $key;
+	my $time = time;
 
 	$session->query('SET client_min_messages = warning');
-	is($session->query('SELECT count(id) FROM impilo.orders'),
-		'40', 'the key of the file');
+	is($session->query($count), '40', 'the key of the file');
 	write_file("$key\n");
-	is($session->query('SELECT impilo_fdw_disconnect_all()'), 't', 'closed');
-	is($session->query('SELECT count(id) FROM impilo.orders'),
-		$own, 'then the new key of the file');
+	is($session->query($count), $own, 'then the new key of the file');
+	utime $time, $time, $file;
+	write_file(('x' x $size) . "\n");
+	utime $time, $time, $file;
+	$session->query($count);
+	is($session->error->{sqlstate}, '28000', 'a key of the same size and time');
+	like($session->error->{hint},
+		qr/into the file that option api_key_file of the user mapping FOR CURRENT_USER SERVER impilo names/,
+		'the hint is about the file');
+
+	# a cursor that was opened before goes on with what it has
+	write_file("$key\n");
+	$session->query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; FETCH 1 FROM c");
+	write_file("other-key\n");
+	is($session->query($count), '40', 'another key while a cursor is open');
+	is($session->query('MOVE ALL FROM c; SELECT 1'), '1', 'the cursor goes on');
+	is($session->error->{sqlstate}, '00000', 'with its own key');
+	$session->query('COMMIT');
+
+	# a key that was taken away is gone
+	unlink $file;
+	$session->query($count);
+	is($session->error->{sqlstate}, '58P01', 'the file was removed');
 	$session->quit;
 }
 
