@@ -2,7 +2,9 @@
 # backends that are killed in the middle; then the sandbox's own list is
 # compared with what the sessions were told.  With the defaults nothing is
 # lost, nothing is doubled, nothing is claimed that does not exist, and an
-# outcome that is not known is never guessed.
+# outcome that is not known is never guessed.  The same holds with external_ids
+# 'unique', and over TLS and HTTP/2; with repost 'after_lookup' an order may be
+# there twice, but not three times, and all else holds.
 #
 #   IMPILO_STORM=N         orders (300; with SLOW 10,000)
 #   IMPILO_STORM_FAULT=P   probability of each fault (0.05)
@@ -14,6 +16,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use ImpiloTest;
+use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -31,20 +34,89 @@ srand $seed;
 my $api = sandbox(orders => 50);
 my $node = cluster('main', conf => "restart_after_crash = on\n");
 my $dir = PostgreSQL::Test::Utils::tempdir();
+my $certificate;
+our $nginx;
+
+END
+{
+	my $exit = $?;
+	kill 'TERM', $nginx if $nginx;
+	waitpid $nginx, 0 if $nginx;
+	$? = $exit;
+}
 
 # Statements of one server that skip what exists exclude each other, so each
 # pair of sessions that runs the same ones has a server of its own.
-attach($node, $api, name => $_,
-	server => { request_timeout => '1s', outcome_wait => '1s' })
-  foreach 'impilo', map { "pair$_" } 0 .. $pairs - 1;
-$node->safe_psql('postgres', <<'SQL');
+# The first time they run, one of these is chosen for each.
+my %variants = (
+	impilo => {},
+	certain => { external_ids => 'unique' },
+	# gives up soon, so that late orders are sent twice
+	hasty => { repost => 'after_lookup', outcome_wait => '0s' });
+my %address;
+
+if (my $port = nginx())
+{
+	$variants{modern} = {};
+	$address{modern} = "https://localhost:$port/api/v3";
+}
+note 'variants: ' . join ' ', sort keys %variants;
+$node->safe_psql('postgres',
+	"CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'");
+foreach my $name ((sort keys %variants), map { "pair$_" } 0 .. $pairs - 1)
+{
+	attach($node, $api, name => $name, url => $address{$name},
+		server => {
+			request_timeout => '1s', outcome_wait => '1s',
+			($address{$name} ? (ca_file => $certificate->{ca_file}) : ()),
+			%{ $variants{$name} // {} }
+		});
+	$node->safe_psql('postgres', <<"SQL") if $variants{$name};
+SET search_path = $name, public;
 CREATE FOREIGN TABLE at_commit (patient_id bigint, external_order_ids text[], order_items jsonb)
-	SERVER impilo OPTIONS (relation 'orders', post_at 'commit');
+	SERVER $name OPTIONS (relation 'orders', post_at 'commit');
 CREATE FOREIGN TABLE row_by_row (id bigint, patient_id bigint, external_order_ids text[], order_items jsonb)
-	SERVER impilo OPTIONS (relation 'orders');
-CREATE FUNCTION pass() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+	SERVER $name OPTIONS (relation 'orders');
 CREATE TRIGGER pass AFTER INSERT ON row_by_row FOR EACH ROW EXECUTE FUNCTION pass();
 SQL
+}
+
+# An nginx that speaks HTTP/2 before the sandbox: its port, undef without one
+sub nginx
+{
+	my ($path) = grep { -x "$_/nginx" } split(/:/, $ENV{PATH}),
+	  qw(/usr/sbin /usr/local/sbin);
+	return if !$path;
+	my $port = PostgreSQL::Test::Cluster::get_free_port();
+	my $backend = $api->url;
+
+	$certificate = certificate();
+	PostgreSQL::Test::Utils::append_to_file("$dir/nginx.conf", <<"CONF");
+daemon off; master_process off; worker_processes 1; pid $dir/nginx.pid; error_log $dir/nginx.log;
+events { worker_connections 1000; }
+http {
+access_log off;
+client_body_temp_path $dir/1; proxy_temp_path $dir/2;
+fastcgi_temp_path $dir/3; uwsgi_temp_path $dir/4; scgi_temp_path $dir/5;
+server { listen 127.0.0.1:$port ssl http2; location / { proxy_pass $backend; }
+ssl_certificate $certificate->{cert_file}; ssl_certificate_key $certificate->{key_file}; }
+}
+CONF
+	$nginx = fork() // die $!;
+	if ($nginx == 0)
+	{
+		open STDERR, '>', "$dir/nginx.err";
+		exec "$path/nginx", '-p', $dir, '-c', "$dir/nginx.conf"
+		  or POSIX::_exit(127);
+	}
+	wait_until(
+		sub {
+			IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port")
+			  || waitpid($nginx, POSIX::WNOHANG()) != 0;
+		},
+		'nginx');
+	return $port;
+}
 
 sub shuffled
 {
@@ -92,7 +164,7 @@ sub storm
 # Statements
 #----------------------------------------------------------------------
 
-# A statement: {kind, ids, tries, done}; each row has one external id of its own.
+# A statement: {kind, variant, ids, done}; each row has one external id of its own.
 my @statements;
 my @kinds = qw(single batch returning copy commit rows block);
 
@@ -111,6 +183,7 @@ sub make_statements
 		  {
 			number => scalar @statements,
 			kind => $kind,
+			variant => (sort keys %variants)[ rand keys %variants ],
 			ids => [ map { "storm-$_" } $first .. $first + $rows - 1 ]
 		  };
 		$first += $rows;
@@ -127,19 +200,20 @@ sub statement_sql
 	my $values = "$into VALUES " . join(', ',
 		map { "(1, '{$_}', impilo_order_item(1000))" } @ids);
 	my $returning = 'RETURNING external_order_ids[1], id';
+	my $schema = $statement->{variant};
 
 	return "INSERT INTO $again.orders $values ON CONFLICT DO NOTHING;"
 	  if $again;
-	return "INSERT INTO impilo.orders $values;" if $kind eq 'batch';
-	return "INSERT INTO impilo.orders $values $returning;"
+	return "INSERT INTO $schema.orders $values;" if $kind eq 'batch';
+	return "INSERT INTO $schema.orders $values $returning;"
 	  if $kind eq 'single' || $kind eq 'returning';
-	return "INSERT INTO row_by_row $values $returning;" if $kind eq 'rows';
-	return "BEGIN;\nINSERT INTO at_commit $values;\nCOMMIT;"
+	return "INSERT INTO $schema.row_by_row $values $returning;" if $kind eq 'rows';
+	return "BEGIN;\nINSERT INTO $schema.at_commit $values;\nCOMMIT;"
 	  if $kind eq 'commit';
-	return "DO \$\$ BEGIN BEGIN INSERT INTO impilo.orders $values;"
+	return "DO \$\$ BEGIN BEGIN INSERT INTO $schema.orders $values;"
 	  . " EXCEPTION WHEN division_by_zero THEN NULL; END; END \$\$;"
 	  if $kind eq 'block';
-	return join "\n", "COPY impilo.orders $into FROM stdin;",
+	return join "\n", "COPY $schema.orders $into FROM stdin;",
 	  (map { qq(1\t{$_}\t[{"item":{"id":1000},"count":1}]) } @ids), '\\.';
 }
 
@@ -303,7 +377,7 @@ sub wrong
 	my ($what, $id, $told) = @_;
 
 	$sum{$what}++;
-	push @wrong, "$what: $id ($statements[$told->{number}]{kind}, "
+	push @wrong, "$what: $id ($statements[$told->{number}]{variant} $statements[$told->{number}]{kind}, "
 	  . ($told->{sqlstate} // 'no error') . ')';
 	return;
 }
@@ -370,14 +444,19 @@ sub compare
 	return;
 }
 
-# how many external ids have several orders, noted in the sum as well
+# how many external ids have more orders than they may, noted in the sum as well
 my %doubled;
+my %reposted;
 
 sub doubled
 {
 	my ($now) = @_;
-	my @twice = grep { @{ $now->{$_} } > 1 } keys %$now;
+	my %hasty = map { $_ => 1 }
+	  map { @{ $_->{ids} } } grep { $_->{variant} eq 'hasty' } @statements;
+	my @twice = grep { @{ $now->{$_} } > ($hasty{$_} ? 2 : 1) } keys %$now;
 
+	$reposted{$_} = 1 foreach grep { $hasty{$_} && @{ $now->{$_} } > 1 } keys %$now;
+	$sum{reposted} = keys %reposted;
 	$doubled{$_} = 1 foreach @twice;
 	$sum{doubled} = keys %doubled;
 	return scalar @twice;
