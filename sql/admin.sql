@@ -9,6 +9,7 @@ SELECT impilo_fdw_disconnect('impilo'), impilo_fdw_disconnect_all();
 -- one session for each user mapping
 SELECT id FROM impilo.orders WHERE id = 7;
 SELECT server_name, user_name = current_user AS me, valid, in_use FROM impilo_fdw_get_connections();
+-- what has changed is closed at once, as postgres_fdw does
 ALTER SERVER impilo OPTIONS (ADD fetch_size '100');
 SELECT server_name, valid FROM impilo_fdw_get_connections();
 SELECT id FROM impilo.orders WHERE id = 7;
@@ -33,9 +34,50 @@ SELECT server_name, in_use FROM impilo_fdw_get_connections();
 SELECT impilo_fdw_disconnect('impilo');
 SELECT impilo_fdw_disconnect_all();
 FETCH 1 FROM c;
+-- it goes on to its end as it was opened, beside what is opened now
+ALTER SERVER impilo OPTIONS (SET fetch_size '90');
+SELECT server_name, valid, in_use FROM impilo_fdw_get_connections();
+SELECT id FROM impilo.orders WHERE id = 7;
+SELECT server_name, valid, in_use FROM impilo_fdw_get_connections();
+FETCH 1 FROM c;
 CLOSE c;
 SELECT impilo_fdw_disconnect('impilo');
 COMMIT;
+-- nor one that a transaction needs for its commit
+CREATE FOREIGN TABLE impilo.later (patient_id bigint, order_items jsonb)
+    SERVER impilo OPTIONS (relation 'orders', post_at 'commit');
+BEGIN;
+INSERT INTO impilo.later VALUES (1, impilo_order_item(1000));
+SELECT server_name, valid, in_use FROM impilo_fdw_get_connections();
+SELECT impilo_fdw_disconnect_all();
+ROLLBACK;
+SELECT server_name, valid, in_use FROM impilo_fdw_get_connections();
+SELECT impilo_fdw_disconnect('impilo');
+-- a rolled back change has changed nothing, and closes all the same
+SELECT id FROM impilo.orders WHERE id = 7;
+BEGIN;
+ALTER SERVER impilo OPTIONS (SET fetch_size '80');
+SELECT id FROM impilo.orders WHERE id = 7;
+ROLLBACK;
+SELECT id FROM impilo.orders WHERE id = 7;
+SELECT count(*) FROM impilo_fdw_get_connections();
+SELECT impilo_fdw_disconnect_all();
+-- everybody may close what is his session's; a dropped server has none
+CREATE SERVER impilo_two FOREIGN DATA WRAPPER impilo_fdw OPTIONS (base_url :'base_url');
+CREATE USER MAPPING FOR CURRENT_USER SERVER impilo_two OPTIONS (api_key 'sandbox-key');
+CREATE FOREIGN TABLE impilo.two (id bigint) SERVER impilo_two OPTIONS (relation 'orders');
+SELECT id FROM impilo.orders WHERE id = 7 UNION ALL SELECT id FROM impilo.two WHERE id = 8;
+SELECT server_name FROM impilo_fdw_get_connections() ORDER BY 1;
+CREATE ROLE impilo_guest;
+SET ROLE impilo_guest;
+SELECT impilo_fdw_disconnect('impilo');
+RESET ROLE;
+DROP ROLE impilo_guest;
+SET client_min_messages = warning;
+DROP SERVER impilo_two CASCADE;
+RESET client_min_messages;
+SELECT * FROM impilo_fdw_get_connections();
+SELECT impilo_fdw_disconnect('impilo_two');
 -- nor one that the statement itself uses
 SELECT impilo_fdw_disconnect('impilo') FROM impilo.orders WHERE id = 7;
 
@@ -45,6 +87,7 @@ CREATE USER MAPPING FOR PUBLIC SERVER impilo OPTIONS (api_key 'sandbox-key');
 SELECT id FROM impilo.orders WHERE id = 7;
 SELECT id FROM impilo.orders WHERE id = 8;
 SELECT user_name FROM impilo_fdw_get_connections();
+SELECT ok FROM impilo_fdw_ping('impilo');
 DROP USER MAPPING FOR PUBLIC SERVER impilo;
 CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_key 'sandbox-key');
 

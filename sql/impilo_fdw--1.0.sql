@@ -195,7 +195,7 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'impilo_fdw_get_connections_1_0'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION impilo_fdw_get_connections() IS
-'connections that this session keeps, one for each user mapping; one that is not valid is opened anew at the next use';
+'connections that this session keeps, one for each user mapping; one that is not valid closes with the statement that uses it';
 
 CREATE FUNCTION impilo_fdw_disconnect(server_name text)
 RETURNS boolean

@@ -225,24 +225,35 @@ describe(const char *server_name, const Trouble *trouble, char *detail,
 static void
 append_target(StringInfo detail, const char *location)
 {
-	const char *scheme_end = strstr(location, "://");
-	const char *host = scheme_end ? scheme_end + 3 : location;
-	int			length = (int) strcspn(host, "/?#");
+	static const char scheme_characters[] =
+	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
+	size_t		scheme = strspn(location, scheme_characters);
+	const char *host;
+	size_t		length;
 
-	for (int i = 0; i < length; i++)
+	/* with its colon; without one it is the beginning of a path */
+	scheme = scheme > 0 && location[scheme] == ':' ? scheme + 1 : 0;
+	host = location + scheme;
+	if (strncmp(host, "//", 2) != 0)
+	{
+		appendStringInfoString(detail, scheme > 0
+							   ? " and an address without a host"
+							   : " and another path on the same host");
+		return;
+	}
+	host += 2;
+	length = strcspn(host, "/?#\\");
+	for (size_t i = 0; i < length; i++)
 	{
 		if (host[i] != '@')
 			continue;
 		host += i + 1;
 		length -= i + 1;
-		i = -1;
+		i = (size_t) -1;
 	}
-	if (scheme_end == NULL || length == 0)
-		appendStringInfoString(detail, " and another path on the same host");
-	else
-		appendStringInfo(detail, " and the address %.*s://%.*s",
-						 (int) (scheme_end - location), location,
-						 length, host);
+	appendStringInfo(detail, " and the address %.*s//%.*s",
+					 (int) scheme, location,
+					 (int) length, host);
 }
 
 /*

@@ -201,8 +201,8 @@ static void gather_texts(ErrorTexts *texts, struct json_object *value,
 /*
  * The members that are known to hold a message.  Directly behind "errors" may
  * stand an object whose members are named after fields: any of theirs.  Not
- * so in the elements of an array, which are of one make and may repeat the
- * value that was refused.
+ * so in what these hold, or the elements of an array: they are of one make and
+ * may repeat the value that was refused.
  */
 static void
 gather_members(ErrorTexts *texts, struct json_object *object, bool any_member)
@@ -227,7 +227,7 @@ gather_members(ErrorTexts *texts, struct json_object *object, bool any_member)
 		return;
 	for (struct lh_entry *entry = json_object_get_object(object)->head;
 		 entry; entry = entry->next)
-		gather_texts(texts, (struct json_object *) lh_entry_v(entry), true);
+		gather_texts(texts, (struct json_object *) lh_entry_v(entry), false);
 }
 
 static void

@@ -244,6 +244,27 @@ is_loopback(const char *host, size_t length)
 }
 
 /*
+ * How many dots a segment of a path consists of, percent-encoded ones too;
+ * -1 if there is something else in it.
+ */
+static int
+count_dots(const char *segment, size_t length)
+{
+	int			dots = 0;
+
+	for (size_t at = 0; at < length; dots++)
+	{
+		if (segment[at] == '.')
+			at += 1;
+		else if (length - at >= 3 && pg_strncasecmp(segment + at, "%2e", 3) == 0)
+			at += 3;
+		else
+			return -1;
+	}
+	return dots;
+}
+
+/*
  * Is a segment of this path ".", ".." or, but for a slash at the end, empty?
  */
 static bool
@@ -253,8 +274,9 @@ has_odd_segment(const char *path)
 	{
 		const char *segment = path + 1;
 		size_t		length = strcspn(segment, "/");
+		int			dots = count_dots(segment, length);
 
-		if (length == 0 || (length <= 2 && strspn(segment, ".") >= length))
+		if (dots >= 0 && dots <= 2)
 			return true;
 		path = segment + length;
 	}

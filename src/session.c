@@ -21,6 +21,10 @@
  */
 #include "postgres.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "access/htup_details.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_user_mapping.h"
@@ -63,8 +67,34 @@ static uint64 changes = 0;
 
 
 /*
- * One of the catalog rows has changed: mark the sessions made from it.  Hash
- * value 0 stands for all of them.
+ * Close a session that nobody uses.  Does not throw.
+ */
+static void
+drop(Holding *holding)
+{
+	SessionEntry *entry = hash_search(sessions, &holding->session.umid,
+									  HASH_FIND, NULL);
+
+	/* a stale one may have had its place in the table taken */
+	if (entry != NULL && entry->holding == holding)
+		hash_search(sessions, &holding->session.umid, HASH_REMOVE, NULL);
+	MemoryContextDelete(holding->context);
+}
+
+/*
+ * Let nobody else use a session: close it, if need be with its last statement.
+ */
+static void
+retire(Holding *holding)
+{
+	holding->stale = true;
+	if (holding->holders == 0)
+		drop(holding);
+}
+
+/*
+ * One of the catalog rows has changed: retire the sessions made from it.
+ * Hash value 0 stands for all of them.
  */
 static void
 invalidate(Datum arg, int cacheid, uint32 hashvalue)
@@ -78,10 +108,11 @@ invalidate(Datum arg, int cacheid, uint32 hashvalue)
 	{
 		Holding    *holding = entry->holding;
 
-		if (hashvalue == 0 ||
-			(cacheid == FOREIGNSERVEROID && hashvalue == holding->server_hash) ||
-			(cacheid == USERMAPPINGOID && hashvalue == holding->mapping_hash))
-			holding->stale = true;
+		if (hashvalue != 0 &&
+			(cacheid != FOREIGNSERVEROID || hashvalue != holding->server_hash) &&
+			(cacheid != USERMAPPINGOID || hashvalue != holding->mapping_hash))
+			continue;
+		retire(holding);
 	}
 }
 
@@ -96,49 +127,14 @@ make_table(void)
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, invalidate, (Datum) 0);
 }
 
-/*
- * Give up a session that is no longer in the table, as soon as nobody uses
- * it.
- */
-static void
-drop_if_unused(Holding *holding)
-{
-	if (holding->stale && holding->holders == 0)
-		MemoryContextDelete(holding->context);
-}
-
-/*
- * Forget what has changed since it was opened: also sessions of mappings that
- * were dropped, which nobody will ask for again.
- */
-static void
-forget_stale(void)
-{
-	HASH_SEQ_STATUS scan;
-	SessionEntry *entry;
-
-	hash_seq_init(&scan, sessions);
-	while ((entry = hash_seq_search(&scan)) != NULL)
-	{
-		Holding    *holding = entry->holding;
-
-		if (!holding->stale)
-			continue;
-		hash_search(sessions, &entry->umid, HASH_REMOVE, NULL);
-		drop_if_unused(holding);
-	}
-}
-
 static void
 release(void *arg)
 {
 	Holding    *holding = arg;
-	SessionEntry *entry;
 
 	holding->holders--;
-	entry = hash_search(sessions, &holding->session.umid, HASH_FIND, NULL);
-	if (entry == NULL || entry->holding != holding)
-		drop_if_unused(holding);
+	if (holding->stale && holding->holders == 0)
+		drop(holding);
 }
 
 /*
@@ -185,33 +181,58 @@ get_mapping(Oid userid, const ForeignServer *server)
 }
 
 /*
- * Read a key from the first line of a file of the database server.  Who may
- * name the file was checked when the option was set.
+ * Open a file of the database server that an option names.  Who may name it
+ * was checked when the option was set.
+ *
+ * Nothing but a plain file: the other end of a pipe, or a device, could let
+ * the backend wait for ever, and no cancel would end that.
+ */
+static int
+open_file(const char *option, const char *path)
+{
+	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | PG_BINARY);
+	struct stat about;
+
+	if (fd < 0 || fstat(fd, &about) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\" of option \"%s\": %m",
+						path, option)));
+	if (!S_ISREG(about.st_mode))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" of option \"%s\" is not a regular file",
+						path, option)));
+	return fd;
+}
+
+/*
+ * Read a key from the first line of a file.
  */
 static char *
 read_key_file(const char *path)
 {
-	char		line[MAX_KEY_FILE];
-	FILE	   *file = AllocateFile(path, PG_BINARY_R);
-	size_t		length;
+	char		line[MAX_KEY_FILE + 1];
+	int			fd = open_file("api_key_file", path);
+	ssize_t		size = read(fd, line, MAX_KEY_FILE);
+	ssize_t		length = 0;
 
-	if (file == NULL)
+	if (size < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
-				 errmsg("could not open API key file \"%s\": %m", path)));
-	length = fread(line, 1, sizeof(line) - 1, file);
-	FreeFile(file);
-	line[length] = '\0';
-	line[strcspn(line, "\r\n")] = '\0';
-	for (const char *c = line; *c; c++)
-		if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 0x7f)
-			line[0] = '\0';
-	if (line[0] == '\0')
+				 errmsg("could not read file \"%s\" of option \"%s\": %m",
+						path, "api_key_file")));
+	CloseTransientFile(fd);
+	while (length < size && line[length] > ' ' && line[length] < 0x7f)
+		length++;
+	line[size] = '\n';
+	if (length == 0 || length == MAX_KEY_FILE ||
+		(line[length] != '\n' && line[length] != '\r'))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("the first line of API key file \"%s\" is no API key", path),
 				 errhint("A key consists of visible ASCII characters.")));
-	return pstrdup(line);
+	return pnstrdup(line, length);
 }
 
 static const char *
@@ -262,6 +283,9 @@ open_api(MemoryContext context, const char *server_name,
 		}
 	};
 
+	/* libcurl reads it, whenever it connects; but cannot be told how */
+	if (options->ca_file)
+		CloseTransientFile(open_file("ca_file", options->ca_file));
 	return impilo_api_open(context, &config);
 }
 
@@ -344,13 +368,14 @@ impilo_session(Oid userid, Oid serverid, MemoryContext holder)
 	key = get_key(mapping, server);
 	entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
 	if (entry && !impilo_api_uses_key(entry->holding->session.api, key))
-		entry->holding->stale = true;
+	{
+		retire(entry->holding);
+		entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
+	}
 	if (entry == NULL || entry->holding->stale)
 	{
-		Holding    *holding;
+		Holding    *holding = open_session(server, mapping, key);
 
-		forget_stale();
-		holding = open_session(server, mapping, key);
 		/* a change that came meanwhile did not find it in the table */
 		holding->stale = changes != before;
 		entry = hash_search(sessions, &mapping->umid, HASH_ENTER, NULL);
@@ -409,6 +434,8 @@ impilo_session_apart(Oid userid, Oid serverid, MemoryContext context)
 	impilo_server_options(server, &options);
 	options.max_retries = 0;
 	options.requests_per_second = 0;
+	if (!OidIsValid(mapping->userid))
+		warn_of_public(server);
 	return open_api(context, server->servername, &options, mapping,
 					get_key(mapping, server));
 }
@@ -472,8 +499,7 @@ impilo_session_close(Oid serverid)
 							holding->session.server_name)));
 			continue;
 		}
-		hash_search(sessions, &entry->umid, HASH_REMOVE, NULL);
-		MemoryContextDelete(holding->context);
+		drop(holding);
 		closed = true;
 	}
 	return closed;

@@ -6,8 +6,9 @@
  *
  * A test cannot change the resolver of its machine.  The variable holds
  * "name=address name=address …"; a name may have several addresses, and one
- * whose address is "never" is looked up for a minute.  All other names are
- * the resolver's.
+ * whose address is "never" is looked up for a minute.  Of "name=one/other" a
+ * process is told one the first time and the other from then on.  All other
+ * names are the resolver's.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -55,8 +56,10 @@ getaddrinfo(const char *node, const char *service,
 	const char *at = getenv("IMPILO_TEST_NAMES");
 	char		name[256];
 	char		address[256];
+	char	   *other;
 	int			used;
 	bool		known = false;
+	static bool turned = false;
 
 	*result = NULL;
 	while (node != NULL && at != NULL &&
@@ -69,6 +72,14 @@ getaddrinfo(const char *node, const char *service,
 		{
 			sleep(60);
 			return EAI_AGAIN;
+		}
+		other = strchr(address, '/');
+		if (other != NULL)
+		{
+			*other++ = '\0';
+			if (turned)
+				memmove(address, other, strlen(other) + 1);
+			turned = true;
 		}
 		known = true;
 		(void) add(original, address, service, hints, result);

@@ -40,7 +40,9 @@ sub visitors
 my $api = sandbox(orders => 40);
 my $node = cluster(
 	'main', names => "127.far.test=$far near.test=127.0.0.1 "
-	  . "127.both.test=$far 127.both.test=127.0.0.1 127.near.test=127.0.0.1");
+	  . "127.both.test=$far 127.both.test=127.0.0.1 127.near.test=127.0.0.1 "
+	  . "127.zero.test=0.0.0.0 127.any.test=:: 127.mapped.test=::ffff:127.0.0.1 "
+	  . "127.mapfar.test=::ffff:$far 127.turn.test=127.0.0.1/$far");
 my $port = $api->port;
 
 # The server `net`, with other options each time
@@ -99,6 +101,10 @@ foreach my $url (
 	"http://2130706433:$port/api/v3",
 	"http://0x7f000001:$port/api/v3",
 	"http://0177.0.0.1:$port/api/v3",
+	"http://0x7f.1:$port/api/v3",
+	"http://017700000001:$port/api/v3",
+	"http://[::ffff:127.0.0.1]:$port/api/v3",
+	"http://[0:0:0:0:0:0:0:1]:$port/api/v3",
 	'http://app.impiloplatform.com/api/v3',
 	'http://localhost.far.test/api/v3',
 	'http://localhost@far.test/api/v3',
@@ -117,6 +123,10 @@ foreach my $url (
 	'https://far.test/api/..',
 	'https://far.test/api/.',
 	'https://far.test/..',
+	'https://far.test/api/%2e%2e/v3',
+	'https://far.test/api/.%2E',
+	'https://far.test/%2e',
+	'https://far.test/api\\..\\v3',
 	'https://far.test/api//v3',
 	'https://',
 	'https:///api/v3',
@@ -157,7 +167,16 @@ foreach my $key ("k\r\nX-Injected: 1", "k\nX: 1", "k\x01", 'k k', "k\xc3\xa4", '
 	unlike($error->{stderr}, qr/X-Injected|k k/, 'and not shown')
 	  if length $key > 2;
 }
-foreach my $proxy ("http://p\r\nX: 1", 'p:3128', 'ftp://p', "http://p\x01", '')
+foreach my $file ('relative.pem', '../ca.pem', '')
+{
+	is( psql_error($node,
+			'ALTER SERVER net OPTIONS (ADD ca_file ' . literal($file) . ')')
+		  ->{sqlstate},
+		'HV024',
+		"ca_file '$file' is refused");
+}
+foreach my $proxy ("http://p\r\nX: 1", 'http://user:password@p:3128',
+	'http://user@p:3128', 'http://p 1', "http://f\xc3\xa4r.test", 'p:3128', 'ftp://p', "http://p\x01", '')
 {
 	(my $shown = $proxy) =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ge;
 
@@ -196,13 +215,49 @@ answers(ask("http://127.near.test:$port/api/v3"),
 	'http to a name whose address is loopback');
 is(ask("http://[::1]:$far_port/api/v3")->{sqlstate},
 	'08001', '[::1] is allowed, though nobody listens there');
+is(ask("http://127.0.0.2:$port/api/v3")->{sqlstate},
+	'08001', '127.0.0.2 is allowed, though nobody listens there');
+SKIP:
+{
+	skip 'no IPv6 here', 1 if !-s '/proc/net/if_inet6';
+	answers(ask("http://127.mapped.test:$port/api/v3"),
+		'http to 127.0.0.1 as an address of IPv6');
+}
+
+# to the kernel 0.0.0.0 is this machine, too; but not by everybody's reckoning
+foreach my $name ('zero', 'any', 'mapfar')
+{
+	like(ask("http://127.$name.test:$far_port/api/v3")->{sqlstate},
+		$name eq 'zero' ? qr/^HV00N$/ : qr/^(HV00N|08001)$/,
+		"127.$name.test is no loopback address");
+}
+
+# a name that is bound to this machine first, and then to another
+attach(
+	$node, undef,
+	name => 'turning',
+	url => "http://127.turn.test:$port/api/v3",
+	server => { max_retries => 1 });
+{
+	my $session = session($node);
+	my $sql = 'SELECT id FROM turning.orders WHERE id = 7';
+
+	is($session->query($sql), '7', 'the first look-up gives a loopback address');
+	$session->query('SELECT impilo_fdw_disconnect_all()');
+	$session->query($sql);
+	is($session->error->{sqlstate},
+		'HV00N', 'the next one does not, and is noticed');
+	$session->quit;
+}
 
 foreach my $url ("http://127.far.test:$far_port/api/v3",
+	"http://127.0.0.1%00.far.test:$far_port/api/v3",
+	"http://127.0.0.1%0d%0a.far.test:$far_port/api/v3",
 	"http://127.0.0.1%2efar.test:$far_port/api/v3")
 {
 	my $error = ask($url);
 
-	if ($url =~ /%2e/)
+	if ($url =~ /%/)
 	{
 		like($error->{sqlstate}, qr/^(08001|HV00N|HV024)$/, "$url is refused");
 		next;
@@ -245,6 +300,22 @@ sub at_certificate
 	return $error;
 }
 
+# one of its own making
+sub self_signed
+{
+	my %made = (cert_file => "$scratch/self.pem", key_file => "$scratch/self.key");
+	my $out = '';
+
+	IPC::Run::run(
+		[
+			qw(openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost),
+			'-addext', 'subjectAltName=DNS:localhost', '-keyout', $made{key_file},
+			'-out', $made{cert_file}
+		],
+		'>', \$out, '2>&1') or die $out;
+	return \%made;
+}
+
 answers(at_certificate($good, $good->{ca_file}),
 	'https with a certificate of the given authority');
 answers(at_certificate($good, $good->{ca_file}, '127.0.0.1'),
@@ -258,6 +329,7 @@ my %bad = (
 		$good->{ca_file}
 	],
 	'of another name for this host' => [ $good, $good->{ca_file}, 'near.test' ],
+	'that signed itself' => [ self_signed(), $good->{ca_file} ],
 	'that expired' => [ certificate(days => -1, ca => $good), $good->{ca_file} ]);
 foreach my $case (sort keys %bad)
 {
@@ -270,7 +342,18 @@ foreach my $case (sort keys %bad)
 {
 	my $error = ask('https://localhost:1/api/v3', ca_file => '/no/such/file');
 
-	is($error->{sqlstate}, '08001', 'a ca_file that is not there');
+	is($error->{sqlstate}, '58P01', 'a ca_file that is not there');
+	is(ask('https://localhost:1/api/v3', ca_file => $scratch)->{sqlstate},
+		'42809', 'one that is a folder');
+	PostgreSQL::Test::Utils::append_to_file("$scratch/unreadable", 'x');
+	chmod 0, "$scratch/unreadable" or die $!;
+	is( ask('https://localhost:1/api/v3', ca_file => "$scratch/unreadable")
+		  ->{sqlstate},
+		'42501',
+		'one that the server may not read');
+	PostgreSQL::Test::Utils::append_to_file("$scratch/nonsense", "nonsense\n");
+	is(at_certificate($good, "$scratch/nonsense")->{sqlstate},
+		'08001', 'one that holds no certificate');
 }
 
 {
@@ -349,6 +432,29 @@ foreach my $status (301, 302, 303, 307, 308)
 			'but not all of it');
 	}
 }
+# other schemes, and what only looks like one
+foreach my $case (
+	[ 'https://far.test/order/7?name=Miller', qr/the address https:\/\/far\.test: / ],
+	[ 'HTTPS://Miller:token@far.test:1?x', qr/the address HTTPS:\/\/far\.test:1: / ],
+	[ '//far.test/Miller', qr/the address \/\/far\.test: / ],
+	[ 'https://far.test\\@Miller/', qr/the address https:\/\/far\.test: / ],
+	[ 'file:///etc/passwd', qr/the address file:\/\/: / ],
+	[ 'ftp://far.test/Miller', qr/the address ftp:\/\/far\.test: / ],
+	[ 'gopher://far.test/Miller', qr/the address gopher:\/\/far\.test: / ],
+	[ 'javascript:Miller', qr/an address without a host: / ],
+	[ 'Miller', qr/another path on the same host: / ],
+	[ '/order?name=Miller&next=https://far.test/', qr/another path on the same host: / ],
+	[ '?Miller://far.test', qr/another path on the same host: / ])
+{
+	my ($location, $shown) = @$case;
+	my $error;
+
+	$api->fault({ do => { redirect => $location, status => 302 } });
+	$error = psql_error($node, 'SELECT id FROM net.orders WHERE id = 7');
+	is($error->{sqlstate}, 'HV00N', "a redirect to $location is refused");
+	like($error->{detail}, $shown, 'and names its target');
+	unlike($error->{stderr}, qr/Miller|token|passwd/, 'but not all of it');
+}
 $api->fault(
 	{ do => { redirect => '/api/v3/order/8', status => 302 } });
 is(psql_error($node, 'SELECT id FROM net.orders WHERE id = 7')->{sqlstate},
@@ -421,15 +527,36 @@ my $https = sandbox(orders => 40, tls => $good);
 {
 	local %ENV = (
 		%ENV,
-		map { $_ => $proxy->{url} }
-		  qw(http_proxy https_proxy HTTPS_PROXY HTTP_PROXY all_proxy ALL_PROXY));
+		(map { $_ => $proxy->{url} }
+			  qw(http_proxy https_proxy HTTPS_PROXY HTTP_PROXY all_proxy ALL_PROXY)),
+		no_proxy => '*',
+		NO_PROXY => '*',
+		CURL_CA_BUNDLE => '/no/such/file',
+		CURL_HOME => "$scratch/home",
+		HOME => "$scratch/home");
 
+	mkdir "$scratch/home";
+	PostgreSQL::Test::Utils::append_to_file("$scratch/home/.netrc",
+		"machine localhost login secret password secret\n"
+		  . "machine 127.0.0.1 login secret password secret\n"
+		  . "default login secret password secret\n");
+	PostgreSQL::Test::Utils::append_to_file("$scratch/home/.curlrc",
+		"insecure\nuser = secret:secret\nheader = \"Accept: x/curlrc\"\n");
+	chmod 0600, glob "$scratch/home/.*rc";
 	$node->restart;
 }
+$api->ctl('log-reset');
 answers(ask($https->url . '/api/v3', ca_file => $good->{ca_file}),
 	'https, while the environment names a proxy');
 answers(ask($api->url . '/api/v3'), 'http, while the environment names a proxy');
 is($proxy->{asked}->(), '', 'the proxy of the environment was not asked');
+{
+	my $seen = $api->ctl('log-json');
+
+	like($seen, qr/"method"/, 'the log of the sandbox tells of requests');
+	unlike($seen, qr/Basic|curlrc/,
+		'no password of .netrc was sent, nor what .curlrc says');
+}
 
 answers(
 	ask($https->url . '/api/v3',

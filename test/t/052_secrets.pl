@@ -8,6 +8,8 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
 use ImpiloTest;
+use POSIX ();
+use Time::HiRes qw(sleep time);
 
 my $key = 'Vq7/secret+KEY==9f86d081';
 my $scratch = PostgreSQL::Test::Utils::tempdir();
@@ -27,8 +29,26 @@ log_parser_stats = on
 debug_print_plan = on
 debug_print_rewritten = on
 log_connections = on
+log_parameter_max_length = -1
+log_parameter_max_length_on_error = -1
+CONF
+my $library = $node->config_data('--pkglibdir') . '/auto_explain.so';
+$node->append_conf('postgresql.conf', <<'CONF') if -e $library;
+session_preload_libraries = 'auto_explain'
+auto_explain.log_min_duration = 0
+auto_explain.log_verbose = on
+auto_explain.log_analyze = on
+auto_explain.log_nested_statements = on
 CONF
 $node->reload;
+$node->safe_psql('postgres', <<'SQL');
+CREATE FOREIGN TABLE impilo.dry (patient_id bigint, order_items jsonb)
+	SERVER impilo OPTIONS (relation 'orders', post_at 'never');
+CREATE FOREIGN TABLE impilo.later (patient_id bigint, order_items jsonb)
+	SERVER impilo OPTIONS (relation 'orders', post_at 'commit');
+CREATE FOREIGN TABLE impilo.keyed (patient_id bigint, external_order_ids text[], order_items jsonb)
+	SERVER impilo OPTIONS (relation 'orders');
+SQL
 
 # everything that psql prints is kept
 sub run
@@ -65,7 +85,20 @@ my @statements = (
 	'SELECT 1 FROM impilo.orders WHERE id = 7; SELECT * FROM impilo_fdw_get_connections()',
 	'SELECT * FROM impilo_fdw_diag()',
 	"SELECT * FROM impilo_check_schema('impilo')",
-	'BEGIN; SELECT 1/0 FROM impilo.orders; ROLLBACK');
+	'BEGIN; SELECT 1/0 FROM impilo.orders; ROLLBACK',
+	'PREPARE p AS SELECT count(id) FROM impilo.orders WHERE id = $1; EXECUTE p(7); EXPLAIN (VERBOSE, ANALYZE) EXECUTE p(8)',
+	'PREPARE p AS SELECT 1 / ($1::bigint - id) FROM impilo.orders WHERE id = $1; EXECUTE p(7)',
+	'INSERT INTO impilo.dry VALUES (1, impilo_order_item(1000)); EXPLAIN (VERBOSE, ANALYZE) INSERT INTO impilo.dry VALUES (1, impilo_order_item(1000))',
+	'BEGIN; INSERT INTO impilo.later VALUES (1, impilo_order_item(1000)); COMMIT',
+	q(INSERT INTO impilo.keyed VALUES (1, '{a}', impilo_order_item(1000)) ON CONFLICT DO NOTHING),
+	'BEGIN; INSERT INTO impilo.keyed (patient_id, order_items) VALUES (1, impilo_order_item(1000)); ROLLBACK; SELECT * FROM impilo_created_orders()',
+	'COPY impilo.keyed FROM PROGRAM $$printf "1\t{b}\tnull\n"$$',
+	'DO $$ BEGIN PERFORM 1 / 0 FROM impilo.orders; END $$',
+	'CREATE TEMP TABLE t AS SELECT id, document FROM impilo.orders WHERE id < 3; ANALYZE t',
+	'SELECT * FROM pg_stats WHERE schemaname = $$impilo$$',
+	'SELECT * FROM pg_stat_activity',
+	'SELECT * FROM pg_prepared_statements',
+	'IMPORT FOREIGN SCHEMA v4 FROM SERVER impilo INTO impilo');
 my $asked = $api->count('requests');
 
 run($_) foreach @statements;
@@ -101,10 +134,44 @@ like($everything, qr/DEBUG/, 'debug output was among it');
 my $log = log_text($node);
 like($log, qr/DEBUG/, 'the log holds debug output');
 like($log, qr/PlannedStmt|FOREIGNSCAN|FOREIGN/i, 'and plans');
+like($log, qr/duration: .* plan:/, 'auto_explain has written some')
+  if -e $library;
 hides($log, 'the log does not show the key');
 
-# a key in the wrong place is not repeated either
+# nor does pg_stat_activity while it is in use
+{
+	my $session = session($node);
+	my $seen;
+
+	$api->fault({ do => { hang => \1 } });
+	$session->send('SELECT count(document) FROM impilo.orders');
+	wait_until(
+		sub {
+			$seen = run('SELECT * FROM pg_stat_activity')->{stdout};
+			$seen =~ /Extension/;
+		},
+		'a wait');
+	hides($seen, 'nor pg_stat_activity');
+	$session->cancel;
+	$session->wait;
+	$session->quit;
+	$api->fault;
+}
+
+# a key in the wrong place is not repeated either, also not by PostgreSQL
 foreach my $sql (
+	"CREATE FOREIGN DATA WRAPPER w HANDLER impilo_fdw_handler VALIDATOR impilo_fdw_validator OPTIONS (api_key 'Hush-1')",
+	"ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD api_key 'Hush-1')",
+	"ALTER FOREIGN TABLE impilo.orders ALTER id OPTIONS (ADD api_key 'Hush-1')",
+	"ALTER SERVER impilo OPTIONS (ADD api_key 'Hush-1')",
+	"ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (ADD api_key 'Hush-1')",
+	"ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_kee 'Hush-1')",
+	"ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (ADD api_key_file 'Hush-1')",
+	"CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_key 'Hush-1')",
+	"CREATE USER MAPPING FOR pg_monitor SERVER impilo OPTIONS (api_key 'Hush-1', api_key 'Hush-2')",
+	"CREATE USER MAPPING FOR pg_monitor SERVER impilo OPTIONS (api_key 'Hush-1', api_key_file '/x')",
+	"CREATE USER MAPPING FOR nobody SERVER impilo OPTIONS (api_key 'Hush-1')",
+	"CREATE USER MAPPING FOR CURRENT_USER SERVER nowhere OPTIONS (api_key 'Hush-1')",
 	"CREATE SERVER s FOREIGN DATA WRAPPER impilo_fdw OPTIONS (api_key 'Hush-1')",
 	"CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_kee 'Hush-1')",
 	"ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'Hush 1')",
@@ -113,9 +180,9 @@ foreach my $sql (
 	my $error = run($sql);
 
 	isnt($error->{sqlstate}, '00000', "refused: $sql");
-	unlike("$error->{message} $error->{detail} $error->{hint}",
+	unlike("$error->{message} $error->{detail} $error->{hint} $error->{context}",
 		qr/Hush/, 'without showing it')
-	  if $sql !~ /base_url/;
+	  if $sql !~ /base_url|key_file 'Hush/;
 }
 
 #----------------------------------------------------------------------
@@ -213,11 +280,70 @@ is( run("SET plan_cache_mode = force_generic_plan; "
 	"$own\n40\n$own\n40",
 	'a kept plan uses the key of who executes it');
 
+# the same of what is written, and of plans that PL/pgSQL keeps; the ids of the
+# second account are those from 5000000001 on
+$node->safe_psql('postgres', <<'SQL');
+GRANT INSERT ON impilo.orders, impilo.later TO owner, other;
+CREATE FUNCTION public.kept(n bigint) RETURNS bigint LANGUAGE plpgsql
+	AS 'BEGIN RETURN (SELECT count(id) FROM impilo.orders WHERE id > n); END';
+CREATE FUNCTION public.make() RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE made bigint;
+BEGIN
+	INSERT INTO impilo.orders (patient_id, order_items)
+	VALUES (1, impilo_order_item(1000)) RETURNING id INTO made;
+	RETURN made > 5000000000;
+END $$;
+CREATE TABLE public.rows_of (role name, n bigint);
+INSERT INTO rows_of VALUES ('owner', 1), ('other', 2);
+ALTER TABLE rows_of ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON rows_of USING (role = current_user);
+GRANT SELECT ON rows_of TO PUBLIC;
+SQL
+{
+	my $session = session($node);
+	my @seen;
+	my $count = $session->query(
+		'SET client_min_messages = warning; SET ROLE owner; SELECT count(id) FROM impilo.orders');
+
+	foreach my $mode ('force_generic_plan', 'force_custom_plan')
+	{
+		$session->query("SET plan_cache_mode = $mode");
+		foreach my $role (('owner', 'other') x 6)
+		{
+			$session->query("SET ROLE $role");
+			push @seen, $session->query('SELECT kept(0), make()');
+		}
+	}
+	my ($own_made, $other_made) = (0, 0);
+	is( join("\n", @seen),
+		join("\n",
+			map { $_ % 2 ? (40 + $other_made++) . '|t' : ($count + $own_made++) . '|f' }
+			  0 .. 23),
+		'functions read and write with the key of who calls them, plan kept or not');
+
+	$session->query('SET ROLE owner; PREPARE r AS SELECT n, count(id) FROM rows_of, impilo.orders '
+		  . 'WHERE role <> $$$$ GROUP BY n');
+	is( join(' ', map { $session->query("SET ROLE $_; EXECUTE r") } qw(owner other owner)),
+		join(' ', '1|' . ($count + 12), '2|52', '1|' . ($count + 12)),
+		'so do plans beside row-level security');
+
+	# who opens a cursor, and who inserts, is asked for; not who goes on
+	$session->query('SET ROLE other; BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders');
+	cmp_ok($session->query('SET ROLE owner; FETCH 1 FROM c'),
+		'>', 5000000000, 'a cursor keeps the key of who opened it');
+	$session->query('SET ROLE other; INSERT INTO impilo.later VALUES (1, impilo_order_item(1000))');
+	$session->query('SET ROLE owner; COMMIT');
+	is($session->query('SET ROLE other; SELECT count(id) FROM impilo.orders'),
+		'53', 'what waits for the commit goes to the account of who inserted it');
+	$session->quit;
+}
+$own = as('owner', 'SELECT count(id) FROM impilo.orders')->{stdout};
+
 #----------------------------------------------------------------------
 # A key in a file
 #----------------------------------------------------------------------
 
-my $file = "$scratch/key";
+our $file = "$scratch/key";
 
 sub write_file
 {
@@ -226,6 +352,27 @@ sub write_file
 	open my $out, '>', $file or die $!;
 	print $out $text;
 	close $out;
+	return;
+}
+
+# with a way out for who waits for a pipe, which would be wrong
+sub waits_for_no_pipe
+{
+	my ($pipe, $sql, $name) = @_;
+	my $pid = fork() // die $!;
+
+	if ($pid == 0)
+	{
+		sleep 20;
+		PostgreSQL::Test::Utils::append_to_file("$pipe.released", '');
+		sysopen my $out, $pipe, POSIX::O_WRONLY() | POSIX::O_NONBLOCK();
+		POSIX::_exit(0);
+	}
+	is(run($sql)->{sqlstate}, '42809', $name);
+	ok(!-e "$pipe.released", 'nor is it waited for');
+	kill 'KILL', $pid;
+	waitpid $pid, 0;
+	unlink "$pipe.released";
 	return;
 }
 
@@ -240,7 +387,16 @@ is( as('other',
 	)->{sqlstate},
 	'42501',
 	'naming a file asks for pg_read_server_files');
-foreach my $text ('', "\n", "two words\n", "\x01\x02", "k\xc3\xa4")
+foreach my $text ($key, "$key\n", "$key\r\n", "$key\n" . ('x' x 1_000_000))
+{
+	write_file($text);
+	is( run('SELECT id FROM impilo.orders WHERE id = 7')->{stdout},
+		'7', 'a key with and without a line end, and in a huge file');
+}
+foreach my $text (
+	'', "\n", "two words\n", "\x01\x02", "k\xc3\xa4", "\n$key\n",
+	"$key\0", "$key\0\n", "\0$key\n", "$key ", "$key\t\n", "\xef\xbb\xbf$key\n",
+	$key x 1000)
 {
 	my $error;
 
@@ -248,9 +404,37 @@ foreach my $text ('', "\n", "two words\n", "\x01\x02", "k\xc3\xa4")
 	$error = run('SELECT id FROM impilo.orders WHERE id = 7');
 	is($error->{sqlstate}, 'HV024', 'a file without a key');
 	unlike("$error->{message} $error->{detail} $error->{hint}",
-		qr/two words|second/, 'is not shown');
+		qr/two words|second|Vq7/, 'is not shown');
 }
 unlink $file;
+symlink "$file.linked", $file or die $!;
+{
+	local $file = "$file.linked";
+	write_file($key);
+}
+is(run('SELECT id FROM impilo.orders WHERE id = 7')->{stdout},
+	'7', 'a link to a file');
+chmod 0, "$file.linked" or die $!;
+is(run('SELECT id FROM impilo.orders WHERE id = 7')->{sqlstate},
+	'42501', 'a file that the server may not read');
+unlink $file;
+mkdir $file or die $!;
+is(run('SELECT id FROM impilo.orders WHERE id = 7')->{sqlstate},
+	'42809', 'a folder');
+rmdir $file;
+POSIX::mkfifo($file, 0600) or die $!;
+waits_for_no_pipe($file, 'SELECT id FROM impilo.orders WHERE id = 7',
+	'a pipe is no key file');
+$node->safe_psql('postgres',
+	"CREATE SERVER piped FOREIGN DATA WRAPPER impilo_fdw OPTIONS (base_url 'https://localhost:1', ca_file '$file');"
+	  . "CREATE USER MAPPING FOR CURRENT_USER SERVER piped OPTIONS (api_key 'x')");
+waits_for_no_pipe(
+	$file,
+	"SELECT impilo_fdw_ping('piped')",
+	'nor one of certificates');
+unlink $file;
+is(run("SELECT impilo_fdw_ping('piped')")->{sqlstate},
+	'58P01', 'a missing one is told');
 is(run('SELECT id FROM impilo.orders WHERE id = 7')->{sqlstate},
 	'58P01', 'a file that is not there');
 
@@ -263,7 +447,7 @@ write_file("other-key\n");
 	my $time = time;
 
 	$session->query('SET client_min_messages = warning');
-	is($session->query($count), '40', 'the key of the file');
+	is($session->query($count), '53', 'the key of the file');
 	write_file("$key\n");
 	is($session->query($count), $own, 'then the new key of the file');
 	utime $time, $time, $file;
@@ -279,7 +463,7 @@ write_file("other-key\n");
 	write_file("$key\n");
 	$session->query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; FETCH 1 FROM c");
 	write_file("other-key\n");
-	is($session->query($count), '40', 'another key while a cursor is open');
+	is($session->query($count), '53', 'another key while a cursor is open');
 	is($session->query('MOVE ALL FROM c; SELECT 1'), '1', 'the cursor goes on');
 	is($session->error->{sqlstate}, '00000', 'with its own key');
 	$session->query('COMMIT');
