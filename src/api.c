@@ -446,6 +446,39 @@ impilo_api_no_such_page(const ImpiloHttpRequest *request)
 }
 
 /*
+ * impilo_api_first_page
+ *		Get the first page, whatever its number is: 1, or 0 if page 1 says that
+ *		it is not the first one or that it does not exist.
+ *
+ * For who wants some orders, or to know whether this is an order API; the
+ * list is read by list.c.  The requests belong to CurrentMemoryContext.
+ * Raises the error of page 1 if there is none of both.
+ */
+void
+impilo_api_first_page(ImpiloApi *api, int size, ImpiloHttpStats *stats,
+					  ImpiloPage *page)
+{
+	ImpiloHttpRequest *request;
+	ImpiloApiError error;
+	bool		is_page;
+
+	request = impilo_api_get_page(api, CurrentMemoryContext, 1, size, stats);
+	impilo_http_wait(request);
+	is_page = impilo_api_try_page(api, request, 1, size, page, &error);
+	if (is_page && page->first != 0)
+		return;
+	if (!is_page && !impilo_api_no_such_page(request))
+		impilo_api_raise(&error);
+
+	request = impilo_api_get_page(api, CurrentMemoryContext, 0, size, stats);
+	impilo_http_wait(request);
+	if (!impilo_api_no_such_page(request))
+		impilo_api_page(api, request, 0, size, page);
+	else if (!is_page)
+		impilo_api_raise(&error);
+}
+
+/*
  * impilo_api_created
  *		What is known after a create-order request that is done.
  *

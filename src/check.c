@@ -465,20 +465,6 @@ find_unfit(Check *check, const ImpiloSeen *place)
  * ------------------------------------------------------------------------
  */
 
-/*
- * Ask for a page of the list, and wait for it.
- */
-static void
-get_page(ImpiloSession *session, int64 number, int size, ImpiloPage *page)
-{
-	ImpiloHttpRequest *request;
-
-	request = impilo_api_get_page(session->api, CurrentMemoryContext, number,
-								  size, NULL);
-	impilo_http_wait(request);
-	impilo_api_page(session->api, request, number, size, page);
-}
-
 static void
 read_page(Check *check, ImpiloSession *session, int size)
 {
@@ -488,9 +474,7 @@ read_page(Check *check, ImpiloSession *session, int size)
 	ImpiloPage	page;
 	ImpiloOrder order;
 
-	get_page(session, 1, size, &page);
-	if (page.first == 0)		/* then pages are counted from 0 */
-		get_page(session, 0, size, &page);
+	impilo_api_first_page(session->api, size, NULL, &page);
 	while (impilo_api_page_next(session->api, &page, &order))
 		impilo_seen_order(check->root, ++check->orders, &order.document,
 						  scratch);

@@ -5,7 +5,8 @@
  *
  * `total` of a page is believed if the page agrees with itself: it holds as
  * many orders as `total` and its own place leave for it, and `last` says what
- * they say.  Else the list is read and counted (list.c).
+ * they say.  Else the list is read and counted (list.c), also if the page was
+ * refused: it may have been past the end, or too small.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -16,7 +17,7 @@
  */
 #include "postgres.h"
 
-#include "list.h"
+#include "list_private.h"
 
 /* orders of the one page that is asked for to learn `total` */
 #define COUNT_PAGE_SIZE 1
@@ -54,19 +55,27 @@ impilo_list_count(ImpiloApi *api, MemoryContext context,
 				  int fetch_size, int max_concurrency,
 				  ImpiloHttpStats *stats)
 {
-	ImpiloHttpRequest *request;
-	ImpiloList *list;
+	ImpiloList *list = impilo_list_open(api, context, fetch_size,
+										max_concurrency, stats);
+	const ImpiloAsked *asked;
 	ImpiloPage	page;
 	ImpiloOrder order;
 	int64		count = 0;
 
-	request = impilo_api_get_page(api, context, 1, COUNT_PAGE_SIZE, stats);
-	impilo_http_wait(request);
-	impilo_api_page(api, request, 1, COUNT_PAGE_SIZE, &page);
-	if (is_coherent(api, &page))
-		return page.total;
+	list->asked_size = COUNT_PAGE_SIZE;
+	impilo_flight_ask(&list->flight, 1);
+	asked = impilo_list_wait(list);
+	if (!impilo_api_no_such_page(asked->request))
+	{
+		impilo_api_page(api, asked->request, 1, COUNT_PAGE_SIZE, &page);
+		if (is_coherent(api, &page))
+			return page.total;
+	}
+	else if (impilo_http_reply(asked->request)->status == 404)
+		impilo_list_try_zero(list, asked);
 
-	list = impilo_list_open(api, context, fetch_size, max_concurrency, stats);
+	impilo_flight_forget_all(&list->flight);
+	list->asked_size = fetch_size;
 	while (impilo_list_next(list, &order))
 		count++;
 	return count;

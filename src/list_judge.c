@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "list_private.h"
+#include "utils/memutils.h"
 
 /*
  * Page sizes to fall back to where a larger one is refused.  250 is
@@ -219,6 +220,26 @@ ask_for_less(ImpiloList *list)
 }
 
 /*
+ * impilo_list_try_zero
+ *		Page 1 was answered as one that does not exist: begin with page 0.
+ *
+ * Where pages count from 0 and one holds all orders, that is the right answer.
+ * If there is no page 0 either, it was an error, and that one is raised.
+ */
+void
+impilo_list_try_zero(ImpiloList *list, const ImpiloAsked *asked)
+{
+	MemoryContext caller = MemoryContextSwitchTo(list->context);
+	ImpiloPage	page;
+
+	(void) impilo_api_try_page(list->api, asked->request, asked->number,
+							   list->asked_size, &page, &list->no_page_one);
+	MemoryContextSwitchTo(caller);
+	list->base = 0;
+	list->next_number = 0;
+}
+
+/*
  * Judge an answer that may not be a page at all.  What is left to be raised
  * as the error that it is gets IMPILO_PAGE_ACCEPT.
  */
@@ -231,11 +252,16 @@ impilo_list_judge_failure(ImpiloList *list, const ImpiloAsked *asked)
 		return IMPILO_PAGE_ACCEPT;
 	if (list->started)
 		return IMPILO_PAGE_END;
+	if (list->base == 0 && list->no_page_one.message)
+		impilo_api_raise(&list->no_page_one);
 	if (list->base == 0)
 		return settle_on_one(list);
 	if (reply->status != 404 && ask_for_less(list))
 		return IMPILO_PAGE_RESTART;
-	return IMPILO_PAGE_ACCEPT;
+	if (list->zero_tried)
+		return IMPILO_PAGE_ACCEPT;
+	impilo_list_try_zero(list, asked);
+	return IMPILO_PAGE_RESTART;
 }
 
 /*

@@ -41,6 +41,8 @@ struct ImpiloList
 	int64		base;			/* number of the first page: 1, or 0 */
 	bool		base_settled;	/* an answer has confirmed it */
 	bool		zero_tried;		/* page 0 was asked for once */
+	ImpiloApiError no_page_one; /* what to raise if there is no page 0 either;
+								 * its message is NULL if not known */
 
 	/* the pages in flight, and the one at hand */
 	ImpiloFlight flight;
@@ -82,6 +84,7 @@ extern bool impilo_list_total_disproved(const ImpiloList *list);
 extern bool impilo_list_size_changed(const ImpiloList *list);
 extern bool impilo_list_shrunk_unsaid(const ImpiloList *list);
 extern bool impilo_list_was_last(const ImpiloList *list);
+extern void impilo_list_try_zero(ImpiloList *list, const ImpiloAsked *asked);
 extern ImpiloVerdict impilo_list_judge_failure(ImpiloList *list,
 											   const ImpiloAsked *asked);
 extern ImpiloVerdict impilo_list_judge(ImpiloList *list, const ImpiloAsked *asked);

@@ -25,8 +25,9 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* the smallest page that proves an address right */
-#define PROOF_PAGE_SIZE 1
+/* orders of the page that proves an address right; the documented default,
+ * which no API refuses */
+#define PROOF_PAGE_SIZE 15
 
 struct ImpiloLookup
 {
@@ -86,16 +87,11 @@ fill_window(ImpiloLookup *lookup)
 static void
 prove_address(ImpiloLookup *lookup)
 {
-	ImpiloHttpRequest *request;
 	ImpiloPage	page;
 
-	if (impilo_api_proven(lookup->api))
-		return;
-	request = impilo_api_get_page(lookup->api, CurrentMemoryContext,
-								  1, PROOF_PAGE_SIZE, lookup->stats);
-	impilo_http_wait(request);
-	impilo_api_page(lookup->api, request, 1, PROOF_PAGE_SIZE, &page);
-	impilo_http_release(request);
+	if (!impilo_api_proven(lookup->api))
+		impilo_api_first_page(lookup->api, PROOF_PAGE_SIZE, lookup->stats,
+							  &page);
 }
 
 /*

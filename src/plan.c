@@ -87,7 +87,8 @@ typedef struct KeyCondition
  */
 
 /*
- * Ask the API how many orders there are: one small page.
+ * Ask the API how many orders there are: one small page.  Where there is no
+ * such page, it is not known.
  */
 static int64
 ask_total(Oid userid, Oid serverid)
@@ -97,11 +98,12 @@ ask_total(Oid userid, Oid serverid)
 												  ALLOCSET_SMALL_SIZES);
 	ImpiloSession *session = impilo_session(userid, serverid, context);
 	ImpiloHttpRequest *request;
-	ImpiloPage	page;
+	ImpiloPage	page = {.total = IMPILO_UNKNOWN};
 
 	request = impilo_api_get_page(session->api, context, 1, 1, NULL);
 	impilo_http_wait(request);
-	impilo_api_page(session->api, request, 1, 1, &page);
+	if (!impilo_api_no_such_page(request))
+		impilo_api_page(session->api, request, 1, 1, &page);
 	MemoryContextDelete(context);
 	return page.total;
 }

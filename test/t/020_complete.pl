@@ -216,6 +216,51 @@ foreach my $case (
 	cmp_ok($api->count('pages'), '<=', $requests, "count, $name: requests");
 }
 
+# Pages that count from 0, and no page 1: caught if what the API says of page 1
+# is raised where page 0 holds all orders.
+foreach my $case (
+	map { ([ 1, $_ ], [ 3, $_ ], [ 20, $_ ]) } qw(empty last_page not_found bad_request))
+{
+	my ($orders, $past_end) = @$case;
+	my $name = "base 0, $orders orders, $past_end past the end";
+
+	$api->ctl('reset');
+	$api->ctl('only', map { "{\"id\":$_}" } 1 .. $orders);
+	$api->config(page_base => 0, past_end => $past_end);
+	is($session->query($scan), join('|', $orders, $orders, $orders * ($orders + 1) / 2),
+		"$name: the list");
+	cmp_ok($api->count('pages'), '<=', $orders < 15 ? 5 : 6, 'in few requests')
+	  or diag($api->log);
+	is($session->query('SELECT count(*) FROM impilo.orders'), $orders, "$name: count")
+	  or diag($session->error->{detail});
+	$session->query('ANALYZE impilo.orders');
+	is($session->error->{sqlstate}, '00000', "$name: ANALYZE");
+	like(
+		$session->query(
+			q{ALTER SERVER impilo OPTIONS (ADD use_remote_estimate 'true');
+			EXPLAIN SELECT id FROM impilo.orders;
+			ALTER SERVER impilo OPTIONS (DROP use_remote_estimate)}),
+		qr/Foreign Scan/, "$name: use_remote_estimate");
+	is($session->query('SELECT DISTINCT orders_read FROM impilo_check_schema(\'impilo\')'),
+		$orders, "$name: impilo_check_schema");
+
+	# in a session that knows nothing of the server
+	$session->query('SELECT impilo_fdw_disconnect_all()');
+	is($session->query('SELECT count(id) FROM impilo.orders WHERE id = 777777'),
+		0, "$name: no such order");
+	is($session->error->{sqlstate}, '00000', 'is no error');
+}
+
+# An API that refuses pages of one order.
+$api->ctl('reset');
+$api->fault({ path => 'size=1$', do => { status => 400 } });
+is($session->query('SELECT count(*) FROM impilo.orders'), 1000, 'size 1 refused: count');
+$session->query('SELECT impilo_fdw_disconnect_all()');
+is($session->query('SELECT count(id) FROM impilo.orders WHERE id = 777777'),
+	0, 'size 1 refused: no such order');
+is($session->error->{sqlstate}, '00000', 'is no error');
+$api->ctl('reset');
+
 # An empty account, and one of a single order.
 $api->ctl('only');
 is($session->query($scan), '0|0|', 'no orders');
