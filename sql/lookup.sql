@@ -55,6 +55,13 @@ SELECT id FROM impilo.orders WHERE id = 999999;
 SELECT id FROM impilo.orders WHERE id = 999998;
 \! ctl log
 
+-- ids that no order has are asked for all the same; refused, they are no row
+\! ctl fault '{"path":"/order/(-1|0|5)$","do":{"status":400}}'
+\! ctl put '{"id": -3}'
+SELECT id FROM impilo.orders WHERE id = ANY ('{-3,-1,0,4}') ORDER BY id;
+SELECT id FROM impilo.orders WHERE id = 5;
+\! ctl reset
+
 --
 -- Joins: the keys come from the other side, few of them
 --

@@ -392,6 +392,10 @@ read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
  * impilo_api_order
  *		Read the answer to a request for one order; false if it is 404.
  *
+ * Every id known is positive, but nothing says that it must be, so others are
+ * asked for as well.  An API to which they are no ids at all may refuse them,
+ * with the statuses of impilo_api_no_such_page, and has no such order either.
+ *
  * Whether a 404 means that there is no such order, or that this is no order
  * API, the caller decides (see impilo_api_proven).  The order points into the
  * request's body.  Raises an error if the answer is not the order `id`.
@@ -405,6 +409,8 @@ impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
 	ImpiloApiError error;
 
 	if (reply->outcome == IMPILO_HTTP_ANSWERED && reply->status == 404)
+		return false;
+	if (id <= 0 && impilo_api_no_such_page(request))
 		return false;
 	require_answer(api, reply, shown);
 	if (!read_order(api, reply, shown, order, &error))
