@@ -112,7 +112,14 @@ foreach my $after (1, 2, 3)
 
 # Orders that change places without a trace in `total`: caught if the number
 # of ids is not held against it at the end.
-is_complete("moves of $_", 16, move => $_) foreach 1, 10, 100;
+is_complete("moves of $_", 16, move => $_) foreach 1, 10;
+# Which orders a larger move hides depends on the order in which pages are
+# served, and may be more than three passes find: one page at a time.
+$node->safe_psql('postgres',
+	"ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD max_concurrency '1')");
+is_complete('moves of 100', 16, move => 100);
+$node->safe_psql('postgres',
+	'ALTER FOREIGN TABLE impilo.orders OPTIONS (DROP max_concurrency)');
 is_complete('two moves of a page', 10, move => 250, move_times => 2);
 
 # A total that is too large: the rows, and a warning, if all else says that
