@@ -224,6 +224,5 @@ impiloExplainDirectModify(ForeignScanState *node, ExplainState *es)
 						 &options);
 	impilo_insert_explain(relation, options.batch_size, NULL, es);
 	if (state)
-		impilo_insert_explain_stats(impilo_inserter_stats(state->inserter),
-									es);
+		impilo_insert_explain_stats(state->inserter, es);
 }

@@ -43,6 +43,7 @@ bool		impilo_allow_create = true;
 typedef struct InsertState
 {
 	ImpiloInserter *inserter;
+	ModifyTableState *mtstate;	/* of core, which counts conflicts for EXPLAIN */
 	ImpiloRowStore *kept;		/* rows of COPY; NULL: rows are sent as they
 								 * come */
 	bool		captures;		/* for a transition table */
@@ -175,6 +176,7 @@ begin(ModifyTableState *mtstate, ResultRelInfo *rinfo, bool do_nothing)
 	InsertState *state = palloc0(sizeof(InsertState));
 	Bitmapset  *columns = impilo_insert_all_columns(rinfo->ri_RelationDesc);
 
+	state->mtstate = mtstate;
 	state->captures = mtstate->mt_transition_capture != NULL;
 	state->inserter = impilo_insert_begin(estate, rinfo, do_nothing, columns);
 	MemoryContextSwitchTo(caller);
@@ -272,6 +274,20 @@ check_options(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 }
 
 /*
+ * Do with rows what the table's options say; returns how many become orders.
+ */
+static int
+send_rows(const InsertState *state, TupleTableSlot **slots, int n)
+{
+	int64		before = impilo_inserter_skipped(state->inserter);
+	int			sent = impilo_inserter_send(state->inserter, slots, n);
+
+	InstrCountTuples2(state->mtstate,
+					  impilo_inserter_skipped(state->inserter) - before);
+	return sent;
+}
+
+/*
  * impiloExecForeignInsert
  *		One row.  NULL: it did not become an order, which is no error.
  */
@@ -289,7 +305,7 @@ impiloExecForeignInsert(EState *estate, ResultRelInfo *rinfo,
 	}
 
 	check_options(estate, rinfo, slot, false);
-	if (impilo_inserter_send(state->inserter, &slot, 1) == 0)
+	if (send_rows(state, &slot, 1) == 0)
 		return NULL;
 	if (is_looked_at(state, rinfo) && impilo_inserter_posts_now(state->inserter))
 	{
@@ -317,7 +333,7 @@ impiloExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo,
 										   planSlots ? planSlots[i] : NULL);
 		return slots;
 	}
-	*numSlots = impilo_inserter_send(state->inserter, slots, *numSlots);
+	*numSlots = send_rows(state, slots, *numSlots);
 	return slots;
 }
 
@@ -367,6 +383,5 @@ impiloExplainForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo,
 	impilo_insert_explain(rinfo->ri_RelationDesc, rinfo->ri_BatchSize,
 						  why_single(rinfo), es);
 	if (state)
-		impilo_insert_explain_stats(impilo_inserter_stats(state->inserter),
-									es);
+		impilo_insert_explain_stats(state->inserter, es);
 }

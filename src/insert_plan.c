@@ -255,13 +255,20 @@ impilo_insert_explain(Relation relation, int batch_size,
 
 /*
  * impilo_insert_explain_stats
- *		Say what requests have cost.
+ *		Say what requests have cost, and what was not sent.
+ *
+ * Core counts conflicts, too, but not those of an INSERT that was taken over.
  */
 void
-impilo_insert_explain_stats(const ImpiloHttpStats *stats, ExplainState *es)
+impilo_insert_explain_stats(const ImpiloInserter *inserter, ExplainState *es)
 {
+	const ImpiloHttpStats *stats = impilo_inserter_stats(inserter);
+
 	if (!es->analyze)
 		return;
+	if (impilo_inserter_skipped(inserter) >= 0)
+		ExplainPropertyInteger("Existing Orders", NULL,
+							   impilo_inserter_skipped(inserter), es);
 	ExplainPropertyInteger("Requests", NULL, stats->requests, es);
 	if (stats->retries > 0)
 		ExplainPropertyInteger("Retries", NULL, stats->retries, es);

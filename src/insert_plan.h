@@ -37,7 +37,7 @@ extern bool impilo_insert_reads_server(EState *estate, ResultRelInfo *rinfo);
 extern void impilo_insert_explain(Relation relation, int batch_size,
 								  const char *why_single,
 								  struct ExplainState *es);
-extern void impilo_insert_explain_stats(const ImpiloHttpStats *stats,
+extern void impilo_insert_explain_stats(const ImpiloInserter *inserter,
 										struct ExplainState *es);
 
 #endif							/* IMPILO_INSERT_PLAN_H */

@@ -47,6 +47,8 @@ struct ImpiloInserter
 	ImpiloExisting *existing;	/* with do_nothing, from the first row on */
 	int64		nchecked;		/* rows seen by impilo_inserter_check */
 	int64		nsent;			/* rows seen by impilo_inserter_send */
+	int64		nskipped;		/* rows that are orders already; -1: they are
+								 * not looked for */
 
 	/* with do_nothing: the rows found new by impilo_inserter_check */
 	int64	   *rows;			/* their numbers */
@@ -141,6 +143,7 @@ impilo_inserter(Relation relation, const ImpiloInserterConfig *config,
 	impilo_table_options(foreign, GetForeignServer(foreign->serverid),
 						 &inserter->options);
 	inserter->do_nothing = config->do_nothing;
+	inserter->nskipped = config->do_nothing ? 0 : -1;
 	check_allowed(inserter);
 	inserter->drafter = impilo_drafter(inserter->table, context);
 	if (config->returned)
@@ -192,6 +195,17 @@ impilo_inserter_stats(const ImpiloInserter *inserter)
 }
 
 /*
+ * impilo_inserter_skipped
+ *		How many rows were skipped because they are orders already; -1 if that
+ *		is not asked for.
+ */
+int64
+impilo_inserter_skipped(const ImpiloInserter *inserter)
+{
+	return inserter->nskipped;
+}
+
+/*
  * Is this draft new?  Always, unless ON CONFLICT DO NOTHING asks.
  */
 static bool
@@ -207,7 +221,10 @@ is_new(ImpiloInserter *inserter, const ImpiloDraft *draft)
 												  impilo_creator_stats(inserter->creator));
 		target->before = inserter->existing;
 	}
-	return impilo_existing_add(inserter->existing, draft);
+	if (impilo_existing_add(inserter->existing, draft))
+		return true;
+	inserter->nskipped++;
+	return false;
 }
 
 /*

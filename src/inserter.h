@@ -44,5 +44,6 @@ extern int	impilo_inserter_batch_size(const ImpiloInserter *inserter);
 extern const ImpiloTable *impilo_inserter_table(const ImpiloInserter *inserter);
 extern bool impilo_inserter_posts_now(const ImpiloInserter *inserter);
 extern const ImpiloHttpStats *impilo_inserter_stats(const ImpiloInserter *inserter);
+extern int64 impilo_inserter_skipped(const ImpiloInserter *inserter);
 
 #endif							/* IMPILO_INSERTER_H */
