@@ -61,6 +61,25 @@ is_server_error(int sqlstate)
 }
 
 /*
+ * The SQLSTATE to tell.  Some types call what is no value of theirs a syntax
+ * error or an unknown name, by which a client would take the statement to be
+ * wrong.
+ */
+static int
+sqlstate_of_value(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION):
+		case ERRCODE_TO_CATEGORY(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION):
+			return sqlstate;
+		default:
+			return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE ? sqlstate
+				: ERRCODE_INVALID_TEXT_REPRESENTATION;
+	}
+}
+
+/*
  * Run what may throw.  Returns false and fills in sqlstate and hard of the
  * error if it failed; what was wrong is the caller's to say.
  */
@@ -78,7 +97,8 @@ guard(ImpiloConverter *converter, GuardedAction action, char *string,
 	{
 		done = action(converter, string, result, (Node *) &escontext);
 		if (!done)
-			error->sqlstate = escontext.error_data->sqlerrcode;
+			error->sqlstate =
+				sqlstate_of_value(escontext.error_data->sqlerrcode);
 	}
 	PG_CATCH();
 	{
@@ -89,7 +109,7 @@ guard(ImpiloConverter *converter, GuardedAction action, char *string,
 		if (is_server_error(thrown->sqlerrcode))
 			PG_RE_THROW();
 		FlushErrorState();
-		error->sqlstate = thrown->sqlerrcode;
+		error->sqlstate = sqlstate_of_value(thrown->sqlerrcode);
 		error->hard = true;
 		done = false;
 	}
