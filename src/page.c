@@ -74,6 +74,28 @@ boolean_or_unknown(const ImpiloJsonSlice *value)
 	return value->data[0] == 't';
 }
 
+/*
+ * Check the inside of what stands for a number or boolean; of containers that
+ * are found the search has seen the brackets only.
+ */
+static bool
+check_scalars(const char *body, const ImpiloJsonSlice *found,
+			  ImpiloJsonError *wrong)
+{
+	for (int slot = SLOT_PAGE; slot < IMPILO_PAGE_MEMBERS; slot++)
+	{
+		ImpiloJsonSlice value;
+
+		if (found[slot].kind < IMPILO_JSON_ARRAY ||
+			impilo_json_check(found[slot].data, found[slot].length,
+							  IMPILO_JSON_MAX_DEPTH - 1, &value, wrong))
+			continue;
+		wrong->offset += (size_t) (found[slot].data - body);
+		return false;
+	}
+	return true;
+}
+
 static ImpiloReadVerdict
 unfit(ImpiloJsonError *wrong, const char *what)
 {
@@ -88,7 +110,8 @@ impilo_page_read(ImpiloPageReader *reader, const char *body, size_t length,
 	ImpiloJsonSlice found[IMPILO_PAGE_MEMBERS];
 
 	if (!impilo_json_find(&reader->envelope, body, length,
-						  IMPILO_JSON_MAX_DEPTH, found, wrong))
+						  IMPILO_JSON_MAX_DEPTH, found, wrong) ||
+		!check_scalars(body, found, wrong))
 		return IMPILO_READ_BROKEN;
 	if (found[SLOT_CONTENT].kind != IMPILO_JSON_ARRAY)
 		return unfit(wrong, "has no array \"content\"");

@@ -155,6 +155,11 @@ test_envelope(void)
 	check_page("{\"content\":[],\"x\":{\"page\":1,\"content\":[{\"id\":1}]}}",
 			   " -1 -1 -1 -1 -1:.");
 
+	check_page("{\"content\":[],\"page\":{\"a\":07},\"last\":true}",
+			   " broken: comma or closing brace expected 27");
+	check_page("{\"content\":[],\"page\":{\"a\":[0]},\"last\":[[}]}",
+			   " broken: value expected 40");
+
 	/* no page */
 	check_page("{\"content\":{}}", " unfit: has no array \"content\"");
 	check_page("{\"content\":null}", " unfit: has no array \"content\"");
