@@ -50,6 +50,15 @@ my %statement = (list => $list, order => $order, create => $create);
 $session->query($_) foreach ($list, $order, $list, $order);
 peak();
 
+# What follows these bytes goes on for ever.
+sub endless
+{
+	my ($begin, $loop) = @_;
+
+	$begin =~ s/^OK/HTTP\/1.1 200 OK\r\nContent-Type: application\/json\r\n/;
+	return { wire => $begin, wire_loop => $loop };
+}
+
 # name, what the sandbox does, SQLSTATE of reading
 my @floods = (
 	[ 'a gzip bomb', { gzip_bomb => 300 }, '54000' ],
@@ -71,6 +80,44 @@ my @floods = (
 	],
 	# libcurl has a limit of its own for a single line
 	[ 'a huge header', { header_bytes => 20_000_000 }, qr/^(54000|08006)$/ ],
+	[
+		'an endless body of a stated length',
+		endless("OKContent-Length: 9000000000000000\r\n\r\n", ' '),
+		'54000'
+	],
+	[
+		'an endless body of no length',
+		endless("OKConnection: close\r\n\r\n", ' '),
+		'54000'
+	],
+	[
+		'endless chunks of one byte',
+		endless("OKTransfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n"),
+		'54000'
+	],
+	[
+		'an endless chunk extension',
+		endless("OKTransfer-Encoding: chunked\r\n\r\n1;", 'x'),
+		qr/^(54000|08006)$/
+	],
+	[
+		'endless trailers',
+		endless("OKTransfer-Encoding: chunked\r\n\r\n0\r\n", "X-A: b\r\n"),
+		'54000'
+	],
+	[ 'endless headers', endless('OK', "X-A: b\r\n"), '54000' ],
+	[ 'an endless header', endless('OKX-A: ', 'x'), qr/^(54000|08006)$/ ],
+	[ 'an endless status line', endless('HTTP/1.1 200 ', 'x'), qr/^(54000|08006)$/ ],
+	[
+		'endless interim answers',
+		endless('', "HTTP/1.1 103 Early Hints\r\n\r\n"),
+		'54000'
+	],
+	[
+		'endless leave to continue',
+		endless('', "HTTP/1.1 100 Continue\r\n\r\n"),
+		'54000'
+	],
 	[
 		'a million open brackets',
 		{ raw => '', repeat => { text => '[', count => 1_000_000 } },
@@ -323,7 +370,15 @@ $node->safe_psql('postgres',
 	"ALTER SERVER impilo OPTIONS (SET request_timeout '500ms')");
 foreach my $slow (
 	[ 'a silent server', { hang => \1 } ],
-	[ 'a dripping body', { drip => { bytes => 1, every_ms => 20 } } ])
+	[ 'a dripping body', { drip => { bytes => 1, every_ms => 20 } } ],
+	[ 'a dripping header', { %{ endless('OKX-A: ', 'x') }, wire_every_ms => 20 } ],
+	[
+		'dripping interim answers',
+		{
+			%{ endless('', "HTTP/1.1 100 Continue\r\n\r\n") },
+			wire_every_ms => 20
+		}
+	])
 {
 	$api->fault({ do => $slow->[1] });
 	my $time = elapsed(sub { $session->query($list) });
