@@ -38,6 +38,7 @@ typedef struct Options
 	const char *key;
 	const char *tls_cert;
 	const char *tls_key;
+	const char *state;
 	bool		die_with_parent;
 } Options;
 
@@ -46,6 +47,7 @@ usage(FILE *to)
 {
 	fputs("usage: impilo_sandbox [--port 0] [--orders 1000] [--seed 1]\n"
 		  "           [--key sandbox-key] [--bytes 0] [--die-with-parent]\n"
+		  "           [--state FILE]\n"
 		  "           [--tls-cert FILE --tls-key FILE]\n", to);
 }
 
@@ -81,6 +83,7 @@ parse_options(int argc, char **argv, Options *o)
 		{"bytes", required_argument, NULL, 'b'},
 		{"tls-cert", required_argument, NULL, 'C'},
 		{"tls-key", required_argument, NULL, 'K'},
+		{"state", required_argument, NULL, 'S'},
 		{"die-with-parent", no_argument, NULL, 'd'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0}
@@ -103,6 +106,8 @@ parse_options(int argc, char **argv, Options *o)
 			o->tls_cert = optarg;
 		else if (c == 'K')
 			o->tls_key = optarg;
+		else if (c == 'S')
+			o->state = optarg;
 		else if (c == 'd')
 			o->die_with_parent = true;
 		else
@@ -206,7 +211,8 @@ extern void __lsan_do_leak_check(void);
 int
 main(int argc, char **argv)
 {
-	Options		o = {0, 1000, 1, 0, "sandbox-key", NULL, NULL, false};
+	Options		o = {0, 1000, 1, 0, "sandbox-key", NULL, NULL, NULL,
+	false};
 	struct MHD_Daemon *daemon;
 	const union MHD_DaemonInfo *info;
 	sigset_t	set;
@@ -220,6 +226,8 @@ main(int argc, char **argv)
 	config_reset();
 	store_init(o.key, o.orders, o.seed, o.bytes);
 	store_render(RENDER_THREADS);
+	if (o.state != NULL && !store_load(o.state))
+		fatal("could not read the state");
 	log_reset();
 	timer_start();
 	daemon = start_daemon(&o);
@@ -229,6 +237,11 @@ main(int argc, char **argv)
 	printf("http%s://127.0.0.1:%d\n", o.tls_cert ? "s" : "", info->port);
 	fflush(stdout);
 	sigwait(&set, &number);
+
+	/* from here on nothing is created that nobody would find again */
+	store_lock(true);
+	if (o.state != NULL && !store_save(o.state))
+		fatal("could not write the state");
 #ifdef SANDBOX_LEAK_CHECK
 	__lsan_do_leak_check();
 #endif

@@ -10,7 +10,9 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -518,4 +520,104 @@ store_reset(void)
 	}
 	next_due_ms = INT64_MAX;
 	store_restart_shifts();
+}
+
+/* ------------------------------------------------------------------------
+ * Kept in a file
+ *
+ * For each account, in order: "account I next N", then for each order
+ * "order ID LENGTH", a newline, its bytes, a newline.
+ * ------------------------------------------------------------------------
+ */
+
+static void
+save_order(FILE *file, const Order *order)
+{
+	fprintf(file, "order %" PRId64 " %" PRIu32 "\n", order->id, order->len);
+	fwrite(order->bytes, 1, order->len, file);
+	fputc('\n', file);
+}
+
+/*
+ * Writes all orders, those that are to appear later too; false if it could
+ * not.  What was there stays as it was then.
+ */
+bool
+store_save(const char *path)
+{
+	Buf			name = {0};
+	FILE	   *file;
+	bool		good;
+	int			i;
+
+	buf_fmt(&name, "%s.new", path);
+	buf_char(&name, '\0');
+	file = fopen(name.data, "wb");
+	if (file == NULL)
+		return false;
+	for (i = 0; i < NACCOUNTS; i++)
+	{
+		const Account *a = &accounts[i];
+		const Pending *p;
+		int64_t		k;
+
+		fprintf(file, "account %d next %" PRId64 "\n", i, a->next_id);
+		for (k = 0; k < a->count; k++)
+			save_order(file, a->list[k]);
+		for (p = a->pending; p != NULL; p = p->next)
+			save_order(file, p->order);
+	}
+	good = !ferror(file);
+	good = fclose(file) == 0 && good && rename(name.data, path) == 0;
+	buf_free(&name);
+	return good;
+}
+
+static bool
+load_order(FILE *file, Account *a, int64_t id, uint32_t len)
+{
+	char	   *bytes = xmalloc(len + 1);
+	bool		good = fread(bytes, 1, len, file) == len;
+
+	if (good)
+		store_add(a, id, bytes, len, false, 0);
+	free(bytes);
+	return good;
+}
+
+/*
+ * These orders instead of those made by rule.  A file that does not exist
+ * changes nothing; false if it is none of store_save.
+ */
+bool
+store_load(const char *path)
+{
+	FILE	   *file = fopen(path, "rb");
+	Account    *a = NULL;
+	char		line[100];
+	bool		good = true;
+
+	if (file == NULL)
+		return true;
+	while (good && fgets(line, sizeof(line), file) != NULL)
+	{
+		int			number;
+		int64_t		id;
+		uint32_t	len;
+
+		if (sscanf(line, "account %d next %" SCNd64, &number, &id) == 2 &&
+			number >= 0 && number < NACCOUNTS)
+		{
+			a = &accounts[number];
+			store_clear(a);
+			a->next_id = id;
+		}
+		else if (a != NULL &&
+				 sscanf(line, "order %" SCNd64 " %" SCNu32, &id, &len) == 2)
+			good = load_order(file, a, id, len);
+		else
+			good = strcmp(line, "\n") == 0;
+	}
+	fclose(file);
+	return good;
 }

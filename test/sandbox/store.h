@@ -65,5 +65,7 @@ extern void store_drop_oldest(Account *a, int64_t n);
 extern void store_restart_shifts(void);
 extern void store_dump(const Account *a, bool all, Buf *to);
 extern void store_publish_due(void);
+extern bool store_save(const char *path);
+extern bool store_load(const char *path);
 
 #endif							/* SANDBOX_STORE_H */

@@ -42,3 +42,21 @@ ctl generate 2
 is 'generated' "$(ctl dump | wc -l)" 2
 ctl reset
 is 'reset' "$(ctl dump | cksum)" "$(cksum <"$tmp/dump")"
+
+# orders kept over a restart, with their ids and bytes, and ids that go on
+start K --orders 30 --state "$tmp/state"
+curl "${curl_opts[@]}" -H "$key" -H 'Content-Type: application/json' -d '{"site":{"id":1},"orderItems":[{"item":{"id":1000},"count":1}],"externalOrderIds":["kept"]}' "$K/api/v3/order" >/dev/null
+IMPILO_SANDBOX=$K ./ctl delete 7
+IMPILO_SANDBOX=$K ./ctl put $'{"id":77,\n"a":1}'
+IMPILO_SANDBOX=$K IMPILO_KEY=other-key ./ctl delete 5000000001
+before=$(IMPILO_SANDBOX=$K ./ctl dump)
+kill "${pids[-1]}"
+wait "${pids[-1]}" 2>/dev/null
+start K --orders 30 --state "$tmp/state"
+is 'orders are kept' "$(IMPILO_SANDBOX=$K ./ctl dump)" "$before"
+is 'the created one is among them' "$(IMPILO_SANDBOX=$K ./ctl dump | grep -c '"kept"')" 1
+is 'those of the other account' "$(IMPILO_SANDBOX=$K IMPILO_KEY=other-key ./ctl dump | wc -l)" 39
+body=$(curl "${curl_opts[@]}" -H "$key" -H 'Content-Type: application/json' -d '{"site":{"id":1},"orderItems":[{"item":{"id":1000},"count":1}]}' "$K/api/v3/order")
+has 'ids go on' "$body" '{"id":32,'
+body=$(curl "${curl_opts[@]}" -H "$key" "$K/api/v3/order/31")
+has 'a kept order is fetched by its id' "$body" '"kept"'
