@@ -26,6 +26,7 @@
 #include "insert_plan.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
 
 /*
@@ -174,7 +175,7 @@ impilo_insert_begin(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
 					const Bitmapset *returned)
 {
 	Relation	relation = rinfo->ri_RelationDesc;
-	ForeignTable *foreign = GetForeignTable(RelationGetRelid(relation));
+	ForeignTable *foreign;
 	ImpiloInserterConfig config = {
 		.userid = impilo_check_as_user(rinfo, estate),
 		.command = estate->es_output_cid,
@@ -184,6 +185,9 @@ impilo_insert_begin(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
 	ImpiloTableOptions options;
 	ImpiloInserter *inserter;
 
+	/* options that forbid to create count at once, also in a transaction */
+	AcceptInvalidationMessages();
+	foreign = GetForeignTable(RelationGetRelid(relation));
 	impilo_table_options(foreign, GetForeignServer(foreign->serverid),
 						 &options);
 	require_setting(relation, &options);

@@ -101,11 +101,13 @@ make_creator(ImpiloInserter *inserter, Relation relation,
 			 const ForeignTable *foreign, const ImpiloInserterConfig *config)
 {
 	bool		keeps = inserter->options.post_at == IMPILO_POST_AT_COMMIT;
+	ImpiloSession *session = impilo_session(config->userid, foreign->serverid,
+											inserter->context);
 	MemoryContext context = keeps ? TopTransactionContext : inserter->context;
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	const char *ids_column = impilo_draft_ids_column(inserter->table);
 	ImpiloCreateTarget target = {
-		.session = impilo_session(config->userid, foreign->serverid, context),
+		.session = session,
 		.userid = GetUserId(),
 		.name = pstrdup(RelationGetRelationName(relation)),
 		.relation = quoted_name(relation),
@@ -116,6 +118,8 @@ make_creator(ImpiloInserter *inserter, Relation relation,
 	};
 
 	MemoryContextSwitchTo(caller);
+	if (keeps)
+		impilo_session_hold(session, context);
 	return impilo_creator(&target, context);
 }
 
@@ -123,8 +127,8 @@ make_creator(ImpiloInserter *inserter, Relation relation,
  * impilo_inserter
  *		Make ready to create orders out of rows of a foreign table.
  *
- * Lives in `context`, which has to live as long as the statement.  Sends
- * nothing.  Raises an error if the table is not one, or may not be written.
+ * Lives in `context`, the executor run's.  Sends nothing.  Raises an error
+ * if the table is not one, or may not be written.
  */
 ImpiloInserter *
 impilo_inserter(Relation relation, const ImpiloInserterConfig *config,

@@ -10,6 +10,11 @@
  * it the connections, goes when the last of them has ended.  Of a change of an
  * API key file nobody tells, so it is read again by every statement.
  *
+ * So a change that has committed is in force for every statement that begins
+ * after it, and no statement is of two accounts: what has changed is asked
+ * for when an executor run first needs a session, also in the middle of a
+ * transaction, and the run keeps that session for all of its relations.
+ *
  * Nothing is sent here.
  *
  * Copyright (c) 2026, the impilo_fdw authors
@@ -42,6 +47,9 @@
 /* a key is a short line; whatever is longer is another file */
 #define MAX_KEY_FILE 8192
 
+/* how often server and mapping are read in vain */
+#define MAX_TRIES 10
+
 /* A session with what only this file needs to know of it. */
 typedef struct Holding
 {
@@ -54,6 +62,15 @@ typedef struct Holding
 	int			holders;		/* statements that use it */
 } Holding;
 
+/* A session that an executor run uses, for all of its relations. */
+typedef struct Use
+{
+	struct Use *next;
+	MemoryContext run;			/* the executor run's, or the like */
+	Oid			userid;			/* who asked */
+	Holding    *holding;
+} Use;
+
 typedef struct SessionEntry
 {
 	Oid			umid;			/* hash key */
@@ -61,6 +78,8 @@ typedef struct SessionEntry
 } SessionEntry;
 
 static HTAB *sessions = NULL;
+
+static Use *uses = NULL;
 
 /* how many times something has changed that sessions could be made from */
 static uint64 changes = 0;
@@ -137,19 +156,64 @@ release(void *arg)
 		drop(holding);
 }
 
-/*
- * Hold a session until `holder` is reset or deleted.
- */
 static void
-hold(Holding *holding, MemoryContext holder)
+call_at_end(MemoryContext holder, MemoryContextCallbackFunction function,
+			void *arg)
 {
 	MemoryContextCallback *callback;
 
 	callback = MemoryContextAllocZero(holder, sizeof(*callback));
-	callback->func = release;
-	callback->arg = holding;
+	callback->func = function;
+	callback->arg = arg;
 	MemoryContextRegisterResetCallback(holder, callback);
+}
+
+/*
+ * impilo_session_hold
+ *		Keep a session until `holder` is reset or deleted, besides who uses
+ *		it now.
+ */
+void
+impilo_session_hold(ImpiloSession *session, MemoryContext holder)
+{
+	Holding    *holding = (Holding *) session;
+
+	call_at_end(holder, release, holding);
 	holding->holders++;
+}
+
+static void
+end_use(void *arg)
+{
+	Use		  **link = &uses;
+
+	while (*link != arg)
+		link = &(*link)->next;
+	*link = (*link)->next;
+}
+
+static void
+begin_use(Holding *holding, Oid userid, MemoryContext run)
+{
+	Use		   *use = MemoryContextAllocZero(run, sizeof(Use));
+
+	use->run = run;
+	use->userid = userid;
+	use->holding = holding;
+	impilo_session_hold(&holding->session, run);
+	call_at_end(run, end_use, use);
+	use->next = uses;
+	uses = use;
+}
+
+static Holding *
+find_use(Oid userid, Oid serverid, MemoryContext run)
+{
+	for (Use *use = uses; use; use = use->next)
+		if (use->run == run && use->userid == userid &&
+			use->holding->session.serverid == serverid)
+			return use->holding;
+	return NULL;
 }
 
 /*
@@ -344,27 +408,57 @@ open_session(const ForeignServer *server, const UserMapping *mapping,
 }
 
 /*
+ * The server and the user's mapping as they are now, both of one moment: a new
+ * key must not be sent to an old address.  Returns what `changes` was then.
+ *
+ * Looking one of them up may bring the news that the other has changed.  That
+ * ends, except where PostgreSQL is made to forget at every turn what it has
+ * read (debug_discard_caches).
+ */
+static uint64
+read_account(Oid userid, Oid serverid,
+			 ForeignServer **server, UserMapping **mapping)
+{
+	uint64		before;
+	int			tries = 0;
+
+	if (sessions == NULL)
+		make_table();
+
+	/* in a transaction that holds its locks already nobody else asks */
+	AcceptInvalidationMessages();
+	do
+	{
+		before = changes;
+		*server = GetForeignServer(serverid);
+		*mapping = get_mapping(userid, *server);
+	} while (changes != before && ++tries < MAX_TRIES);
+	return before;
+}
+
+/*
  * impilo_session
  *		The session of a user at a server, opened if need be.
  *
  * `userid` is the user whose rights count, which through a view is its owner.
- * The session is good until `holder` is reset or deleted.  Raises an error if
- * there is no user mapping, or no key in it.
+ * `run` is the memory context of the executor run, or of what else needs a
+ * session; as long as it is not reset or deleted the session is good, and is
+ * the one that another call for the same user and server gives.  Raises an
+ * error if there is no user mapping, or no key in it.
  */
 ImpiloSession *
-impilo_session(Oid userid, Oid serverid, MemoryContext holder)
+impilo_session(Oid userid, Oid serverid, MemoryContext run)
 {
+	Holding    *holding = find_use(userid, serverid, run);
 	ForeignServer *server;
 	UserMapping *mapping;
 	const char *key;
 	SessionEntry *entry;
 	uint64		before;
 
-	if (sessions == NULL)
-		make_table();
-	before = changes;
-	server = GetForeignServer(serverid);
-	mapping = get_mapping(userid, server);
+	if (holding)
+		return &holding->session;
+	before = read_account(userid, serverid, &server, &mapping);
 	key = get_key(mapping, server);
 	entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
 	if (entry && !impilo_api_uses_key(entry->holding->session.api, key))
@@ -374,14 +468,13 @@ impilo_session(Oid userid, Oid serverid, MemoryContext holder)
 	}
 	if (entry == NULL || entry->holding->stale)
 	{
-		Holding    *holding = open_session(server, mapping, key);
-
+		holding = open_session(server, mapping, key);
 		/* a change that came meanwhile did not find it in the table */
 		holding->stale = changes != before;
 		entry = hash_search(sessions, &mapping->umid, HASH_ENTER, NULL);
 		entry->holding = holding;
 	}
-	hold(entry->holding, holder);
+	begin_use(entry->holding, userid, run);
 	return &entry->holding->session;
 }
 
@@ -427,10 +520,11 @@ impilo_session_last_total(Oid userid, Oid serverid)
 ImpiloApi *
 impilo_session_apart(Oid userid, Oid serverid, MemoryContext context)
 {
-	ForeignServer *server = GetForeignServer(serverid);
-	UserMapping *mapping = get_mapping(userid, server);
+	ForeignServer *server;
+	UserMapping *mapping;
 	ImpiloServerOptions options;
 
+	(void) read_account(userid, serverid, &server, &mapping);
 	impilo_server_options(server, &options);
 	options.max_retries = 0;
 	options.requests_per_second = 0;

@@ -41,7 +41,8 @@ typedef struct ImpiloSessionState
 /* in session.c */
 
 extern ImpiloSession *impilo_session(Oid userid, Oid serverid,
-									 MemoryContext holder);
+									 MemoryContext run);
+extern void impilo_session_hold(ImpiloSession *session, MemoryContext holder);
 extern int64 impilo_session_last_total(Oid userid, Oid serverid);
 extern ImpiloApi *impilo_session_apart(Oid userid, Oid serverid,
 									   MemoryContext context);
