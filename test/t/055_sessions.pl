@@ -1,6 +1,5 @@
-# Sessions that live long and fail in every way keep their memory, files and
-# connections; many of them at once, while the server restarts and its
-# options change, never see a wrong row.
+# A session that lives long and fails in every way keeps its memory, files and
+# connections.
 #
 # SLOW=1 makes the session's life longer.
 
@@ -11,10 +10,9 @@ use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
 use ImpiloTest;
-use Time::HiRes qw(sleep time);
 
 my $api = sandbox(orders => 60);
-my $node = cluster('main', conf => "max_connections = 60\n");
+my $node = cluster('main');
 
 attach(
 	$node, $api,
@@ -140,67 +138,6 @@ SKIP:
 }
 $session->quit;
 
-#----------------------------------------------------------------------
-# Many sessions at once
-#----------------------------------------------------------------------
-
-# Two accounts whose ids cannot be mixed up: while the mapping changes from one
-# to the other, a statement sees the one or the other, never both.
-$node->safe_psql('postgres',
-	"ALTER SERVER impilo OPTIONS (SET max_retries '20', SET request_timeout '5s')");
-my @readers = map { session($node) } 1 .. 20;
-my $sql = 'SELECT count(id), min(id), count(*) FILTER (WHERE id BETWEEN 5000000000 AND 6000000000) FROM impilo.orders';
-my ($rounds, %answers, %states) = ($ENV{SLOW} ? 40 : 6);
-
-foreach my $round (1 .. $rounds)
-{
-	$api->config(latency_ms => 40);
-	$_->send($sql) foreach @readers;
-	sleep 0.1;
-	if ($round % 3 == 1)
-	{
-		$api->stop;
-		sleep 0.2;
-		$api->start;
-	}
-	elsif ($round % 3 == 2)
-	{
-		$node->safe_psql('postgres',
-			"ALTER SERVER impilo OPTIONS (SET fetch_size '" . (5 + $round) . "')");
-	}
-	my $key = $round % 2 ? 'other-key' : 'sandbox-key';
-
-	$node->safe_psql('postgres',
-		"ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key '$key')"
-	);
-	foreach my $reader (@readers)
-	{
-		my $answer = $reader->wait;
-
-		$states{ $reader->error->{sqlstate} }++;
-		$answers{$answer}++ if $reader->error->{sqlstate} eq '00000';
-	}
-
-	$api->config(latency_ms => 0);
-
-	# from now on the new key is used by everybody
-	foreach my $reader (@readers)
-	{
-		my $answer = $reader->query($sql);
-
-		is( $reader->error->{sqlstate} . ' ' . $answer,
-			$round % 2 ? '00000 40|5000000001|40' : '00000 60|1|0',
-			"round $round: the new key, and all rows");
-	}
-}
-is( join(', ', sort keys %answers),
-	join(', ', grep { $answers{$_} } ('40|5000000001|40', '60|1|0')),
-	'no answer mixes two accounts, or lacks a row');
-note(join ', ', map { "$_: $states{$_}" } sort keys %states);
-like(join(' ', sort keys %states),
-	qr/^(00000|08...|HV00L)( (08...|HV00L))*$/,
-	'and what failed says so');
-$_->quit foreach @readers;
 unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
 
 done_testing();
