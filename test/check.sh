@@ -167,7 +167,8 @@ excerpt() {
 			grep -aE -A12 '[^ ]* *(not ok|#   Failed)' "tmp_check/log/regress_log_$name" | head -n 60
 			tail -n 12 "tmp_check/log/regress_log_$name"
 		done
-		sed -n '/^Test Summary Report/,$p' "$log"
+		# where it was stopped there is no summary: the last words tell the test
+		sed -n '/^Test Summary Report/,$p' "$log" | grep . || tail -n 5 "$log"
 		return
 	fi
 	grep -avE '^(ok|test) ' "$log" | grep -av '^#  *initializing database' | tail -n 120
