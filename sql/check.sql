@@ -102,9 +102,15 @@ SELECT finding, foreign_table, column_name, statement FROM impilo_check_schema('
 CREATE FOREIGN TABLE mine (id bigint, colour text OPTIONS (json_pointer '/colour')) SERVER impilo OPTIONS (relation 'orders');
 SELECT finding, foreign_table, column_name FROM impilo_check_schema('impilo') WHERE finding <> 'absent';
 
--- a table that cannot be read is an error
+-- tables that cannot be read are findings, and the others are checked
 ALTER FOREIGN TABLE mine ADD COLUMN color text;
-SELECT * FROM impilo_check_schema('impilo');
+CREATE FOREIGN TABLE another (id bigint, colour text OPTIONS (json_pointer '/colour')) SERVER impilo OPTIONS (relation 'orders');
+CREATE FOREIGN TABLE of_nothing (id bigint) SERVER impilo;
+SELECT finding, foreign_table, column_name, json_path, orders, orders_read, statement
+FROM impilo_check_schema('impilo') WHERE finding <> 'absent';
+\! ctl only
+SELECT finding, foreign_table, orders_read FROM impilo_check_schema('impilo');
+DROP FOREIGN TABLE another, of_nothing;
 DROP FOREIGN TABLE mine;
 
 --

@@ -232,6 +232,9 @@ put_text(Datum *values, bool *nulls, int column, const char *text)
 		values[column] = CStringGetTextDatum(text);
 }
 
+/*
+ * Put a row of the report; `place` is NULL if it is about none.
+ */
 static void
 put(Check *check, const ImpiloSeen *place, const Finding *finding)
 {
@@ -243,12 +246,13 @@ put(Check *check, const ImpiloSeen *place, const Finding *finding)
 	put_text(values, nulls, REPORT_COLUMN, finding->column);
 	put_text(values, nulls, REPORT_TYPE, finding->type);
 	put_text(values, nulls, REPORT_PATH,
-			 readable(pointer_between(check->root, place)));
+			 place ? readable(pointer_between(check->root, place)) : NULL);
 	put_text(values, nulls, REPORT_KINDS,
-			 place->met ? impilo_seen_kinds(place) : NULL);
+			 place && place->met ? impilo_seen_kinds(place) : NULL);
 	values[REPORT_UNFIT] = Int64GetDatum(finding->unfit);
 	nulls[REPORT_UNFIT] = finding->unfit == 0;
-	values[REPORT_ORDERS] = Int64GetDatum(place->orders);
+	values[REPORT_ORDERS] = Int64GetDatum(place ? place->orders : 0);
+	nulls[REPORT_ORDERS] = place == NULL;
 	values[REPORT_ORDERS_READ] = Int64GetDatum(check->orders);
 	put_text(values, nulls, REPORT_STATEMENT, finding->statement);
 	tuplestore_putvalues(check->result->setResult, check->result->setDesc,
@@ -460,6 +464,27 @@ find_unfit(Check *check, const ImpiloSeen *place)
 		find_unfit(check, child);
 }
 
+/*
+ * Report the tables that cannot be read: of their columns nothing is known.
+ */
+static void
+find_unreadable(Check *check)
+{
+	ListCell   *cell;
+
+	foreach(cell, check->tables)
+	{
+		const ImpiloCheckedTable *checked = lfirst(cell);
+		Finding		found = {
+			.finding = "unreadable table",
+			.table = checked->name
+		};
+
+		if (checked->table == NULL)
+			put(check, NULL, &found);
+	}
+}
+
 /* ------------------------------------------------------------------------
  * The page
  * ------------------------------------------------------------------------
@@ -493,7 +518,8 @@ read_page(Check *check, ImpiloSession *session, int size)
  *
  * As the current user: with that user's mapping, and only with the right to
  * use the server.  Sends one request, or two if pages are counted from 0.
- * Raises an error for a foreign table of the server that cannot be read.
+ * A foreign table of the server that cannot be read is a finding, and a
+ * warning says why.
  */
 Datum
 impilo_check_schema_1_0(PG_FUNCTION_ARGS)
@@ -517,6 +543,7 @@ impilo_check_schema_1_0(PG_FUNCTION_ARGS)
 	session = impilo_session(GetUserId(), server->serverid,
 							 CurrentMemoryContext);
 	read_page(&check, session, size);
+	find_unreadable(&check);
 	if (check.orders == 0)
 		ereport(NOTICE,
 				(errmsg("server \"%s\" has no orders to check", server->servername)));

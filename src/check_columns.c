@@ -45,7 +45,7 @@ impilo_checked_table(const List *tables, const ImpiloSchemaRelation *relation)
 	{
 		const ImpiloCheckedTable *checked = lfirst(cell);
 
-		if (checked->table->relation == relation)
+		if (checked->table && checked->table->relation == relation)
 			return checked;
 	}
 	return NULL;
@@ -198,11 +198,46 @@ by_name(const ListCell *a, const ListCell *b)
 }
 
 /*
+ * What the columns of a table stand for.  NULL, and a warning that says why,
+ * if the table is not right, which is an error where it is read.
+ */
+static ImpiloTable *
+bind_table(Relation relation, const char *name)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ImpiloTable *volatile table = NULL;
+
+	PG_TRY();
+	{
+		table = impilo_table_bind(relation);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+		int			class = ERRCODE_TO_CATEGORY(geterrcode());
+
+		/* binding holds nothing but memory, so going on is safe */
+		if (class != ERRCODE_TO_CATEGORY(ERRCODE_FDW_ERROR) &&
+			class != ERRCODE_TO_CATEGORY(ERRCODE_FEATURE_NOT_SUPPORTED))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		FlushErrorState();
+		ereport(WARNING,
+				(errcode(error->sqlerrcode),
+				 errmsg("foreign table %s cannot be read", name),
+				 errdetail_internal("%s", error->message),
+				 error->hint ? errhint("%s", error->hint) : 0));
+	}
+	PG_END_TRY();
+	return table;
+}
+
+/*
  * impilo_checked_tables
  *		The foreign tables of a server: ImpiloCheckedTable, by name.
  *
- * Allocated in CurrentMemoryContext.  A table that is not right raises its
- * error, as it does when it is read.
+ * Allocated in CurrentMemoryContext.
  */
 List *
 impilo_checked_tables(Oid serverid)
@@ -225,6 +260,7 @@ impilo_checked_tables(Oid serverid)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 
+	list_sort(oids, list_oid_cmp);
 	foreach(cell, oids)
 	{
 		Relation	relation = try_relation_open(lfirst_oid(cell),
@@ -237,7 +273,7 @@ impilo_checked_tables(Oid serverid)
 		checked->name =
 			quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
 									   RelationGetRelationName(relation));
-		checked->table = impilo_table_bind(relation);
+		checked->table = bind_table(relation, checked->name);
 		tables = lappend(tables, checked);
 		relation_close(relation, AccessShareLock);
 	}
@@ -256,5 +292,10 @@ impilo_check_columns(ImpiloSeen *root, const List *tables)
 
 	add_schema(root, tables);
 	foreach(cell, tables)
-		add_table(root, lfirst(cell));
+	{
+		const ImpiloCheckedTable *checked = lfirst(cell);
+
+		if (checked->table)
+			add_table(root, checked);
+	}
 }

@@ -23,7 +23,7 @@
 typedef struct ImpiloCheckedTable
 {
 	const char *name;			/* as it is written in SQL */
-	ImpiloTable *table;
+	ImpiloTable *table;			/* NULL: it cannot be read */
 } ImpiloCheckedTable;
 
 /* in check_columns.c */
