@@ -364,6 +364,17 @@ check_versions() {
 same: the control file's MAJOR.MINOR, with a patch number in META.json and CHANGELOG.md."
 }
 
+# A promise is worth its test.
+check_promises() {
+	local file
+
+	grep -oE '`[^` ]*`' SECURITY.md | tr -d '`' | grep -E '^(test|sql)/|\.pl$' | sort -u |
+		while read -r file; do
+			[ -e "$file" ] || [ -e "test/t/$file" ] || echo "$file is not there"
+		done | rule "the tests that SECURITY.md names are there" \
+		"Who reads a promise looks for its test."
+}
+
 check_scripts() {
 	local -a scripts=(test/*.sh test/with-sandbox .ci/run test/sandbox/ctl test/*/*.sh)
 	local file
@@ -388,6 +399,7 @@ case ${1:-} in
 		check_symbols
 		check_code
 		check_versions
+		check_promises
 		check_scripts
 		echo "1..$number"
 		[ "$failures" = 0 ]

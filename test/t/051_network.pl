@@ -582,6 +582,58 @@ $proxy->{stop}->();
 $https->stop;
 
 #----------------------------------------------------------------------
+# A request, as it arrives
+#----------------------------------------------------------------------
+
+# Somebody who answers with a cookie, and writes down what he is sent
+{
+	my $socket = IO::Socket::INET->new(
+		Listen => 20,
+		LocalHost => '127.0.0.1') or die $!;
+	my $log = "$scratch/asked";
+	my $pid = fork() // die $!;
+
+	if ($pid == 0)
+	{
+		$SIG{TERM} = 'DEFAULT';
+		while (my $client = $socket->accept)
+		{
+			my $request = '';
+
+			while ($request !~ /\r\n\r\n/)
+			{
+				sysread($client, $request, 4096, length $request) or last;
+			}
+			PostgreSQL::Test::Utils::append_to_file($log, $request);
+			syswrite $client,
+			  "HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nConnection: close\r\n"
+			  . "Alt-Svc: h2=\":1\"\r\nStrict-Transport-Security: max-age=999\r\n"
+			  . "Content-Type: application/json\r\nContent-Length: 8\r\n\r\n{\"id\":7}";
+		}
+		POSIX::_exit(0);
+	}
+	attach(
+		$node, undef,
+		name => 'baker',
+		url => 'http://127.0.0.1:' . $socket->sockport);
+	my $session = session($node);
+	is($session->query('SELECT id FROM baker.orders WHERE id = 7'),
+		'7', 'an answer with a cookie')
+	  foreach 1 .. 2;
+	$session->quit;
+	kill 'TERM', $pid;
+	waitpid $pid, 0;
+
+	my $asked = PostgreSQL::Test::Utils::slurp_file($log);
+	my %headers = map { lc $_ => 1 } $asked =~ /^([\w-]+):/gm;
+	is(scalar(() = $asked =~ m{^GET /order/7 HTTP/1\.1\r$}gm),
+		2, 'both requests came');
+	is( join(' ', sort keys %headers),
+		'accept accept-encoding host impilo-api-key user-agent',
+		'with these headers, no cookie among them');
+}
+
+#----------------------------------------------------------------------
 # Few connections, HTTP/2, compression: an nginx before the sandbox
 #----------------------------------------------------------------------
 
