@@ -131,16 +131,16 @@ CONF
 	return $node;
 }
 
-# A library of test/preload/, built.
+# A library of test/preload/, built; flags: more for the compiler.
 sub preload
 {
-	my ($name) = @_;
+	my ($name, @flags) = @_;
 	my $library = PostgreSQL::Test::Utils::tempdir() . "/$name.so";
 	my $out = '';
 
 	IPC::Run::run(
 		[
-			$ENV{CC} // 'cc', '-shared', '-fPIC', '-o', $library,
+			$ENV{CC} // 'cc', '-shared', '-fPIC', @flags, '-o', $library,
 			"$SANDBOX_DIR/../preload/$name.c", '-ldl'
 		],
 		'>', \$out, '2>&1')
