@@ -238,6 +238,15 @@ $api->fault({ method => 'POST', do => { status => 500, processed => \1 } },
 	{ method => 'GET', do => { status => 400 } });
 $error = psql_error($node, insert_of('blind'));
 is($error->{sqlstate}, 'IU001', 'list not readable: IU001, not its own error');
+
+# nor is what a part of the list has shown a result
+$api->config(order => 'newest');
+$api->fault({ method => 'POST', do => { status => 500, processed => \1 } },
+	{ method => 'GET', page => 2, do => { status => 400 } });
+$error = psql_error($node, insert_of('half_blind'));
+is($error->{sqlstate}, 'IU001', 'half of the list not readable: IU001');
+unlike($error->{detail}, qr/matches/, 'half of the list: nothing is concluded');
+$api->config(order => undef);
 $api->fault;
 
 #----------------------------------------------------------------------
@@ -347,6 +356,23 @@ $api->fault({ method => 'POST', do => { status => 500, processed => \1 } });
 is(psql_error($node, insert_of('there'))->{sqlstate},
 	'00000', 'not if it was found');
 is($api->count('posts'), 1, 'not if it was found: one request');
+
+# nor beside an order that may be it
+$number++;
+$old->('there_before', 7, '2020-01-01T00:00:00Z');
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', do => { status => 500 } });
+$error = psql_error($node, insert_of('there_before'));
+is($error->{sqlstate}, 'IU001', 'not beside an older one: IU001');
+is($api->count('posts'), 1, 'not beside an older one: one request');
+
+# that the second request is refused says nothing of the first
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', times => 1, do => { reset => 'before' } },
+	{ method => 'POST', do => { status => 400 } });
+is(psql_error($node, insert_of('second_refused'))->{sqlstate},
+	'IU001', 'posted again and refused: IU001');
+is($api->count('posts'), 2, 'posted again and refused: two requests');
 server_option('repost', undef);
 $api->fault;
 
@@ -375,6 +401,17 @@ is($node->safe_psql('postgres',
 is(orders_with('bulk_3_') + orders_with('bulk_100_'), 2, 'each created once');
 is($api->count('created'), 100, '100 orders');
 cmp_ok($api->count('pages'), '<=', 4, 'the list was read once');
+
+# one order is not two rows
+$api->fault(
+	{ method => 'POST', times => 1, do => { status => 500, processed => \1 } },
+	{ method => 'POST', do => { status => 500 } });
+$error = psql_error($node,
+	'INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES'
+	  . join(',', (" (7, '{shared}', impilo_order_item(1000))") x 2));
+is($error->{sqlstate}, 'IU001', 'one order for two rows: IU001');
+like($error->{detail}, qr/Order \d+ matches more than one row/, 'one order for two rows: it is named');
+$api->fault;
 
 # a refusal stops the rest: with some latency all of those sent together are
 # answered before those that follow them
