@@ -118,7 +118,18 @@ part_sandbox() {
 part_regress() {
 	mkdir -p "$HOME_FOLDER/regress"
 	start_postgres "$HOME_FOLDER/regress"
-	make -s installcheck TAP_TESTS= PG_CONFIG="$PG_CONFIG" with_llvm=no
+	make -s installcheck TAP_TESTS= PG_CONFIG="$PG_CONFIG" with_llvm=no || return
+	[ -z "${SLOW:-}" ] || regress_in_parallel
+}
+
+# everything once more, in a parallel worker where the planner may use one
+regress_in_parallel() {
+	local setting
+
+	setting=$("$BINDIR/psql" -XAtc "SELECT name FROM pg_settings
+		WHERE name IN ('force_parallel_mode', 'debug_parallel_query')")
+	PGOPTIONS="-c $setting=regress" \
+		make -s installcheck TAP_TESTS= PG_CONFIG="$PG_CONFIG" with_llvm=no
 }
 
 part_tap() {
