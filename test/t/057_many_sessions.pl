@@ -33,6 +33,7 @@ my $seconds = $ENV{IMPILO_SECONDS} || ($ENV{SLOW} ? 600 : 20);
 my $seed = $ENV{IMPILO_MANY_SEED} // int(rand(1_000_000));
 my $at_primary = 44;
 my $at_standby = 6;
+my $one_writes = $seconds > 100 ? 10 : 2;    # of so many: the lists are to stay short
 my $items = 100;    # of one script of a session; then comes another session
 my $mark_base = 900_000_000_000_000;
 my $dir = PostgreSQL::Test::Utils::tempdir();
@@ -254,7 +255,7 @@ sub script
 		my $mark = $mark_base + $n;
 		my $role = rand() < 0.6 ? 'r1' : 'r2';
 		my $kind = $worker > $at_primary && rand() < 0.3 ? 'values'
-		  : $worker % 2 ? pick(%reads) : pick(%reads, %writes);
+		  : $worker % $one_writes ? pick(%reads) : pick(%reads, %writes);
 		my $sql = item_sql($kind, $worker, $n, $mark, $role);
 
 		$sql =~ s/; (?=\S)/;\n/g;
