@@ -3,8 +3,9 @@
 #
 # Builds the extension with warnings as errors and runs every test, or only
 # the PARTs named: build clang release style unit fuzz sandbox regress tap
-# valgrind.  Exits with 0 where all passed; its last line is
-# "N passed, N failed".
+# valgrind, and assert: the regression tests and random SQL on a PostgreSQL
+# built with assertions (SLOW=1, or where it is named).  Exits with 0 where all
+# passed; its last line is "N passed, N failed".
 #
 # Runs on a bare Debian or Ubuntu as root or as a sudoer; installs what is
 # missing with apt-get.  Builds in a copy of the checkout, installs into a
@@ -23,6 +24,7 @@ set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 all_parts='build clang release style unit fuzz sandbox regress tap valgrind'
+[ -z "${SLOW:-}" ] || all_parts+=' assert'
 
 #----------------------------------------------------------------------
 # As the caller: packages, then the same script inside the private folder
@@ -32,18 +34,22 @@ outside() {
 	local part packages
 
 	for part in "$@"; do
-		case " --keep $all_parts " in
+		case " --keep $all_parts assert " in
 			*" $part "*) ;;
-			*) die "no such part: $part (there are: $all_parts)" ;;
+			*) die "no such part: $part (there are: $all_parts assert)" ;;
 		esac
 	done
 
 	packages='gcc libc6-dev make pkg-config curl ca-certificates openssl perl util-linux'
 	packages+=' libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev zlib1g-dev'
 	packages+=' clang libclang-rt-dev libipc-run-perl valgrind shellcheck'
+	case " $* $all_parts" in
+		*' assert'*) packages+=' bison flex' ;;
+	esac
 	# shellcheck disable=SC2086
 	need $packages
 	may_need pg-bsd-indent || say 'no pg_bsd_indent here: the layout is not checked'
+	may_need sqlsmith || say 'no sqlsmith here: random SQL is not tested'
 	choose_postgres
 	in_private_folder test/check.sh --inside "$@"
 }
@@ -140,6 +146,22 @@ part_valgrind() {
 	test/valgrind.sh
 }
 
+# On a server that checks itself.  Not under debug_discard_caches: there each
+# statement takes seconds, and our connections, too, begin anew all the time.
+part_assert() {
+	local folder=$HOME_FOLDER/assert
+
+	PG_CONFIG=$(test/assert-server.sh "$folder") || return 1
+	BINDIR=$("$PG_CONFIG" --bindir)
+	build_in "$folder/extension" gcc "$strict -DUSE_ASSERT_CHECKING" &&
+		cd "$folder/extension" &&
+		make -s install PG_CONFIG="$PG_CONFIG" with_llvm=no || return 1
+	start_postgres "$folder"
+	make -s installcheck TAP_TESTS= PG_CONFIG="$PG_CONFIG" with_llvm=no &&
+		make -s installcheck REGRESS= PG_CONFIG="$PG_CONFIG" PROVE_FLAGS='-v --timer' \
+			PROVE_TESTS='test/t/070_sqlsmith.pl'
+}
+
 #----------------------------------------------------------------------
 # Counting and telling
 #----------------------------------------------------------------------
@@ -169,6 +191,9 @@ excerpt() {
 			;;
 		regress)
 			[ ! -s regression.diffs ] || head -n 300 regression.diffs
+			;;
+		assert)
+			head -n 300 "$HOME_FOLDER/assert/extension/regression.diffs" 2>/dev/null
 			;;
 	esac
 	if [ "$part" = tap ]; then
@@ -236,7 +261,11 @@ inside() {
 	done
 	wanted=${wanted:-$all_parts}
 	# seconds for one part
-	patience=$([ -n "${SLOW:-}" ] && echo 36000 || echo 420)
+	case "${SLOW:+slow}$wanted " in
+		slow*) patience=36000 ;;
+		*' assert '*) patience=7200 ;;
+		*) patience=420 ;;
+	esac
 	patience=$((patience + 8 * ${FUZZ_SECONDS:-0} + ${IMPILO_SECONDS:-0}))
 	source=$HOME_FOLDER/source
 	mkdir -p "$HOME_FOLDER/log" "$HOME_FOLDER/result"
@@ -256,7 +285,7 @@ inside() {
 		say 'without the build there is nothing to test'
 	else
 		lane clang release unit fuzz sandbox style &
-		lane regress tap valgrind
+		lane regress tap valgrind assert
 		wait
 	fi
 
