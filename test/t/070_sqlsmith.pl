@@ -51,7 +51,7 @@ my @few = (1, 2, 3, 5, 7, 11, 22, 25, 50, 66);
 my @orders = grep { my ($id) = /"id":(\d+)/; grep { $id == $_ } @few } split /\n/, $api->ctl('dump');
 
 $api->ctl('only', @orders);
-my $node = cluster('main', conf => "max_connections = 20\n");
+my $node = cluster('main', conf => "max_connections = 20\nautovacuum = off\n");
 
 attach($node, $api, server => { outcome_wait => '0s', external_ids => 'any' });
 $node->safe_psql('postgres', $functions . <<'SQL');
@@ -158,10 +158,11 @@ $definitions
 CREATE FUNCTION information_schema.ours(VARIADIC oid[]) RETURNS boolean LANGUAGE sql IMMUTABLE AS
 \$\$ SELECT \$1 <@ '{bool,int2,int4,int8,numeric,float8,text,varchar,name,date,timestamptz,interval,jsonb,
 text[],int8[],anyarray,anyelement,anynonarray,anycompatible,anycompatiblearray,"\\"any\\""}'::regtype[]::oid[] \$\$;
-CREATE VIEW information_schema.pg_proc AS SELECT * FROM pg_catalog.pg_proc
+CREATE TABLE information_schema.pg_proc AS SELECT * FROM pg_catalog.pg_proc
 WHERE information_schema.ours(prorettype) AND information_schema.ours(VARIADIC proargtypes::oid[])
 	AND (pronamespace = 'public'::regnamespace
 		OR pronamespace = 'pg_catalog'::regnamespace AND (provolatile = 'i' OR prokind = 'a'));
+CREATE INDEX ON information_schema.pg_proc (oid);
 SET allow_system_table_mods = on;
 DELETE FROM pg_operator WHERE NOT information_schema.ours(oprleft, oprright, oprresult)
 	AND 'oid'::regtype NOT IN (oprleft, oprright) AND '"char"'::regtype NOT IN (oprleft, oprright);
@@ -184,6 +185,8 @@ sub write_statements
 
 # Most of ten times as many read: what changes something is chosen first.
 my @all = write_statements($queries * 10);
+
+$node->safe_psql('postgres', 'DROP DATABASE sketch');
 my @inserting = grep { /^insert/i } @all;
 my @changing = grep { /^(update|delete|merge)/i } @all;
 my @reading = grep { /^(select|with)/i } @all;
