@@ -103,9 +103,10 @@ my @floods = (
 	[
 		'endless trailers',
 		endless("OKTransfer-Encoding: chunked\r\n\r\n0\r\n", "X-A: b\r\n"),
-		'54000'
+		qr/^(54000|08006)$/
 	],
-	[ 'endless headers', endless('OK', "X-A: b\r\n"), '54000' ],
+	# from 8.6 on libcurl has a limit of its own to their number
+	[ 'endless headers', endless('OK', "X-A: b\r\n"), qr/^(54000|08006)$/ ],
 	[ 'an endless header', endless('OKX-A: ', 'x'), qr/^(54000|08006)$/ ],
 	[ 'an endless status line', endless('HTTP/1.1 200 ', 'x'), qr/^(54000|08006)$/ ],
 	[
