@@ -758,6 +758,31 @@ SKIP:
 		'a new connection resumes a TLS session');
 	note("$_->[0]: " . join(' ', @$_)) foreach @modern[ 0 .. 2 ], @closing;
 
+	# The limits hold for streams of HTTP/2: what is too large is refused as it
+	# arrives, what does not come is given up, and the session goes on.
+	$node->safe_psql('postgres',
+		"ALTER SERVER modern OPTIONS (ADD max_response_size '1MB', ADD request_timeout '2s', ADD max_retries '0')");
+	$session = session($node);
+	foreach my $flood (
+		[ 'a gzip bomb', { gzip_bomb => 100 }, '54000' ],
+		[ 'a long body', { raw => '', repeat => { text => 'xy', count => 10_000_000 } }, '54000' ],
+		[ 'a body that is cut', { cut_body => 100 }, '08006' ],
+		[ 'a dripping body', { drip => { bytes => 1, every_ms => 50 } }, '08006' ],
+		[ 'a silent server', { hang => \1 }, '08006' ])
+	{
+		my ($name, $do, $sqlstate) = @$flood;
+
+		$api->fault({ do => $do });
+		$session->query('SELECT document FROM modern.orders WHERE id = 7');
+		is($session->error->{sqlstate}, $sqlstate, "$name by HTTP/2");
+		$api->fault;
+		is($session->query('SELECT id FROM modern.orders WHERE id = 7'),
+			'7', 'and the session goes on');
+	}
+	is(scalar(grep { $_->[0] == $modern && $_->[1] ne 'HTTP/2.0' } nginx_log()),
+		0, 'all of them by HTTP/2');
+	$session->quit;
+
 	kill 'TERM', $pid;
 	waitpid $pid, 0;
 }
