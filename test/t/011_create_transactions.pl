@@ -169,4 +169,28 @@ is($other->query('SELECT count(*) FROM impilo_created_orders()'), 10000,
 is($session->query('SELECT count(*) FROM impilo_created_orders() WHERE external_order_ids = \'{}\''),
 	0, "and it is the session's own");
 
+#----------------------------------------------------------------------
+# Orders of two accounts that wait for one commit
+#----------------------------------------------------------------------
+
+{
+	my $two = sandbox(orders => 20);
+
+	attach($node, $two, name => 'account_a', import => 0);
+	attach($node, $two, name => 'account_b', import => 0, key => 'other-key');
+	$node->safe_psql('postgres', join "\n",
+		(map { "CREATE FOREIGN TABLE at_commit_$_ (patient_id bigint, external_order_ids text[], order_items jsonb)"
+				. " SERVER account_$_ OPTIONS (relation 'orders', post_at 'commit');" } 'a', 'b'),
+		'BEGIN;',
+		(map { "INSERT INTO at_commit_$_ VALUES (1, '{waits-$_}', impilo_order_item(1000));" } 'a', 'b'),
+		'COMMIT;');
+	my %keys = (a => 'sandbox-key', b => 'other-key');
+	foreach my $account ('a', 'b')
+	{
+		local $ENV{IMPILO_KEY} = $keys{$account};
+		is_deeply([ $two->ctl('dump') =~ /"(waits-.)"/g ], ["waits-$account"],
+			"account $account has its own order and no other");
+	}
+}
+
 done_testing();
