@@ -3,9 +3,9 @@
 #
 # Builds the extension with warnings as errors and runs every test, or only
 # the PARTs named: build clang release style unit fuzz sandbox regress tap
-# valgrind, and assert: the regression tests and random SQL on a PostgreSQL
-# built with assertions (SLOW=1, or where it is named).  Exits with 0 where all
-# passed; its last line is "N passed, N failed".
+# sanitize valgrind, and assert: the regression tests and random SQL on a
+# PostgreSQL built with assertions (SLOW=1, or where it is named).  Exits with
+# 0 where all passed; its last line is "N passed, N failed".
 #
 # Runs on a bare Debian or Ubuntu as root or as a sudoer; installs what is
 # missing with apt-get.  Builds in a copy of the checkout, installs into a
@@ -23,7 +23,7 @@ set -uo pipefail
 # shellcheck source=test/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-all_parts='build clang release style unit fuzz sandbox regress tap valgrind'
+all_parts='build clang release style unit fuzz sandbox regress tap sanitize valgrind'
 [ -z "${SLOW:-}" ] || all_parts+=' assert'
 
 #----------------------------------------------------------------------
@@ -142,6 +142,34 @@ part_tap() {
 	make -s installcheck REGRESS= PG_CONFIG="$PG_CONFIG" PROVE_FLAGS='-v --timer'
 }
 
+# The regression tests once more, against an extension built with gcc's
+# sanitizer for undefined behaviour, in a PostgreSQL of its own; what that
+# finds it writes to the server's log.
+part_sanitize() {
+	local home=$HOME_FOLDER/sanitize status=0
+
+	build_in "$home/source" gcc '-fsanitize=undefined,float-cast-overflow -DUSE_ASSERT_CHECKING' &&
+		nm -D "$home/source/impilo_fdw.so" | grep __ubsan_handle >/dev/null || {
+		echo 'not ok - it is built with the sanitizer'
+		return 1
+	}
+	private_postgres "$home/postgres"
+	cd "$home/source" || return 1
+	make -s install with_llvm=no PG_CONFIG="$PG_CONFIG"
+	export UBSAN_OPTIONS=print_stacktrace=1
+	start_postgres "$home"
+	make -s installcheck TAP_TESTS= PG_CONFIG="$PG_CONFIG" with_llvm=no || {
+		status=1
+		head -n 200 regression.diffs
+	}
+	if grep -aE -A 20 'runtime error:|PANIC|terminated by signal' "$home/server.log"; then
+		echo 'not ok - the sanitizer finds nothing'
+		return 1
+	fi
+	echo 'ok - the sanitizer finds nothing'
+	return $status
+}
+
 part_valgrind() {
 	test/valgrind.sh
 }
@@ -213,10 +241,12 @@ excerpt() {
 # run PART: its output goes to a log; one line tells how it went
 run() {
 	local part=$1 log=$HOME_FOLDER/log/$1.log start=$SECONDS status=0
-	local passed failed text
+	local passed failed text limit=$patience
 
 	# A hang ends here, before it ends the patience of who waits for us.
-	timeout -k 10 "$patience" bash test/check.sh --part "$part" >"$log" 2>&1 </dev/null ||
+	# Where others want the processor too, valgrind suffers most.
+	[ "$part" != valgrind ] || limit=$((2 * patience))
+	timeout -k 10 "$limit" bash test/check.sh --part "$part" >"$log" 2>&1 </dev/null ||
 		status=$?
 	read -r passed failed < <(count "$log")
 	if [ $status -ne 0 ] && [ "$failed" = 0 ]; then
@@ -284,8 +314,8 @@ inside() {
 	if read -r passed failed 2>/dev/null <"$HOME_FOLDER/result/build" && [ "$failed" -gt 0 ]; then
 		say 'without the build there is nothing to test'
 	else
-		lane clang release unit fuzz sandbox style &
-		lane regress tap valgrind assert
+		lane clang release unit fuzz sandbox style valgrind &
+		lane regress tap sanitize assert
 		wait
 	fi
 

@@ -1,66 +1,41 @@
 #!/bin/bash
-# test/valgrind.sh: no leak, no invalid access, no lost socket.
+# test/valgrind.sh [twice] [suite]: no leak, no invalid access, no lost socket.
 #
-# Runs test/leak.sql, which takes every path of the extension including those
-# that fail, twice in one single-user backend under valgrind.  It looks for
-# findings whose stack passes through our code (what PostgreSQL itself leaves
-# behind is its own), and for sockets and memory contexts that the second run
-# added to the first.  Prints "ok" or "not ok" for each kind of finding.
+#   twice   test/leak.sql, which takes every path of the extension including
+#           those that fail, two times in one single-user backend: also no
+#           socket and no memory context that the second run added to the first
+#   suite   the regression tests, against a server whose every process runs
+#           under valgrind; REGRESS="NAME..." for some of them
+#
+# A leak counts if its stack passes through our code (what PostgreSQL itself
+# leaves behind is its own); an invalid access and a decision on uninitialised
+# memory count wherever they are, for the memory may have been ours.  Prints
+# "ok" or "not ok" for each kind of finding.
+#
+# Finding nothing proves nothing by itself: every process also runs with
+# test/preload/canary.c, whose faults must be found through our code.
 #
 # Wants the extension built here with -g and installed into the PostgreSQL
-# that PG_CONFIG names; does not run as root (PostgreSQL does not either).
-# VALGRIND_LOG=FILE keeps all that valgrind said.
+# that PG_CONFIG names, best one with assertions: it wipes memory that is given
+# back, which keeps stale pointers from passing for references, and knows
+# the ends of palloc's chunks.  Does not run as root (PostgreSQL does not
+# either).  VALGRIND_LOG=FILE keeps all that valgrind said; SLOW=1 tells where
+# uninitialised memory in the suite came from, so that what we handed on counts.
 
 set -uo pipefail
+shopt -s lastpipe nullglob
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 if [ -z "${IMPILO_SANDBOX:-}" ]; then
-	IMPILO_SANDBOX_ARGS=${IMPILO_SANDBOX_ARGS:---orders 60} exec test/with-sandbox "$0"
+	IMPILO_SANDBOX_ARGS=${IMPILO_SANDBOX_ARGS:---orders 60} exec test/with-sandbox "$0" "$@"
 fi
+# the regression tests want their sandboxes as they are
+unset IMPILO_SANDBOX_ARGS
 
 bin=$("${PG_CONFIG:-pg_config}" --bindir)
 home=$(mktemp -d)
-trap 'rm -rf "$home"' EXIT
-log=${VALGRIND_LOG:-$home/valgrind.log}
-
-"$bin/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
-	--no-sync >"$home/initdb.log" 2>&1 || {
-	cat "$home/initdb.log"
-	exit 1
-}
-
-# After each run: descriptors of no file, and what our memory contexts hold.
-measure() {
-	cat <<-'END'
-		COPY measured (descriptors) FROM PROGRAM 'ls -l /proc/$PPID/fd | grep -vc -- "-> /"';
-
-		INSERT INTO measured (contexts, bytes, names)
-			SELECT count(*), coalesce(sum(used_bytes), 0), string_agg(name, ', ' ORDER BY name)
-			FROM pg_backend_memory_contexts WHERE name LIKE 'impilo%';
-
-	END
-}
-
-# A single-user backend reads "-j" statements: they end with an empty line.
-{
-	printf 'CREATE TABLE measured (n serial, descriptors int, contexts int, bytes bigint, names text);\n\n'
-	cat test/leak.sql
-	echo
-	measure
-	cat test/leak.sql
-	echo
-	measure
-	printf "COPY measured TO '%s';\n\n" "$home/measured"
-} | sed "s|@url@|$IMPILO_SANDBOX/api/v3|; s|@port@|${IMPILO_SANDBOX##*:}|" >"$home/leak.sql"
-
-valgrind --quiet --log-file="$log" --leak-check=full --show-leak-kinds=definite,possible \
-	--num-callers=60 --fullpath-after= --error-limit=no \
-	--suppressions=test/valgrind.supp \
-	"$bin/postgres" --single -j -D "$home/data" -c log_line_prefix='%e ' \
-	-c max_stack_depth=1MB -c shared_buffers=4MB -c wal_level=minimal -c max_wal_senders=0 \
-	-c log_min_messages=error -c log_min_error_statement=panic postgres \
-	<"$home/leak.sql" >"$home/output" 2>"$home/errors"
-status=$?
+server=
+trap '[ -z "$server" ] || "$bin/pg_ctl" -D "$home/data" -m immediate stop >/dev/null; rm -rf "$home"' EXIT
 
 number=0
 failures=0
@@ -80,43 +55,205 @@ verdict() {
 	fi
 }
 
-# The paragraphs of the log whose stack passes through our sources and whose
-# text, its first line that is no part of the stack, is of a kind.
-findings() {
-	sed -E 's/^==[0-9]+== ?//' "$log" |
-		awk -v RS= -v ours="$PWD/src/" -v kind="$1" '
-			index($0, ours) && $0 ~ kind { print $0 "\n" }'
+new_cluster() {
+	rm -rf "$home/data"
+	"$bin/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8 \
+		--no-sync >"$home/initdb.log" 2>&1 || {
+		cat "$home/initdb.log"
+		exit 1
+	}
 }
 
-shopt -s lastpipe
+# settings of both: small, and nothing that works on its own
+settings=(-c log_line_prefix='%e ' -c shared_buffers=4MB -c fsync=off -c jit=off
+	-c wal_level=minimal -c max_wal_senders=0 -c autovacuum=off)
 
-{
-	[ $status = 0 ] || {
-		echo "exit code $status"
-		tail -n 40 "$home/errors" "$log"
+# watched NAME COMMAND...: a log NAME.PID for each process
+watched() {
+	local name=$1
+	shift
+	# a fork is followed always, another program never
+	LD_PRELOAD=$home/canary.so exec valgrind --log-file="$home/$name.%p" --trace-children=no \
+		--leak-check=full --show-leak-kinds=definite,possible \
+		--num-callers=40 --fullpath-after= --error-limit=no \
+		--suppressions=test/valgrind.supp "$@"
+}
+
+# await LOG...: until their processes have ended: a leak is told of last
+await() {
+	local log
+
+	for log in "$@"; do
+		for _ in $(seq 600); do
+			kill -0 "${log##*.}" 2>/dev/null || break
+			sleep 0.1
+		done
+	done
+}
+
+# paragraphs LOG...: what valgrind said, without its mark on each line
+paragraphs() {
+	sed -s -E 's/^==[0-9]+== ?//; $a\\' "$@" </dev/null
+}
+
+# findings KIND OURS LOG...: the paragraphs of a kind, which their first lines
+# tell; with OURS = yes those whose stack passes through our sources
+findings() {
+	local kind=$1 ours=$2
+	shift 2
+	paragraphs "$@" |
+		awk -v RS= -v src="$PWD/src/" -v ours="$ours" -v kind="$kind" '
+			$0 ~ kind && !/ canary_/ && (ours != "yes" || index($0, src)) { print $0 "\n" }'
+}
+
+# judge WHAT LEAST LOG...: at least LEAST of the processes have sung
+judge() {
+	local what=$1 least=$2 log
+	shift 2
+
+	{
+		for log in "$@"; do
+			paragraphs "$log" | awk -v RS= -v src="$PWD/src/" '
+				!/ canary_/ || !index($0, src) { next }
+				/^Invalid write of size 1/ { n[1]++ }
+				/^Conditional jump or move depends on uninitialised/ { n[2]++ }
+				/^4,242 bytes in 1 blocks are definitely lost/ { n[3]++ }
+				END { if (n[1] + n[2] + n[3]) print n[1] + 0, n[2] + 0, n[3] + 0 }'
+		done | awk -v least="$least" '
+			$0 == "1 1 1" { sung++; next }
+			{ print "found in one process: " $0 }
+			END { if (sung < least) print sung + 0 " processes with planted faults, " least " wanted" }'
+	} | verdict "$what: what was planted is found"
+	findings 'Invalid (read|write|free)|overlap|Mismatched|(depends on|Use of) uninitialised' no "$@" |
+		verdict "$what: no invalid access"
+	findings 'uninitialised' yes "$@" | verdict "$what: nothing uninitialised is used"
+	findings 'definitely lost|possibly lost' yes "$@" | verdict "$what: no leak"
+	[ -z "${VALGRIND_LOG:-}" ] || cat "$@" >>"$VALGRIND_LOG"
+}
+
+#----------------------------------------------------------------------
+# All paths twice
+#----------------------------------------------------------------------
+
+# After each run: descriptors of no file, and what our memory contexts hold.
+measure() {
+	cat <<-'END'
+		COPY measured (descriptors) FROM PROGRAM 'ls -l /proc/$PPID/fd | grep -vc -- "-> /"';
+
+		INSERT INTO measured (contexts, bytes, names)
+			SELECT count(*), coalesce(sum(used_bytes), 0), string_agg(name, ', ' ORDER BY name)
+			FROM pg_backend_memory_contexts WHERE name LIKE 'impilo%';
+
+	END
+}
+
+# A single-user backend reads "-j" statements: they end with an empty line.
+leak_script() {
+	printf 'CREATE TABLE measured (n serial, descriptors int, contexts int, bytes bigint, names text);\n\n'
+	cat test/leak.sql
+	echo
+	measure
+	cat test/leak.sql
+	echo
+	measure
+	printf "COPY measured TO '%s';\n\n" "$home/measured"
+}
+
+part_twice() {
+	local status=0
+
+	new_cluster
+	leak_script | sed "s|@url@|$IMPILO_SANDBOX/api/v3|; s|@port@|${IMPILO_SANDBOX##*:}|" >"$home/leak.sql"
+	(watched twice "$bin/postgres" --single -j -D "$home/data" "${settings[@]}" \
+		-c max_stack_depth=1MB -c log_min_messages=error -c log_min_error_statement=panic postgres) \
+		<"$home/leak.sql" >"$home/output" 2>"$home/errors" || status=$?
+
+	{
+		[ $status = 0 ] || {
+			echo "exit code $status"
+			tail -n 40 "$home/errors" "$home"/twice.*
+		}
+	} | verdict 'twice: the backend lives to the end'
+
+	# each failing statement says in leak.sql how it shall fail
+	{
+		diff -u --label expected --label seen \
+			<(sed -n 's/^-- fails: //p' "$home/leak.sql") \
+			<(sed -nE 's/^([0-9A-Z]{5}) (ERROR|FATAL|PANIC):.*/\1/p' "$home/errors") ||
+			cat "$home/errors"
+	} | verdict 'twice: every path was taken, and failed where it should'
+
+	judge twice 1 "$home"/twice.*
+	touch "$home/measured"
+	awk -F '\t' '
+		$2 != "\\N" { d[++nd] = $2 }
+		$3 != "\\N" { c[++nc] = $3; b[nc] = $4; names[nc] = $5 }
+		END {
+			if (nd != 2 || nc != 2) print "not measured"
+			if (d[2] > d[1]) print "open descriptors: " d[1] ", then " d[2]
+			if (c[2] > c[1]) print "memory contexts: " names[1] "; then " names[2]
+			# texts of a few digits more or less are no leak
+			if (b[2] > b[1] + 500) print "bytes in them: " b[1] ", then " b[2]
+		}' "$home/measured" | verdict 'twice: a second run leaves no more sockets or memory'
+}
+
+#----------------------------------------------------------------------
+# The regression tests
+#----------------------------------------------------------------------
+
+# the program that pg_ctl takes for postgres
+watched_postgres() {
+	local origins=
+
+	[ -z "${SLOW:-}" ] || origins=--track-origins=yes
+	printf '#!/bin/bash\n'
+	declare -p home
+	declare -f watched
+	printf 'cd %q || exit\nwatched suite %s %q "$@"\n' "$PWD" "$origins" "$bin/postgres"
+}
+
+part_suite() {
+	local status=0 results
+
+	new_cluster
+	watched_postgres >"$home/postgres"
+	chmod +x "$home/postgres"
+	"$bin/pg_ctl" -D "$home/data" -p "$home/postgres" -l "$home/server.log" -w -t 120 \
+		-o "${settings[*]@Q} -c listen_addresses='' -c unix_socket_directories='$home' -p 5432" start >/dev/null || {
+		cat "$home/server.log"
+		exit 1
 	}
-} | verdict 'the backend lives to the end'
+	server=yes
+	PGHOST=$home PGPORT=5432 PGUSER=postgres EXTRA_REGRESS_OPTS="--outputdir=$home" \
+		make -s installcheck TAP_TESTS= PG_CONFIG="${PG_CONFIG:-pg_config}" with_llvm=no \
+		${REGRESS:+REGRESS="$REGRESS"} || status=$?
+	"$bin/pg_ctl" -D "$home/data" -m fast -w -t 120 stop >/dev/null
+	server=
+	await "$home"/suite.*
 
-# each failing statement says in leak.sql how it shall fail
-{
-	diff -u --label expected --label seen \
-		<(sed -n 's/^-- fails: //p' "$home/leak.sql") \
-		<(sed -nE 's/^([0-9A-Z]{5}) (ERROR|FATAL|PANIC):.*/\1/p' "$home/errors") ||
-		cat "$home/errors"
-} | verdict 'every path was taken, and failed where it should'
+	{
+		[ $status = 0 ] || {
+			echo "exit code $status"
+			head -n 200 "$home/regression.diffs"
+		}
+		grep -aE 'PANIC|terminated by signal' "$home/server.log"
+	} | verdict 'suite: the tests pass as ever'
 
-findings 'Invalid (read|write|free)|overlap|Mismatched|uninitialised' |
-	verdict 'no invalid access'
-findings 'definitely lost|possibly lost' | verdict 'no leak'
-awk -F '\t' '
-	$2 != "\\N" { d[++nd] = $2 }
-	$3 != "\\N" { c[++nc] = $3; b[nc] = $4; names[nc] = $5 }
-	END {
-		if (nd != 2 || nc != 2) print "not measured"
-		if (d[2] > d[1]) print "open descriptors: " d[1] ", then " d[2]
-		if (c[2] > c[1]) print "memory contexts: " names[1] "; then " names[2]
-		# texts of a few digits more or less are no leak
-		if (b[2] > b[1] + 500) print "bytes in them: " b[1] ", then " b[2]
-	}' "$home/measured" | verdict 'a second run leaves no more sockets or memory'
+	# some tests send nothing
+	results=("$home"/results/*.out)
+	judge suite $(((${#results[@]} + 1) / 2)) "$home"/suite.*
+}
 
+${CC:-cc} -O0 -g -shared -fPIC -o "$home/canary.so" test/preload/canary.c -ldl || exit 1
+parts=("$@")
+[ $# -gt 0 ] || parts=(twice suite)
+for part in "${parts[@]}"; do
+	case $part in
+		twice | suite) "part_$part" ;;
+		*)
+			echo "no such part: $part" >&2
+			exit 2
+			;;
+	esac
+done
 [ $failures = 0 ]
