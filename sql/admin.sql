@@ -104,7 +104,15 @@ SELECT ok, http_status, sqlstate, problem, orders, total_ms > 0 AS total FROM im
 SELECT ok, http_status, sqlstate, problem FROM impilo_fdw_ping('impilo');
 \! ctl fault '{"do":{"reset":"after"}}'
 SELECT ok, http_status, sqlstate, first_byte_ms FROM impilo_fdw_ping('impilo');
+-- where pages are counted from 0, an account with one page may have no page 1
+\! ctl fault '{"path":"page=1","do":{"status":404}}' '{"path":"page=0","do":{"status":200,"body":"{\"page\":0,\"size\":15,\"total\":1,\"first\":true,\"last\":true,\"content\":[]}"}}'
+SELECT ok, http_status, sqlstate, problem, orders, lookup_ms > 0 AND connect_ms > 0 AS times FROM impilo_fdw_ping('impilo');
+\! ctl fault '{"do":{"status":404}}'
+SELECT ok, http_status, sqlstate, problem, orders FROM impilo_fdw_ping('impilo');
 \! ctl nofault
+-- times are whole microseconds
+SELECT count(*), count(*) FILTER (WHERE ping::text ~ '\.\d{4}') AS too_long
+FROM (SELECT impilo_fdw_ping('impilo') FROM generate_series(1, 20) OFFSET 0) pings (ping);
 ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'expired-key');
 SELECT ok, http_status, sqlstate, problem FROM impilo_fdw_ping('impilo');
 ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'sandbox-key');
@@ -125,4 +133,13 @@ SELECT * FROM impilo_fdw_ping('nobody');
 
 -- what a report of a fault begins with
 SELECT name, value IS NOT NULL AS known FROM impilo_fdw_diag();
+SELECT value = (SELECT extversion FROM pg_extension WHERE extname = 'impilo_fdw') AS same
+FROM impilo_fdw_diag() WHERE name = 'impilo_fdw extension';
+SELECT name, value FROM impilo_fdw_diag()
+WHERE NOT CASE name
+    WHEN 'TLS' THEN value ~ '^(no|[A-Za-z]\w*/\d.*)$'
+        AND (value = 'no' OR position(value IN (SELECT value FROM impilo_fdw_diag() WHERE name = 'libcurl')) > 0)
+    WHEN 'HTTP/2' THEN value ~ '^(no|yes, nghttp2 \d.*)$'
+        AND (value = 'no') = ((SELECT value FROM impilo_fdw_diag() WHERE name = 'libcurl') !~ 'nghttp2/')
+    ELSE true END;
 SELECT count(*) FROM impilo_fdw_diag() WHERE value ~ 'key|127.0.0.1';

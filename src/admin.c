@@ -7,7 +7,8 @@
  * that a statement uses is not cut, but warned of.
  *
  * impilo_fdw_ping asks for the smallest page over a connection of its own, so
- * that each part of making one takes its time; a request that fails is an
+ * that each part of making one takes its time, and for page 0 if there is no
+ * page 1; a request that fails is an
  * answer too, and what it tells is what an error would have told.
  *
  * Nothing here shows a key, or anything of an order.
@@ -21,9 +22,15 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_foreign_server.h"
-#include "commands/extension.h"
+#include "catalog/pg_proc.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
@@ -31,8 +38,10 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 
 #include "admin.h"
 #include "json.h"
@@ -128,7 +137,8 @@ impilo_fdw_disconnect_all_1_0(PG_FUNCTION_ARGS)
 static void
 set_time(Datum *values, bool *nulls, int column, double ms)
 {
-	values[column] = Float8GetDatum(ms);
+	/* microseconds are what libcurl knows */
+	values[column] = Float8GetDatum(rint(ms * 1000) / 1000);
 	nulls[column] = ms < 0;
 }
 
@@ -141,17 +151,42 @@ set_text(Datum *values, bool *nulls, int column, const char *string)
 }
 
 /*
- * What the reply tells, whether it is the API's or not.
+ * Ask for page 0, by the documented default of its size, which no API refuses.
+ * NULL unless that is a page.
+ */
+static ImpiloHttpRequest *
+get_page_zero(ImpiloApi *api, MemoryContext context, ImpiloPage *page)
+{
+	ImpiloHttpRequest *request = impilo_api_get_page(api, context, 0, 15, NULL);
+	ImpiloApiError ignored;
+
+	impilo_http_wait(request);
+	return impilo_api_try_page(api, request, 0, 15, page, &ignored)
+		? request : NULL;
+}
+
+/*
+ * What the reply tells, whether it is the API's or not.  Where pages are
+ * counted from 0, page 1 may be missing: then page 0 tells, but for the times.
  */
 static void
-fill_ping(ImpiloApi *api, ImpiloHttpRequest *request,
+fill_ping(ImpiloApi *api, MemoryContext context, ImpiloHttpRequest *request,
 		  Datum *values, bool *nulls)
 {
-	const ImpiloHttpReply *reply = impilo_http_reply(request);
+	const ImpiloHttpTimes *times = &impilo_http_reply(request)->times;
+	const ImpiloHttpReply *reply;
 	ImpiloApiError error;
 	ImpiloPage	page;
 	bool		ok = impilo_api_try_page(api, request, 1, 1, &page, &error);
 
+	if (!ok && impilo_api_no_such_page(request))
+	{
+		ImpiloHttpRequest *zero = get_page_zero(api, context, &page);
+
+		ok = zero != NULL;
+		request = ok ? zero : request;
+	}
+	reply = impilo_http_reply(request);
 	values[PING_OK] = BoolGetDatum(ok);
 	values[PING_STATUS] = Int32GetDatum(reply->status);
 	nulls[PING_STATUS] = reply->status == 0;
@@ -164,11 +199,11 @@ fill_ping(ImpiloApi *api, ImpiloHttpRequest *request,
 			 reply->status == 0 ? NULL : reply->http2 ? "2" : "1.1");
 	values[PING_ORDERS] = Int64GetDatum(ok ? page.total : 0);
 	nulls[PING_ORDERS] = !ok || page.total == IMPILO_UNKNOWN;
-	set_time(values, nulls, PING_LOOKUP, reply->times.lookup);
-	set_time(values, nulls, PING_CONNECT, reply->times.connect);
-	set_time(values, nulls, PING_TLS, reply->times.tls);
-	set_time(values, nulls, PING_ANSWER, reply->times.answer);
-	set_time(values, nulls, PING_TOTAL, reply->times.total);
+	set_time(values, nulls, PING_LOOKUP, times->lookup);
+	set_time(values, nulls, PING_CONNECT, times->connect);
+	set_time(values, nulls, PING_TLS, times->tls);
+	set_time(values, nulls, PING_ANSWER, times->answer);
+	set_time(values, nulls, PING_TOTAL, times->total);
 }
 
 /*
@@ -197,7 +232,7 @@ impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
 	api = impilo_session_apart(GetUserId(), server->serverid, context);
 	request = impilo_api_get_page(api, context, 1, 1, NULL);
 	impilo_http_wait(request);
-	fill_ping(api, request, values, nulls);
+	fill_ping(api, context, request, values, nulls);
 	MemoryContextDelete(context);
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns),
@@ -221,6 +256,38 @@ put_fact(ReturnSetInfo *result, const char *name, const char *value)
 }
 
 /*
+ * Version of the SQL that declares this function, which may be another than
+ * the library's; NULL if no extension does.
+ */
+static char *
+extension_version(Oid function)
+{
+	Oid			extension = getExtensionOfObject(ProcedureRelationId, function);
+	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	char	   *version = NULL;
+
+	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(extension));
+	scan = systable_beginscan(catalog, ExtensionOidIndexId, true, NULL, 1,
+							  &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		null;
+		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(catalog), &null);
+
+		version = null ? NULL : TextDatumGetCString(value);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return version;
+}
+
+/*
  * impilo_fdw_diag() → setof (name, value)
  *		What a report of a fault should begin with: versions and settings.
  *		Holds no address, name or key.
@@ -233,13 +300,19 @@ impilo_fdw_diag_1_0(PG_FUNCTION_ARGS)
 		"statement_timeout", "max_files_per_process"
 	};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ImpiloHttpLibrary library = impilo_http_library();
 
 	InitMaterializedSRF(fcinfo, 0);
 	put_fact(result, "impilo_fdw library", "1.0");
+	put_fact(result, "impilo_fdw extension",
+			 extension_version(fcinfo->flinfo->fn_oid));
 	put_fact(result, "PostgreSQL", PG_VERSION_STR);
 	put_fact(result, "PostgreSQL running",
 			 GetConfigOption("server_version", true, false));
-	put_fact(result, "libcurl", impilo_http_library_parts());
+	put_fact(result, "libcurl", library.parts);
+	put_fact(result, "TLS", library.tls ? library.tls : "no");
+	put_fact(result, "HTTP/2", library.http2 == NULL ? "no"
+			 : psprintf("yes, nghttp2 %s", library.http2));
 	put_fact(result, "json-c", impilo_json_library_version());
 	put_fact(result, "server_encoding", GetDatabaseEncodingName());
 	for (int i = 0; i < lengthof(settings); i++)

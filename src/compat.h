@@ -135,6 +135,24 @@ impilo_curl_restrict_protocols(CURL *easy)
 }
 
 /*
+ * The version of nghttp2, by which libcurl speaks HTTP/2; NULL: it does not.
+ * Told from 7.66 on.
+ */
+static inline const char *
+impilo_curl_http2(void)
+{
+	const		curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+
+	if ((info->features & CURL_VERSION_HTTP2) == 0)
+		return NULL;
+#if LIBCURL_VERSION_NUM >= 0x074200
+	if (info->age >= CURLVERSION_SIXTH && info->nghttp2_version)
+		return info->nghttp2_version;
+#endif
+	return "of unknown version";
+}
+
+/*
  * 7.87: a transfer can be given up while its name is looked up.  Before,
  * giving it up waits until the look-up ends.
  */

@@ -168,8 +168,6 @@ static CURLcode
 set_connection_options(CURL *easy, const ImpiloHttpPool *pool)
 {
 	const ImpiloHttpConfig *config = &pool->config;
-	bool		http2 = (curl_version_info(CURLVERSION_NOW)->features &
-						 CURL_VERSION_HTTP2) != 0;
 	CURLcode	code;
 
 	if ((code = impilo_curl_restrict_protocols(easy)) != CURLE_OK ||
@@ -188,7 +186,8 @@ set_connection_options(CURL *easy, const ImpiloHttpPool *pool)
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(CURLOPT_TCP_NODELAY, 1L);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(CURLOPT_HTTP_VERSION, (long) (http2 ? CURL_HTTP_VERSION_2TLS :
+	SET(CURLOPT_HTTP_VERSION, (long) (impilo_curl_http2() ?
+									  CURL_HTTP_VERSION_2TLS :
 									  CURL_HTTP_VERSION_1_1));
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) config->connect_timeout);
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
@@ -679,9 +678,14 @@ impilo_http_pool_disconnect(ImpiloHttpPool *pool)
 	pool->sockets.nready = 0;
 }
 
-/* libcurl and the libraries that it consists of, with their versions */
-const char *
-impilo_http_library_parts(void)
+/* The libcurl that is in use; all of it is static memory */
+ImpiloHttpLibrary
+impilo_http_library(void)
 {
-	return curl_version();
+	ImpiloHttpLibrary library;
+
+	library.parts = curl_version();
+	library.tls = curl_version_info(CURLVERSION_NOW)->ssl_version;
+	library.http2 = impilo_curl_http2();
+	return library;
 }

@@ -102,6 +102,14 @@ typedef struct ImpiloHttpReply
 	ImpiloRetryVerdict refusal; /* why it was not tried once more */
 } ImpiloHttpReply;
 
+/* The libraries behind this, with their versions */
+typedef struct ImpiloHttpLibrary
+{
+	const char *parts;			/* libcurl and all that it consists of */
+	const char *tls;			/* the library of TLS, or NULL */
+	const char *http2;			/* version of nghttp2, or NULL: no HTTP/2 */
+} ImpiloHttpLibrary;
+
 /* in http_request.c */
 
 extern ImpiloHttpClient *impilo_http_open(MemoryContext context,
@@ -125,6 +133,6 @@ extern int	impilo_http_uncertain_posts(ImpiloHttpClient *client);
 
 /* in http.c */
 
-extern const char *impilo_http_library_parts(void);
+extern ImpiloHttpLibrary impilo_http_library(void);
 
 #endif							/* IMPILO_HTTP_H */

@@ -68,7 +68,7 @@ impilo_http_pool_open(ImpiloHttpPool **holder, MemoryContext context,
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_ERROR),
 				 errmsg("could not set up libcurl"),
-				 errdetail("%s says: %s.", impilo_http_library_parts(), why)));
+				 errdetail("%s says: %s.", impilo_http_library().parts, why)));
 	impilo_http_transfer_release(transfer);
 }
 

@@ -227,7 +227,10 @@ SKIP:
 # to the kernel 0.0.0.0 is this machine, too; but not by everybody's reckoning
 foreach my $name ('zero', 'any', 'mapfar')
 {
-	like(ask("http://127.$name.test:$far_port/api/v3")->{sqlstate},
+	# the time is for code that does ask somebody there
+	like(
+		ask("http://127.$name.test:$far_port/api/v3", request_timeout => '1s')
+		  ->{sqlstate},
 		$name eq 'zero' ? qr/^HV00N$/ : qr/^(HV00N|08001)$/,
 		"127.$name.test is no loopback address");
 }
@@ -255,7 +258,7 @@ foreach my $url ("http://127.far.test:$far_port/api/v3",
 	"http://127.0.0.1%0d%0a.far.test:$far_port/api/v3",
 	"http://127.0.0.1%2efar.test:$far_port/api/v3")
 {
-	my $error = ask($url);
+	my $error = ask($url, request_timeout => '1s');
 
 	if ($url =~ /%/)
 	{
@@ -338,6 +341,22 @@ foreach my $case (sort keys %bad)
 	is($error->{sqlstate}, '08001', "a certificate $case is refused");
 	like("$error->{message} $error->{detail}",
 		qr/certificate|SSL|TLS/i, 'and the message says why');
+}
+# ping tells how far it came
+{
+	my $server = sandbox(orders => 10, tls => $good);
+	my $url = 'https://localhost:' . $server->port . '/api/v3';
+	my $ping = 'SELECT ok, http_status, sqlstate, '
+	  . "problem ~* 'certificate|SSL|TLS', lookup_ms >= 0, tls_ms > 0, "
+	  . "first_byte_ms > 0 FROM impilo_fdw_ping('other')";
+
+	ask($url);
+	is($node->safe_psql('postgres', $ping),
+		'f||08001|t|t||', 'ping: a certificate that is refused');
+	answers(ask($url, ca_file => $good->{ca_file}), 'with its authority');
+	is($node->safe_psql('postgres', $ping),
+		't|200|||t|t|t', 'ping tells the time of the handshake');
+	$server->stop;
 }
 {
 	my $error = ask('https://localhost:1/api/v3', ca_file => '/no/such/file');
