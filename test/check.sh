@@ -138,8 +138,9 @@ regress_in_parallel() {
 		make -s installcheck TAP_TESTS= PG_CONFIG="$PG_CONFIG" with_llvm=no
 }
 
+# Most of their time the tests wait for a network that is slow on purpose.
 part_tap() {
-	make -s installcheck REGRESS= PG_CONFIG="$PG_CONFIG" PROVE_FLAGS='-v --timer'
+	make -s installcheck REGRESS= PG_CONFIG="$PG_CONFIG" PROVE_FLAGS='-v --timer -j3'
 }
 
 # The regression tests once more, against an extension built with gcc's
