@@ -404,8 +404,9 @@ sub compare
 		  if $statement->{kind} =~ /^(single|returning|rows)$/ && !$again
 		  && keys %{ $told->{returned} } != @ids;
 	}
-	elsif (!$told->{complete} && (!$state || $state =~ /^57P0/))
+	elsif (!$told->{complete} && (!$state || $state =~ /^57P0/ || !@states))
 	{
+		# also one that had failed already, and was not asked for its journal
 		$sum{killed}++;
 	}
 	elsif (grep { $_ eq 'unknown' } @states)
