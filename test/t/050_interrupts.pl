@@ -16,6 +16,7 @@ use lib "$FindBin::RealBin/../perl";
 
 use ImpiloTest;
 use IO::Socket::INET;
+use POSIX ();
 use Socket;
 use Time::HiRes qw(sleep time);
 
@@ -242,6 +243,41 @@ foreach my $wait (map { (@waits) } 1 .. $rounds)
 		'canceling statement due to user request',
 		"$name: the server's own text");
 	goes_on($session, $name);
+}
+
+#----------------------------------------------------------------------
+# The thread in which libcurl looks a name up handles no signal of ours
+#----------------------------------------------------------------------
+
+# the signals of 1 to 31 that this thread does not block, but those that are
+# of a crash, and KILL and STOP, which nobody can
+sub let_through
+{
+	my ($thread) = @_;
+	my ($blocked) = PostgreSQL::Test::Utils::slurp_file("$thread/status") =~
+	  /^SigBlk:\s*[[:xdigit:]]*([[:xdigit:]]{8})$/m;
+	my %apart = map { $_ => 1 } 9, 19, map { POSIX->can("SIG$_")->() } qw(SEGV BUS FPE ILL ABRT);
+
+	return
+	  join ' ', grep { !$apart{$_} && !(hex($blocked) >> ($_ - 1) & 1) } 1 .. 31;
+}
+
+SKIP:
+{
+	my $pid = $session->pid;
+	my @others;
+
+	send_and_watch($session, $waits[0]);
+	@others = grep { !/\/$pid$/ } glob "/proc/$pid/task/*";
+	my @let_through = map { let_through($_) } @others;
+	like(let_through("/proc/$pid/task/$pid"),
+		qr/\b2\b.*\b15\b/, 'the backend itself may be cancelled and ended');
+	$watcher->query("SELECT pg_cancel_backend($pid)");
+	$session->wait;
+	goes_on($session, 'signals');
+	skip 'this libcurl looks names up without a thread', 1 if !@others;
+	is(join(', ', grep { $_ ne '' } @let_through),
+		'', 'all signals are blocked there');
 }
 
 #----------------------------------------------------------------------

@@ -483,6 +483,25 @@ is($elsewhere->count('requests'), 0, 'the target of the redirects was not asked'
 is($elsewhere->count('connections'), 0, 'nor connected to');
 $elsewhere->stop;
 
+# what a gateway on the way says in the API's place: no JSON by its own words
+foreach my $case (
+	[ 'text/html', 'HV00M' ],
+	[ 'text/plain; charset=utf-8', 'HV00M' ],
+	[ 'application/jsonp', 'HV00M' ],
+	[ 'text/application/json', 'HV00M' ],
+	[ 'APPLICATION/JSON;charset=utf-8', '00000' ],
+	[ 'application/vnd.orders+json', '00000' ])
+{
+	my ($type, $sqlstate) = @$case;
+
+	$api->fault({ do => { content_type => $type } });
+	is( psql_error($node, 'SELECT id FROM net.orders WHERE id = 7')
+		  ->{sqlstate},
+		$sqlstate,
+		"an answer of type $type");
+}
+$api->fault;
+
 #----------------------------------------------------------------------
 # Proxies
 #----------------------------------------------------------------------

@@ -337,6 +337,34 @@ SQL
 		'53', 'what waits for the commit goes to the account of who inserted it');
 	$session->quit;
 }
+
+# who inserts through a view is its owner to the server, row by row or at once
+$node->safe_psql('postgres', <<'SQL');
+SET ROLE owner;
+CREATE VIEW public.making AS SELECT id, patient_id, order_items FROM impilo.orders;
+CREATE VIEW public.making_invoked WITH (security_invoker) AS SELECT * FROM making;
+CREATE VIEW public.made_invoked WITH (security_invoker)
+	AS SELECT id, patient_id, order_items FROM impilo.orders;
+GRANT SELECT, INSERT ON making, making_invoked, made_invoked TO PUBLIC;
+SQL
+{
+	my $into = '(patient_id, order_items) VALUES (1, impilo_order_item(1000))';
+	my $posts = $api->count('posts');
+
+	is(as('other', "INSERT INTO making $into RETURNING id > 5000000000")->{stdout},
+		'f', 'a view creates with the key of its owner');
+	is( as('other', "INSERT INTO making_invoked $into RETURNING id > 5000000000")
+		  ->{stdout},
+		'f',
+		'so does one below a security_invoker view');
+	is(as('other', "INSERT INTO made_invoked $into RETURNING id > 5000000000")->{stdout},
+		't', 'a security_invoker view creates with the key of who asks');
+	is(as('guest', "INSERT INTO making $into")->{sqlstate},
+		'00000', 'who has no key creates through a view all the same');
+	is(as('guest', "INSERT INTO made_invoked $into")->{sqlstate},
+		'42501', 'but not by himself');
+	is($api->count('posts') - $posts, 4, 'and all that is created');
+}
 $own = as('owner', 'SELECT count(id) FROM impilo.orders')->{stdout};
 
 #----------------------------------------------------------------------
@@ -447,7 +475,7 @@ write_file("other-key\n");
 	my $time = time;
 
 	$session->query('SET client_min_messages = warning');
-	is($session->query($count), '53', 'the key of the file');
+	is($session->query($count), '54', 'the key of the file');
 	write_file("$key\n");
 	is($session->query($count), $own, 'then the new key of the file');
 	utime $time, $time, $file;
@@ -463,7 +491,7 @@ write_file("other-key\n");
 	write_file("$key\n");
 	$session->query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; FETCH 1 FROM c");
 	write_file("other-key\n");
-	is($session->query($count), '53', 'another key while a cursor is open');
+	is($session->query($count), '54', 'another key while a cursor is open');
 	is($session->query('MOVE ALL FROM c; SELECT 1'), '1', 'the cursor goes on');
 	is($session->error->{sqlstate}, '00000', 'with its own key');
 	$session->query('COMMIT');

@@ -47,6 +47,8 @@ my $create =
   'INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000)) RETURNING id';
 my %statement = (list => $list, order => $order, create => $create);
 
+# far more than any limit below: what none of them ends is not waited for
+$session->query("SET statement_timeout = '30s'");
 $session->query($_) foreach ($list, $order, $list, $order);
 peak();
 
