@@ -291,7 +291,7 @@ read_key_file(const char *path)
 		length++;
 	line[size] = '\n';
 	if (length == 0 || length == MAX_KEY_FILE ||
-		(line[length] != '\n' && line[length] != '\r'))
+		line[length + (line[length] == '\r')] != '\n')
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("the first line of API key file \"%s\" is no API key", path),
@@ -379,7 +379,7 @@ open_session(const ForeignServer *server, const UserMapping *mapping,
 
 	/*
 	 * Born below the caller's context, so that an error on the way leaves
-	 * nothing behind; kept only when it is complete.
+	 * nothing behind; kept only when it is complete, by impilo_session.
 	 */
 	context = AllocSetContextCreate(CurrentMemoryContext,
 									"impilo_fdw session",
@@ -403,7 +403,6 @@ open_session(const ForeignServer *server, const UserMapping *mapping,
 	MemoryContextSwitchTo(caller);
 	if (!OidIsValid(mapping->userid))
 		warn_of_public(server);
-	MemoryContextSetParent(context, CacheMemoryContext);
 	return holding;
 }
 
@@ -461,18 +460,20 @@ impilo_session(Oid userid, Oid serverid, MemoryContext run)
 	before = read_account(userid, serverid, &server, &mapping);
 	key = get_key(mapping, server);
 	entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
-	if (entry && !impilo_api_uses_key(entry->holding->session.api, key))
+	if (entry && (entry->holding->stale ||
+				  !impilo_api_uses_key(entry->holding->session.api, key)))
 	{
 		retire(entry->holding);
-		entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
+		entry = NULL;
 	}
-	if (entry == NULL || entry->holding->stale)
+	if (entry == NULL)
 	{
 		holding = open_session(server, mapping, key);
 		/* a change that came meanwhile did not find it in the table */
 		holding->stale = changes != before;
 		entry = hash_search(sessions, &mapping->umid, HASH_ENTER, NULL);
 		entry->holding = holding;
+		MemoryContextSetParent(holding->context, CacheMemoryContext);
 	}
 	begin_use(entry->holding, userid, run);
 	return &entry->holding->session;

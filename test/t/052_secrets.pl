@@ -415,7 +415,7 @@ is( as('other',
 	)->{sqlstate},
 	'42501',
 	'naming a file asks for pg_read_server_files');
-foreach my $text ($key, "$key\n", "$key\r\n", "$key\n" . ('x' x 1_000_000))
+foreach my $text ($key, "$key\n", "$key\r", "$key\r\n", "$key\n" . ('x' x 1_000_000))
 {
 	write_file($text);
 	is( run('SELECT id FROM impilo.orders WHERE id = 7')->{stdout},
@@ -423,7 +423,7 @@ foreach my $text ($key, "$key\n", "$key\r\n", "$key\n" . ('x' x 1_000_000))
 }
 foreach my $text (
 	'', "\n", "two words\n", "\x01\x02", "k\xc3\xa4", "\n$key\n",
-	"$key\0", "$key\0\n", "\0$key\n", "$key ", "$key\t\n", "\xef\xbb\xbf$key\n",
+	"$key\0", "$key\0\n", "\0$key\n", "$key ", "$key\t\n", "$key\rsecond\n", "\xef\xbb\xbf$key\n",
 	$key x 1000)
 {
 	my $error;
