@@ -1,13 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * iso8601.c
- *		  Dates and times as ISO 8601 writes them
+ *	  Dates and times as ISO 8601 writes them.
  *
  * The API writes its times in this form and no other, so reading them must
  * not depend on what a session calls a date (DateStyle, TimeZone), and should
  * not cost what PostgreSQL's parser of all forms costs.
  *
  * Calendars are left to the caller: this file does no arithmetic on dates.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/iso8601.c
  *
  *-------------------------------------------------------------------------
  */

@@ -1,9 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * iso8601.h
- *		  Dates and times as ISO 8601 writes them
+ *	  Dates and times as ISO 8601 writes them.
  *
  * Pure C: no PostgreSQL, no memory of its own.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/iso8601.h
  *
  *-------------------------------------------------------------------------
  */

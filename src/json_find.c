@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json_find.c
- *		  Many wanted places of a JSON document found in one pass
+ *	  Many wanted places of a JSON document found in one pass.
  *
  * A row of twelve columns wants twelve places of an order, many of them
  * behind the same steps.  The places form a tree, and the document is walked
@@ -15,6 +15,11 @@
  *
  * What this does not do: it reads no values, and in bytes that were checked
  * before it does not notice errors (json_scan.c says what a check is).
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/json_find.c
  *
  *-------------------------------------------------------------------------
  */

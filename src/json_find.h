@@ -1,9 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * json_find.h
- *		  Many wanted places of a JSON document found in one pass
+ *	  Many wanted places of a JSON document found in one pass.
  *
  * Pure C: no PostgreSQL, no memory of its own.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/json_find.h
  *
  *-------------------------------------------------------------------------
  */

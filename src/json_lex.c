@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json_lex.c
- *		  The tokens of JSON that are too long to be passed inline
+ *	  The tokens of JSON that are too long to be passed inline.
  *
  * Skipping a container looks at 64 bytes at a time: which of them are quotes,
  * backslashes and brackets is four words of bits, and which brackets stand
@@ -11,6 +11,11 @@
  *
  * What this does not do: a skip does not check.  Whatever brackets balance
  * passes, so it is for bytes that impilo_json_pass has seen or will see.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/json_lex.c
  *
  *-------------------------------------------------------------------------
  */

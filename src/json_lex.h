@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * json_lex.h
- *		  What json_scan.c, json_find.c and convert_jsonb.c share: how to pass
- *		  one token
+ *	  What json_scan.c, json_find.c and convert_jsonb.c share: how to pass
+ *	  one token.
  *
  * Inline, because a page holds tens of thousands of tokens of some ten bytes
  * each, and a call would cost as much as the token.  Each function takes the
@@ -12,6 +12,11 @@
  * Sixteen bytes at a time are looked at where the machine has SSE2 (every
  * x86-64) or NEON (every arm64), else eight in a plain integer.  Defining
  * IMPILO_JSON_PORTABLE forces the latter, for the tests.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/json_lex.h
  *
  *-------------------------------------------------------------------------
  */

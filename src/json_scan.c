@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json_scan.c
- *		  JSON bytes without a tree: check, walk and read them in place
+ *	  JSON bytes without a tree: check, walk and read them in place.
  *
  * An order stays bytes until a column is asked for.  So a page is checked
  * once, strictly, while it is taken apart into orders; after that a value
@@ -12,6 +12,11 @@
  * What this does not do: it keeps no tree, converts only plain integers,
  * does not notice repeated member names (json_find.c does, for the wanted
  * ones), and does not check UTF-8: PostgreSQL knows its encodings better.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/json_scan.c
  *
  *-------------------------------------------------------------------------
  */

@@ -1,11 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * json_scan.h
- *		  JSON bytes without a tree: check, walk and read them in place
+ *	  JSON bytes without a tree: check, walk and read them in place.
  *
  * Pure C: no PostgreSQL, no memory of its own.  Whether bytes from 0x80 on
  * are valid UTF-8 is not decided here: they pass inside strings and are
  * refused everywhere else.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/json_scan.h
  *
  *-------------------------------------------------------------------------
  */

@@ -1,13 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * number.c
- *		  Decimal numbers as text: what range and form they have
+ *	  Decimal numbers as text: what range and form they have.
  *
  * JSON knows only one kind of number and SQL several.  PostgreSQL's own input
  * functions would find out which ones a number fits into, but by raising an
  * error that shows it; this file finds out first.
  *
  * It does not round: a number that is not whole is no integer.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/number.c
  *
  *-------------------------------------------------------------------------
  */

@@ -1,9 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * number.h
- *		  Decimal numbers as text: what range and form they have
+ *	  Decimal numbers as text: what range and form they have.
  *
  * Pure C: no PostgreSQL, no memory of its own.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/number.h
  *
  *-------------------------------------------------------------------------
  */

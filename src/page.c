@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * page.c
- *		  A page of the list and an order, taken out of the bytes
+ *	  A page of the list and an order, taken out of the bytes.
  *
  * A page is read in one pass: its envelope first, with everything around the
  * orders checked on the way and the orders themselves only skipped; each of
@@ -14,6 +14,11 @@
  *
  * Not here: whether what the pages state fits together (list_judge.c), how an
  * error is worded (api.c).
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/page.c
  *
  *-------------------------------------------------------------------------
  */

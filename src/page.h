@@ -1,9 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * page.h
- *		  A page of the list and an order, taken out of the bytes
+ *	  A page of the list and an order, taken out of the bytes.
  *
  * Pure C: no PostgreSQL, no memory of its own.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/page.h
  *
  *-------------------------------------------------------------------------
  */

@@ -1,13 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * pointer.c
- *		  JSON Pointers (RFC 6901) as sequences of steps
+ *	  JSON Pointers (RFC 6901) as sequences of steps.
  *
  * A column's option json_pointer is taken apart once, when a statement is
  * planned; the scan then knows only steps.
  *
  * What this does not do: it reads no JSON, and it does not know the URI
  * fragment form ("#/a%20b") of section 6, which no option accepts.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/pointer.c
  *
  *-------------------------------------------------------------------------
  */

@@ -1,9 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * pointer.h
- *		  JSON Pointers (RFC 6901) as sequences of steps
+ *	  JSON Pointers (RFC 6901) as sequences of steps.
  *
  * Pure C: no PostgreSQL, no memory of its own.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/pointer.h
  *
  *-------------------------------------------------------------------------
  */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * retry.c
- *		  When to send a request, and when to send it again
+ *	  When to send a request, and when to send it again.
  *
  * Every rule about repeating, slowing down and pacing is decided here from
  * plain values, so that a test can hold each rule without a server, a clock
@@ -10,6 +10,11 @@
  *
  * What this does not do: it sends nothing, waits for nothing, reads no clock,
  * and does not know what a request means; who calls chooses the policy.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/retry.c
  *
  *-------------------------------------------------------------------------
  */

@@ -1,10 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * retry.h
- *		  When to send a request, and when to send it again
+ *	  When to send a request, and when to send it again.
  *
  * Pure C: decisions only.  The caller has the clock, the random numbers and
  * the outcome of the attempt.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/retry.h
  *
  *-------------------------------------------------------------------------
  */
