@@ -366,6 +366,43 @@ server_options("DROP max_pages, SET max_response_size '1MB'");
 $api->ctl('reset');
 
 #----------------------------------------------------------------------
+# Depth: an order is an object of 62 levels at most, its own included
+#----------------------------------------------------------------------
+
+my $page = '{"page":1,"size":10,"total":1,"first":true,"last":true,"content":[';
+foreach my $case (
+	[ 'order', '', '', 'SELECT (document IS NOT NULL)::int FROM impilo.orders WHERE id = 7' ],
+	[ 'list', $page, ']}', 'SELECT count(document) FROM impilo.orders' ])
+{
+	my ($name, $begin, $end, $sql) = @$case;
+
+	foreach my $depth (61, 62, 600_000)
+	{
+		$api->fault(
+			{
+				do => {
+					raw => $begin . '{"id":7,"x":',
+					repeat => { text => '[', count => $depth },
+					raw_end => $depth < 1000 ? (']' x $depth) . '}' . $end : ''
+				}
+			});
+		my $answer = $session->query($sql);
+
+		if ($depth == 61)
+		{
+			is($answer, '1', "$name: $depth arrays in one another are read");
+			next;
+		}
+		is($session->error->{sqlstate}, 'HV00M', "$name: $depth are refused");
+		like($session->error->{detail}, qr/nested too deeply/, 'as such')
+		  if $depth == 62;
+	}
+	$api->fault;
+	is($session->query('SELECT id FROM impilo.orders WHERE id = 7'),
+		'7', "$name: and the session goes on");
+}
+
+#----------------------------------------------------------------------
 # Time
 #----------------------------------------------------------------------
 
