@@ -176,13 +176,14 @@ impilo_insert_begin(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
 {
 	Relation	relation = rinfo->ri_RelationDesc;
 	ForeignTable *foreign;
+	ImpiloTableOptions options;
 	ImpiloInserterConfig config = {
+		.options = &options,
 		.userid = impilo_check_as_user(rinfo, estate),
 		.command = estate->es_output_cid,
 		.do_nothing = do_nothing,
 		.returned = returned
 	};
-	ImpiloTableOptions options;
 	ImpiloInserter *inserter;
 
 	/* options that forbid to create count at once, also in a transaction */

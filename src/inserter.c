@@ -144,8 +144,7 @@ impilo_inserter(Relation relation, const ImpiloInserterConfig *config,
 	inserter->row = AllocSetContextCreate(context, "impilo_fdw row",
 										  ALLOCSET_DEFAULT_SIZES);
 	inserter->table = impilo_table_bind(relation);
-	impilo_table_options(foreign, GetForeignServer(foreign->serverid),
-						 &inserter->options);
+	inserter->options = *config->options;
 	inserter->do_nothing = config->do_nothing;
 	inserter->nskipped = config->do_nothing ? 0 : -1;
 	check_allowed(inserter);

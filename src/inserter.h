@@ -19,6 +19,8 @@
 /* What a statement wants of an inserter. */
 typedef struct ImpiloInserterConfig
 {
+	const ImpiloTableOptions *options;	/* of table and server, as checked;
+										 * copied */
 	Oid			userid;			/* whose user mapping is used */
 	CommandId	command;		/* that inserts */
 	bool		do_nothing;		/* ON CONFLICT DO NOTHING */
