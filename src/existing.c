@@ -181,8 +181,11 @@ read_journal(ImpiloExisting *existing)
 			.ids = note->ids
 		};
 
-		if (!same && note->umid != session->umid)
-			continue;			/* an account of its own */
+		/* an account of its own: neither the mapping's nor the user's */
+		if (!same && note->umid != session->umid &&
+			(note->serverid != session->serverid ||
+			 note->userid != existing->target->userid))
+			continue;
 		if (record->id != 0 && impilo_existing_has(existing, record->id))
 			continue;
 		if (!exists && TimestampDifferenceExceeds(record->known_at, now,

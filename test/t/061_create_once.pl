@@ -365,6 +365,25 @@ is(everywhere('lag-4'), 2, 'another key, later: created');
 $session->query(sprintf $set_key, 'sandbox-key');
 
 # forgotten is forgotten
+# nor does another mapping of the same user prove that it is another account
+my $remap = 'DROP USER MAPPING FOR %s SERVER impilo;'
+  . " CREATE USER MAPPING FOR %s SERVER impilo OPTIONS (api_key '%s')";
+
+in_session('INSERT INTO impilo.orders ' . row('mapped-1'), '00000', 'created');
+$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '1h')");
+foreach my $whom ('PUBLIC', 'CURRENT_USER')
+{
+	$session->query(sprintf $remap, 'CURRENT_USER', $whom, 'other-key');
+	in_session('INSERT INTO impilo.orders ' . rows('mapped-', 1, 2) . $skip,
+		'IU001', "another mapping, for $whom");
+	is(everywhere('mapped-2'), 0, "another mapping, for $whom: nothing was sent");
+	$session->query(sprintf $remap, $whom, 'CURRENT_USER', 'sandbox-key');
+}
+in_session('INSERT INTO impilo.orders ' . row('mapped-1') . $skip, '00000',
+	'another mapping with the key of before');
+is(everywhere('mapped-1'), 1, 'another mapping with the key of before: skipped');
+$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
+
 in_session('SELECT impilo_forget_created_orders();'
 	  . 'INSERT INTO impilo.orders ' . rows('lag-', 1, 1) . $skip, '00000',
 	'what the session was told to forget');
