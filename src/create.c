@@ -337,7 +337,8 @@ count_unknown(const Batch *batch)
 
 /*
  * Look for the orders of unknown outcome until all are found, or outcome_wait
- * is over.
+ * is over.  From the last look on it has to pass once more before a row of
+ * unknown outcome may be taken for new (existing.c).
  */
 static void
 look_up(Batch *batch)
@@ -365,7 +366,12 @@ look_up(Batch *batch)
 	}
 	batch->nunknown = 0;
 	for (int i = 0; i < batch->n; i++)
-		batch->nunknown += batch->postings[i].state == IMPILO_POSTING_UNKNOWN;
+	{
+		if (batch->postings[i].state != IMPILO_POSTING_UNKNOWN)
+			continue;
+		impilo_journal_unknown(batch->postings[i].entry);
+		batch->nunknown++;
+	}
 }
 
 /*

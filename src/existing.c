@@ -13,7 +13,8 @@
  * An order may be created and not listed yet.  What this session has created
  * for the same account counts all the same, whatever became of its
  * transaction (journal.c).  For a request of unknown outcome the list is no
- * proof until option outcome_wait is over, nor for an order that was created
+ * proof until option outcome_wait has passed since the last look-up, nor for
+ * an order that was created
  * before the key or the address was changed, which may be one of another
  * account: a row that would repeat one of these is an error until then.
  *

@@ -419,6 +419,9 @@ impilo_journal_posting_again(ImpiloJournalEntry *entry)
 /*
  * impilo_journal_unknown
  *		The request has ended, and nobody knows whether the order exists.
+ *
+ * To be called once more after look-ups that have not found it: how long it
+ * had time to appear counts from the last call.
  */
 void
 impilo_journal_unknown(ImpiloJournalEntry *entry)

@@ -40,7 +40,7 @@ typedef struct ImpiloJournalRecord
 {
 	const ImpiloJournalNote *note;
 	int64		id;				/* of the order; 0: it may exist */
-	TimestampTz known_at;		/* since when that is known */
+	TimestampTz known_at;		/* when it was known, or last looked for */
 } ImpiloJournalRecord;
 
 /* Posts, at commit, what was kept for it: a list of kept work. */

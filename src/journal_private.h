@@ -34,7 +34,7 @@ struct ImpiloJournalEntry
 	SubTransactionId subid;		/* of the running transaction, else
 								 * InvalidSubTransactionId: settled */
 	TimestampTz posted_at;
-	TimestampTz known_at;		/* since when its state is this */
+	TimestampTz known_at;		/* when its state was set last */
 	ImpiloJournalNote note;
 	char	   *ids[FLEXIBLE_ARRAY_MEMBER]; /* of the note */
 };

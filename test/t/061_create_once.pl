@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use ImpiloTest;
+use Time::HiRes qw(sleep time);
 
 my $api = sandbox(orders => 20);
 my $node = cluster('main', conf => "plan_cache_mode = force_generic_plan\n");
@@ -425,6 +426,25 @@ $api->fault;
 in_session('INSERT INTO impilo.orders ' . rows('seen-', 1, 3) . $skip, '00000',
 	'unknown, and listed');
 once_each('seen-', 1, 3, 'unknown, and listed: each once');
+$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
+
+# The time counts from the last look-up, not from the request.
+$api->fault({ method => 'POST', do => { status => 500 } },
+	{ method => 'GET', do => { hang => \1 } });
+$api->ctl('log-reset');
+$session->send('INSERT INTO impilo.orders ' . row('counted-1'));
+wait_until(sub { $api->log =~ /^GET/m }, 'the look-up');
+sleep 2;
+my $looking = time;
+$api->fault;
+$session->wait;
+is($session->error->{sqlstate}, 'IU001', 'looked for, and not found');
+$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '1h')");
+$error = in_session('INSERT INTO impilo.orders ' . row('counted-1') . $skip,
+	'IU001', 'looked for, and run again at once');
+my ($left) = $error->{hint} =~ /^Run the statement again in (\d+) s/;
+cmp_ok(3600 - $left, '<=', time - $looking, 'the time counts from the look-up');
+is_deeply(created('counted-'), {}, 'looked for, and run again at once: nothing was sent');
 $session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
 
 # what the list shows of an order is believed, not what was sent
