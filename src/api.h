@@ -46,7 +46,9 @@ typedef enum ImpiloCreateOutcome
 	IMPILO_CREATE_DONE,			/* 2xx, and the order is in the answer */
 	IMPILO_CREATE_NOT_SENT,		/* certainly nothing was created: the request
 								 * did not get out */
-	IMPILO_CREATE_REFUSED,		/* certainly nothing was created: 4xx */
+	IMPILO_CREATE_REFUSED,		/* certainly nothing was created: 4xx but 408
+								 * and 425, or a redirect that asks to send
+								 * the request elsewhere: 301, 307, 308 */
 	IMPILO_CREATE_UNKNOWN		/* the order may exist */
 } ImpiloCreateOutcome;
 

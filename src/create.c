@@ -24,8 +24,8 @@
  *	2xx, answer cut short or too large  may exist       look-up
  *	2xx, answer is no order, or one     may exist       look-up
  *	  that another request has created,
- *	  or for somebody else, or with
- *	  other external ids
+ *	  or that contradicts the draft
+ *	  (match.c)
  *	cancelled while in flight           may exist       the cancel's own error;
  *	                                                    context and WARNING say
  *	                                                    how many may exist
@@ -35,8 +35,9 @@
  *	  not found                         may exist       again until outcome_wait
  *	                                                    is over; then IU001, or
  *	                                                    with repost
- *	                                                    'after_lookup' it is
- *	                                                    sent once more
+ *	                                                    'after_lookup', unless
+ *	                                                    the answer was 2xx, it
+ *	                                                    is sent once more
  *	  several, or maybe an older one    may exist       IU001
  *	row without external ids            may exist       IU001
  *
@@ -140,6 +141,15 @@ impilo_creator_follows(ImpiloCreator *creator, int64 ncreated)
 }
 
 /*
+ * Is this a posting of unknown outcome that waits to be sent once more?
+ */
+static bool
+waits_again(const ImpiloPosting *posting)
+{
+	return posting->state == IMPILO_POSTING_WAITS && posting->reposted;
+}
+
+/*
  * An error that is not about an order, such as a cancel, goes its way; but it
  * says which orders it leaves in doubt.
  */
@@ -147,12 +157,15 @@ static void
 tell_in_doubt(void *arg)
 {
 	const Batch *batch = arg;
-	int			in_doubt = batch->nunknown;
+	int			in_doubt = 0;
 
-	for (int i = 0; i < batch->nflying; i++)
+	for (int i = 0; i < batch->n; i++)
 	{
-		if (batch->flying[i]->state == IMPILO_POSTING_FLIES)
-			in_doubt++;
+		const ImpiloPosting *posting = &batch->postings[i];
+
+		in_doubt += posting->state == IMPILO_POSTING_FLIES ||
+			posting->state == IMPILO_POSTING_UNKNOWN ||
+			waits_again(posting);
 	}
 	if (in_doubt > 0)
 		errcontext(ngettext("%d order of foreign table \"%s\" may have been created",
@@ -226,12 +239,15 @@ static void
 end_posting(Batch *batch, ImpiloPosting *posting)
 {
 	ImpiloApi  *api = batch->creator->target.session->api;
+	int			status = impilo_http_reply(posting->request)->status;
 	ImpiloCreateOutcome outcome = impilo_api_created(api, posting->request,
 													 &posting->order,
 													 &posting->error);
 
 	if (outcome == IMPILO_CREATE_DONE && is_another(batch, posting))
 		outcome = IMPILO_CREATE_UNKNOWN;
+	if (status >= 200 && status <= 299)
+		posting->answered = true;
 
 	/* a second request does not settle the first one's outcome */
 	if (posting->reposted && outcome != IMPILO_CREATE_DONE)
@@ -296,6 +312,21 @@ may_start(const Batch *batch)
 }
 
 /*
+ * What was to be sent once more, and was not, is of unknown outcome as before.
+ */
+static void
+give_up_reposts(Batch *batch)
+{
+	for (int i = 0; i < batch->n; i++)
+	{
+		if (!waits_again(&batch->postings[i]))
+			continue;
+		batch->postings[i].state = IMPILO_POSTING_UNKNOWN;
+		batch->nunknown++;
+	}
+}
+
+/*
  * Send the requests of the postings that wait, and wait for all to end.
  */
 static void
@@ -319,6 +350,7 @@ send_postings(Batch *batch)
 		impilo_http_wait_any(http, batch->requests, batch->nflying);
 		end_postings(batch);
 	}
+	give_up_reposts(batch);
 }
 
 /*
@@ -376,7 +408,9 @@ look_up(Batch *batch)
 
 /*
  * Let those that no look-up has found be sent once more, if the server's
- * options allow for it.  Returns false if there is none.
+ * options allow for it.  Not one whose answer was 2xx: it says that an order
+ * was created, even if it does not show it, or another one.  Returns false if
+ * there is none.
  */
 static bool
 repost(Batch *batch)
@@ -392,7 +426,7 @@ repost(Batch *batch)
 		ImpiloPosting *posting = &batch->postings[i];
 
 		if (posting->state != IMPILO_POSTING_UNKNOWN || posting->reposted ||
-			posting->draft->nids == 0 || posting->doubtful != 0)
+			posting->answered || posting->draft->nids == 0 || posting->doubtful != 0)
 			continue;
 		posting->state = IMPILO_POSTING_WAITS;
 		posting->reposted = true;

@@ -13,7 +13,9 @@
  *
  * An answer needs less: it belongs to its request already.  But one that says
  * something else than what was asked for is not believed; what it leaves out
- * says nothing, as the API may leave out everything.
+ * says nothing, as the API may leave out everything.  Other external ids say
+ * nothing either if the recipient is the right one: the API may have put the
+ * ids into a form of its own, trimmed or in capitals.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -216,8 +218,8 @@ impilo_same_recipient(const ImpiloIdentity *identity, const ImpiloDraft *draft)
  * impilo_contradicts
  *		What in the order says that it is not the draft's?  NULL: nothing.
  *
- * Only the member that the draft asks for is looked at: a patient has a site,
- * too, and an order may show both.
+ * Of the recipient only the member that the draft asks for is looked at: a
+ * patient has a site, too, and an order may show both.
  */
 const char *
 impilo_contradicts(const ImpiloOrder *order, const ImpiloDraft *draft)
@@ -227,10 +229,13 @@ impilo_contradicts(const ImpiloOrder *order, const ImpiloDraft *draft)
 	int64		recipient;
 
 	if (read_recipient(&order->document, draft->to_site ? "site" : "patient",
-					   &recipient) &&
-		recipient != draft->recipient)
+					   &recipient))
+	{
+		if (recipient == draft->recipient)
+			return NULL;
 		return draft->to_site ? "is for another site"
 			: "is for another patient";
+	}
 	read_ids(&ids, &identity);
 	if (draft->nids > 0 && identity.nids > 0 &&
 		impilo_common_ids(&identity, draft) == 0)

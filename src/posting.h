@@ -53,7 +53,9 @@ typedef struct ImpiloPosting
 	ImpiloJournalEntry *entry;	/* of the journal, once it was started */
 	ImpiloHttpRequest *request;
 	TimestampTz started_at;		/* by this machine's clock */
-	bool		reposted;		/* sent a second time, after look-ups */
+	bool		reposted;		/* sent a second time, after look-ups, or to
+								 * be sent so */
+	bool		answered;		/* an answer was 2xx, complete or not */
 	ImpiloOrder order;			/* if done */
 	ImpiloApiError error;		/* if nothing or unknown */
 

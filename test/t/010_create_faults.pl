@@ -80,7 +80,8 @@ my @cases = (
 		{ status => 201, raw => '{"id":5,"patient":{"id":8}}', processed => \0 },
 		'IU001', 0, 1 ],
 	[ 'answer has other external ids, created',
-		{ replace => [ { pointer => '/externalOrderIds', json => '["x","y"]' } ] },
+		{ replace => [ { pointer => '/externalOrderIds', json => '["x","y"]' },
+				{ pointer => '/patient', remove => \1 } ] },
 		'00000', 1, 1 ],
 	[ 'answer has other external ids, not created',
 		{ status => 201, raw => '{"id":5,"externalOrderIds":["x"]}', processed => \0 },
@@ -110,7 +111,9 @@ foreach my $answer (
 	'{"id":902,"patient":{},"externalOrderIds":[]}',
 	'{"id":903,"patient":{"id":null},"externalOrderIds":[null]}',
 	'{"id":904,"patient":{"id":7,"site":{"id":3}},"site":{"id":3}}',
-	'{"id":905,"externalOrderIds":["more","left_out","x"]}')
+	'{"id":905,"externalOrderIds":["more","left_out","x"]}',
+	# the API's own form of the ids, of an order that says for whom it is
+	'{"id":908,"patient":{"id":7},"externalOrderIds":["LEFT_OUT"]}')
 {
 	$api->ctl('log-reset');
 	$api->fault({ method => 'POST', do => { status => 201, raw => $answer } });
@@ -365,6 +368,58 @@ $api->fault({ method => 'POST', do => { status => 500 } });
 $error = psql_error($node, insert_of('there_before'));
 is($error->{sqlstate}, 'IU001', 'not beside an older one: IU001');
 is($api->count('posts'), 1, 'not beside an older one: one request');
+
+# nor if an answer said that something was created, whatever it showed
+foreach my $claim (
+	{ status => 201, raw => '{"id":5,"patient":{"id":8}}', processed => \0 },
+	{ status => 200, raw => '<html>', processed => \0 },
+	{ status => 201, cut_body => 20, processed => \0 })
+{
+	my $what = 'not after ' . ($claim->{raw} // 'a 201 that was cut');
+
+	$api->ctl('log-reset');
+	$api->fault({ method => 'POST', do => $claim });
+	is(psql_error($node, insert_of('claimed'))->{sqlstate}, 'IU001', "$what: IU001");
+	is($api->count('posts'), 1, "$what: one request");
+}
+
+# A server that fails keeps some from being sent once more: these are of
+# unknown outcome still.  With two in flight, row 3 goes out beside row 2.
+my @mixed = map { "(7, $_, impilo_order_item(1000))" } 'NULL', "'{stuck}'";
+server_option('max_concurrency', 2);
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', body => 'stuck', do => { hang => \1 } },
+	{ method => 'POST', do => { status => 500 } });
+$session->send('INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES'
+	  . join(', ', @mixed, '(8, NULL, impilo_order_item(1000)), (9, NULL, impilo_order_item(1000))'));
+wait_until(sub { $api->log =~ /"patient":\{"id":8\}/ }, 'the third row');
+$api->fault({ method => 'POST', do => { status => 500 } });
+$session->wait;
+$error = $session->error;
+is($error->{sqlstate}, 'IU001', 'not sent again: IU001');
+like($error->{message}, qr/^it is not known whether 3 orders were created/,
+	'not sent again: it counts');
+like($error->{detail}, qr/^Row 2 with external ids "stuck": /m,
+	'not sent again: it is named');
+like($error->{detail}, qr/From row 4 on, nothing was sent/,
+	'not sent again: it is not among those that were never sent');
+like($error->{hint}, qr/ARRAY\['stuck'\]/, 'not sent again: nor does the query forget it');
+is($api->count('posts'), 3, 'not sent again: three requests');
+
+# nor does a cancel forget what waits to be sent once more
+$api->ctl('log-reset');
+$api->fault({ method => 'POST', body => 'waits_2', do => { hang => \1 } },
+	{ method => 'POST', do => { status => 500 } });
+$session->send('INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)'
+	  . " SELECT 7, ARRAY['waits_' || i], impilo_order_item(1000) FROM generate_series(1, 3) i");
+wait_until(sub { $api->log =~ /waits_3/ }, 'the third row');
+$api->fault({ method => 'POST', do => { hang => \1 } });
+wait_until(sub { $api->count('posts') == 5 }, 'two requests sent once more');
+$session->cancel;
+$session->wait;
+like($session->error->{context}, qr/^3 orders .*may have been created/m,
+	'cancelled before it was sent again: it counts');
+server_option('max_concurrency', undef);
 
 # that the second request is refused says nothing of the first
 $api->ctl('log-reset');

@@ -365,7 +365,6 @@ in_session('INSERT INTO impilo.orders ' . rows('lag-', 4, 6) . $skip, '00000',
 is(everywhere('lag-4'), 2, 'another key, later: created');
 $session->query(sprintf $set_key, 'sandbox-key');
 
-# forgotten is forgotten
 # nor does another mapping of the same user prove that it is another account
 my $remap = 'DROP USER MAPPING FOR %s SERVER impilo;'
   . " CREATE USER MAPPING FOR %s SERVER impilo OPTIONS (api_key '%s')";
@@ -385,6 +384,7 @@ in_session('INSERT INTO impilo.orders ' . row('mapped-1') . $skip, '00000',
 is(everywhere('mapped-1'), 1, 'another mapping with the key of before: skipped');
 $session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
 
+# forgotten is forgotten
 in_session('SELECT impilo_forget_created_orders();'
 	  . 'INSERT INTO impilo.orders ' . rows('lag-', 1, 1) . $skip, '00000',
 	'what the session was told to forget');
