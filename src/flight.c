@@ -10,7 +10,9 @@
  *
  * While a caller does not want rows (a cursor, a slow statement around), its
  * requests in flight are not attended to, and may fail for that reason alone.
- * Such a one is asked once more when its turn comes.
+ * Such a one is asked once more when its turn comes.  What counts is the sum
+ * of all absences since it was asked, short as each may be: what is done for
+ * it in between may be no more than to find that its time is over.
  *
  * Not here: what is asked, and what an answer means.
  *
@@ -26,8 +28,12 @@
 #include "flight.h"
 #include "utils/memutils.h"
 
-/* away for less than so many seconds, nobody loses an answer */
+/*
+ * Nobody loses an answer by being away for less than so many seconds in all,
+ * and less than this part of the shorter time-out.
+ */
 #define ATTENDED_SECONDS 1.0
+#define ATTENDED_PART 0.5
 
 /*
  * impilo_flight_begin
@@ -44,6 +50,8 @@ impilo_flight_begin(ImpiloFlight *flight, MemoryContext context,
 	memset(flight, 0, sizeof(*flight));
 	flight->context = context;
 	flight->client = client;
+	flight->attended = Min(ATTENDED_SECONDS, ATTENDED_PART *
+						   impilo_http_shorter_timeout(client) / 1000);
 	flight->size = size;
 	flight->ask = ask;
 	flight->arg = arg;
@@ -64,7 +72,7 @@ start(ImpiloFlight *flight, ImpiloAsked *asked, int64 number)
 	MemoryContext caller;
 
 	asked->number = number;
-	asked->unattended = false;
+	asked->away = flight->away;
 	asked->context = AllocSetContextCreate(flight->context,
 										   "impilo_fdw request",
 										   ALLOCSET_SMALL_SIZES);
@@ -152,22 +160,31 @@ impilo_flight_return(ImpiloFlight *flight)
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, flight->left);
 	INSTR_TIME_SET_ZERO(flight->left);
-	if (INSTR_TIME_GET_DOUBLE(now) < ATTENDED_SECONDS)
-		return;
-	for (int n = 0; n < flight->count; n++)
-		if (!impilo_http_done(ahead(flight, n)->request))
-			ahead(flight, n)->unattended = true;
+	flight->away += INSTR_TIME_GET_DOUBLE(now);
 }
 
 /* Has it failed in a way that may have to do with nobody waiting for it? */
 static bool
-has_suffered(const ImpiloAsked *asked)
+has_suffered(const ImpiloFlight *flight, const ImpiloAsked *asked)
 {
 	const ImpiloHttpReply *reply = impilo_http_reply(asked->request);
 
-	return asked->unattended &&
-		(reply->outcome != IMPILO_HTTP_ANSWERED ||
-		 reply->status == 429 || reply->status >= 500);
+	if (flight->away - asked->away < flight->attended)
+		return false;
+	switch (reply->outcome)
+	{
+		case IMPILO_HTTP_ANSWERED:
+			return reply->status == 429 || reply->status >= 500;
+		case IMPILO_HTTP_UNREACHABLE:
+		case IMPILO_HTTP_TIMED_OUT:
+		case IMPILO_HTTP_LOST:
+		case IMPILO_HTTP_CUT:
+			return true;
+		case IMPILO_HTTP_FORBIDDEN:
+		case IMPILO_HTTP_TOO_LARGE:
+			break;
+	}
+	return false;
 }
 
 /*
@@ -184,7 +201,7 @@ impilo_flight_wait(ImpiloFlight *flight)
 	Assert(flight->count > 0);
 	if (!impilo_http_wait_within(head->request, &flight->time_left))
 		return NULL;
-	if (has_suffered(head))
+	if (has_suffered(flight, head))
 	{
 		impilo_flight_ask_again(flight);
 		if (!impilo_http_wait_within(head->request, &flight->time_left))

@@ -24,7 +24,7 @@ typedef struct ImpiloAsked
 	ImpiloHttpRequest *request;
 	int64		number;			/* of the page, or id of the order */
 	bool		in_order;		/* asked when all before it had been taken */
-	bool		unattended;		/* was in flight while nobody waited */
+	double		away;			/* that of the flight when it was asked */
 } ImpiloAsked;
 
 /* Only `time_left` is for others to set, `count` and `taken` to read. */
@@ -42,6 +42,8 @@ typedef struct ImpiloFlight
 	int			count;			/* in flight */
 	ImpiloAsked taken;			/* the one whose answer is at hand */
 	instr_time	left;			/* when its caller was left last */
+	double		away;			/* seconds in all that nobody waited */
+	double		attended;		/* of these, as many do no harm */
 } ImpiloFlight;
 
 /* in flight.c */

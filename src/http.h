@@ -121,7 +121,7 @@ extern ImpiloHttpRequest *impilo_http_start(ImpiloHttpClient *client,
 											ImpiloRetryPolicy policy,
 											ImpiloHttpStats *stats);
 extern bool impilo_http_done(const ImpiloHttpRequest *request);
-extern void impilo_http_poke(ImpiloHttpClient *client);
+extern int	impilo_http_shorter_timeout(const ImpiloHttpClient *client);
 extern void impilo_http_wait(ImpiloHttpRequest *request);
 extern bool impilo_http_wait_within(ImpiloHttpRequest *request, int64 *left);
 extern void impilo_http_wait_any(ImpiloHttpClient *client,

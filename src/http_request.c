@@ -601,13 +601,11 @@ impilo_http_done(const ImpiloHttpRequest *request)
 	return request->state == DONE;
 }
 
-/* Let all requests go on as far as that goes without waiting; no throw */
-void
-impilo_http_poke(ImpiloHttpClient *client)
+/* Milliseconds after which an attempt may be given up, at the earliest */
+int
+impilo_http_shorter_timeout(const ImpiloHttpClient *client)
 {
-	begin_due(client);
-	(void) impilo_wait_look(&client->pool->sockets);
-	act(client);
+	return Min(client->config.connect_timeout, client->config.request_timeout);
 }
 
 /*

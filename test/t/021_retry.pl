@@ -163,6 +163,33 @@ is($s->query('FETCH 130 FROM c') =~ tr/\n//, 129, 'a page that was in flight whi
 is($s->error->{sqlstate}, '00000', 'is asked for again');
 $s->query('COMMIT; ALTER SERVER impilo OPTIONS (DROP request_timeout)');
 
+# A statement that takes a moment for each row: caught if the absences are not
+# added up.
+fresh();
+$api->config(latency_ms => 100);
+$s->query("ALTER SERVER impilo OPTIONS (ADD request_timeout '1s', ADD fetch_size '100', ADD max_concurrency '4')");
+is( $s->query('SELECT count(*), sum(id) FROM (SELECT id FROM impilo.orders OFFSET 0) o WHERE id NOT BETWEEN 21 AND 100 OR pg_sleep(0.035) IS NOT NULL'),
+	$all, 'many short absences') or diag($s->error->{message});
+
+# The shorter the time-out, the less absence does harm.
+fresh();
+$api->config(latency_ms => 100);
+$s->query("ALTER SERVER impilo OPTIONS (SET request_timeout '400ms')");
+$s->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; MOVE 30 FROM c; SELECT pg_sleep(0.9)');
+$s->query('MOVE 100 FROM c; COMMIT');
+is($s->error->{sqlstate}, '00000', 'a short absence, and a short request_timeout')
+  or diag($s->error->{message});
+
+# What no absence causes is not asked for again.
+fresh();
+$api->fault({ path => 'order', page => 2, do => { endless => JSON::PP::true() } });
+$s->query("ALTER SERVER impilo OPTIONS (SET request_timeout '60s', ADD max_response_size '1MB')");
+$s->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; MOVE 30 FROM c; SELECT pg_sleep(1.2)');
+$s->query('MOVE 100 FROM c');
+is($s->error->{sqlstate}, '54000', 'a page too large, while nobody fetched');
+is(() = $api->log =~ /page=2&/g, 1, 'is asked for once');
+$s->query("ROLLBACK; ALTER SERVER impilo OPTIONS (DROP request_timeout, DROP fetch_size, DROP max_concurrency, DROP max_response_size)");
+
 # A key that has changed is never used again; accounts share nothing.
 fresh();
 $s->query('SELECT count(*) FROM impilo.orders');
