@@ -179,7 +179,7 @@ fill_ping(ImpiloApi *api, MemoryContext context, ImpiloHttpRequest *request,
 	ImpiloPage	page;
 	bool		ok = impilo_api_try_page(api, request, 1, 1, &page, &error);
 
-	if (!ok && impilo_api_no_such_page(request))
+	if (!ok && impilo_api_not_there(request))
 	{
 		ImpiloHttpRequest *zero = get_page_zero(api, context, &page);
 

@@ -394,7 +394,7 @@ read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
  *
  * Every id known is positive, but nothing says that it must be, so others are
  * asked for as well.  An API to which they are no ids at all may refuse them,
- * with the statuses of impilo_api_no_such_page, and has no such order either.
+ * with the statuses of impilo_api_not_there, and has no such order either.
  *
  * Whether a 404 means that there is no such order, or that this is no order
  * API, the caller decides (see impilo_api_proven).  The order points into the
@@ -410,7 +410,7 @@ impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
 
 	if (reply->outcome == IMPILO_HTTP_ANSWERED && reply->status == 404)
 		return false;
-	if (id <= 0 && impilo_api_no_such_page(request))
+	if (id <= 0 && impilo_api_not_there(request))
 		return false;
 	require_answer(api, reply, shown);
 	if (!read_order(api, reply, shown, order, &error))
@@ -437,12 +437,13 @@ status_refuses(int status)
 }
 
 /*
- * impilo_api_no_such_page
- *		Is the answer an error of the kind that an API may give for a page
- *		beyond the end of the list?  Which one it gives is not documented.
+ * impilo_api_not_there
+ *		Is the answer an error of the kind that an API may give for what it
+ *		does not have: a page beyond the end of the list, an order whose id is
+ *		none to it?  Which one it gives is not documented.
  */
 bool
-impilo_api_no_such_page(const ImpiloHttpRequest *request)
+impilo_api_not_there(const ImpiloHttpRequest *request)
 {
 	const ImpiloHttpReply *reply = impilo_http_reply(request);
 
@@ -473,12 +474,12 @@ impilo_api_first_page(ImpiloApi *api, int size, ImpiloHttpStats *stats,
 	is_page = impilo_api_try_page(api, request, 1, size, page, &error);
 	if (is_page && page->first != 0)
 		return;
-	if (!is_page && !impilo_api_no_such_page(request))
+	if (!is_page && !impilo_api_not_there(request))
 		impilo_api_raise(&error);
 
 	request = impilo_api_get_page(api, CurrentMemoryContext, 0, size, stats);
 	impilo_http_wait(request);
-	if (!impilo_api_no_such_page(request))
+	if (!impilo_api_not_there(request))
 		impilo_api_page(api, request, 0, size, page);
 	else if (!is_page)
 		impilo_api_raise(&error);

@@ -82,7 +82,7 @@ extern bool impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
 								ImpiloApiError *error);
 extern void impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
 							int64 page, int size, ImpiloPage *result);
-extern bool impilo_api_no_such_page(const ImpiloHttpRequest *request);
+extern bool impilo_api_not_there(const ImpiloHttpRequest *request);
 extern void impilo_api_first_page(ImpiloApi *api, int size,
 								  ImpiloHttpStats *stats, ImpiloPage *page);
 extern bool impilo_api_page_next(ImpiloApi *api, ImpiloPage *page,

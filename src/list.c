@@ -43,9 +43,9 @@
  * The ids given are remembered, so no order is given twice, whatever number
  * of passes that takes.
  *
- * Not here: what an answer looks like (api.c), trying again (http.c), who
- * shares a reading of the list (reading.c), and only counting
- * (list_count.c).  What an answer proves is judged in list_judge.c.
+ * Not here: what an answer looks like (page.c), trying again
+ * (http_request.c), who shares a reading of the list (reading.c), and only
+ * counting (list_count.c).  What an answer proves is judged in list_judge.c.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -59,7 +59,6 @@
 #include "list.h"
 #include "list_private.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 /*
  * Readings of the list from its start within one scan.  A list that is not

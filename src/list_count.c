@@ -65,7 +65,7 @@ impilo_list_count(ImpiloApi *api, MemoryContext context,
 	list->asked_size = COUNT_PAGE_SIZE;
 	impilo_flight_ask(&list->flight, 1);
 	asked = impilo_list_wait(list);
-	if (!impilo_api_no_such_page(asked->request))
+	if (!impilo_api_not_there(asked->request))
 	{
 		impilo_api_page(api, asked->request, 1, COUNT_PAGE_SIZE, &page);
 		if (is_coherent(api, &page))

@@ -19,7 +19,6 @@
 #include "postgres.h"
 
 #include "list_private.h"
-#include "utils/memutils.h"
 
 /*
  * Page sizes to fall back to where a larger one is refused.  250 is
@@ -248,7 +247,7 @@ impilo_list_judge_failure(ImpiloList *list, const ImpiloAsked *asked)
 {
 	const ImpiloHttpReply *reply = impilo_http_reply(asked->request);
 
-	if (!impilo_api_no_such_page(asked->request))
+	if (!impilo_api_not_there(asked->request))
 		return IMPILO_PAGE_ACCEPT;
 	if (list->started)
 		return IMPILO_PAGE_END;

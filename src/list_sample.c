@@ -58,7 +58,7 @@ take_page(const PageSampler *sampler)
 	ImpiloList *list = sampler->list;
 	const ImpiloAsked *asked = impilo_list_wait(list);
 	MemoryContext caller = MemoryContextSwitchTo(asked->context);
-	bool		past_end = impilo_api_no_such_page(asked->request);
+	bool		past_end = impilo_api_not_there(asked->request);
 	ImpiloOrder order;
 
 	if (!past_end)
@@ -123,7 +123,7 @@ impilo_list_sample(ImpiloApi *api, MemoryContext context, int fetch_size,
 
 	/* where it is not as it is documented, the list finds out what it is */
 	impilo_flight_ask(&list->flight, 1);
-	if (impilo_api_no_such_page(impilo_list_wait(list)->request))
+	if (impilo_api_not_there(impilo_list_wait(list)->request))
 		return read_all(&sampler, max_pages);
 	take_page(&sampler);
 	total = page->total;

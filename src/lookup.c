@@ -23,7 +23,6 @@
 #include "flight.h"
 #include "lookup.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 /* orders of the page that proves an address right; the documented default,
  * which no API refuses */

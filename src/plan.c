@@ -102,7 +102,7 @@ ask_total(Oid userid, Oid serverid)
 
 	request = impilo_api_get_page(session->api, context, 1, 1, NULL);
 	impilo_http_wait(request);
-	if (!impilo_api_no_such_page(request))
+	if (!impilo_api_not_there(request))
 		impilo_api_page(session->api, request, 1, 1, &page);
 	MemoryContextDelete(context);
 	return page.total;
