@@ -315,9 +315,9 @@ advance(ImpiloList *list)
 			break;
 		case IMPILO_PAGE_NEXT_PASS:
 			{
-				bool		fell = !impilo_list_size_changed(list);
+				bool		fell = impilo_list_total_fell(list, asked);
 
-				next_pass(list, impilo_list_contradiction(list));
+				next_pass(list, impilo_list_contradiction(list, asked));
 				if (fell)
 					impilo_list_seen_forget(list->seen);
 				break;

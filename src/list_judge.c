@@ -132,11 +132,23 @@ judge_first(ImpiloList *list, int64 number)
 /*
  * Does the page state another size than the round's first one?
  */
-bool
-impilo_list_size_changed(const ImpiloList *list)
+static bool
+size_changed(const ImpiloList *list)
 {
 	return list->size > 0 && list->page.size > 0 &&
 		list->page.size != list->size;
+}
+
+/*
+ * impilo_list_total_fell
+ *		Does the page, asked for after the one before it was accepted, prove
+ *		that orders did disappear?
+ */
+bool
+impilo_list_total_fell(const ImpiloList *list, const ImpiloAsked *asked)
+{
+	return asked->in_order && list->page.total != IMPILO_UNKNOWN &&
+		list->page.total < list->total;
 }
 
 /*
@@ -186,7 +198,7 @@ impilo_list_judge(ImpiloList *list, const ImpiloAsked *asked)
 									   page->request, page->page));
 		return IMPILO_PAGE_END;
 	}
-	if (impilo_list_size_changed(list) && !is_short_last(list, asked->number))
+	if (size_changed(list) && !is_short_last(list, asked->number))
 	{
 		list->asked_size = (int) Min(page->size, list->size);
 		return IMPILO_PAGE_NEXT_PASS;
@@ -267,15 +279,15 @@ impilo_list_judge_failure(ImpiloList *list, const ImpiloAsked *asked)
  * What spoke against going on, for the message if it comes to one.
  */
 char *
-impilo_list_contradiction(const ImpiloList *list)
+impilo_list_contradiction(const ImpiloList *list, const ImpiloAsked *asked)
 {
 	const ImpiloPage *page = &list->page;
 
-	if (impilo_list_size_changed(list))
-		return psprintf("the page size changed from " INT64_FORMAT " to " INT64_FORMAT,
-						list->size, page->size);
-	return psprintf("the total fell from " INT64_FORMAT " to " INT64_FORMAT,
-					list->total, page->total);
+	if (impilo_list_total_fell(list, asked))
+		return psprintf("the total fell from " INT64_FORMAT " to " INT64_FORMAT,
+						list->total, page->total);
+	return psprintf("the page size changed from " INT64_FORMAT " to " INT64_FORMAT,
+					list->size, page->size);
 }
 
 /*

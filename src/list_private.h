@@ -81,14 +81,16 @@ extern const ImpiloAsked *impilo_list_wait(ImpiloList *list);
 extern bool impilo_list_expects(const ImpiloList *list, int64 number);
 extern bool impilo_list_is_whole(const ImpiloList *list);
 extern bool impilo_list_total_disproved(const ImpiloList *list);
-extern bool impilo_list_size_changed(const ImpiloList *list);
+extern bool impilo_list_total_fell(const ImpiloList *list,
+								   const ImpiloAsked *asked);
 extern bool impilo_list_shrunk_unsaid(const ImpiloList *list);
 extern bool impilo_list_was_last(const ImpiloList *list);
 extern void impilo_list_try_zero(ImpiloList *list, const ImpiloAsked *asked);
 extern ImpiloVerdict impilo_list_judge_failure(ImpiloList *list,
 											   const ImpiloAsked *asked);
 extern ImpiloVerdict impilo_list_judge(ImpiloList *list, const ImpiloAsked *asked);
-extern char *impilo_list_contradiction(const ImpiloList *list);
+extern char *impilo_list_contradiction(const ImpiloList *list,
+									   const ImpiloAsked *asked);
 extern void impilo_list_raise(const ImpiloList *list, const char *why);
 
 #endif							/* IMPILO_LIST_PRIVATE_H */

@@ -143,6 +143,14 @@ is_refused('page ignored', ignore_page => JSON::PP::true());
 is_refused('page ignored and missing', ignore_page => JSON::PP::true(), omit => ['page']);
 is_refused('page ignored, no total', ignore_page => JSON::PP::true(), omit => ['total']);
 
+# The last page may state its number of orders as its size: caught if that is
+# told as what is wrong where it is the total that fell.
+$api->ctl('reset');
+$api->fault({ path => 'order', page => 4, do => { envelope => { size => 240, total => 990 } } });
+$session->query($scan);
+like($session->error->{detail}, qr/; then the total fell from 1000 to 990\.$/,
+	'a total that falls on a short last page');
+
 # Orders that disappear: caught if a total that fell does not start the reading
 # again; then the orders that moved up across a page's end are missing.
 foreach my $vanish ([ 10, 1, 990 ], [ 250, 1, 750 ], [ 300, 2, 700 ])
