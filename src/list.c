@@ -145,6 +145,21 @@ raise_limit(ImpiloList *list, ImpiloApiLimit limit)
 }
 
 /*
+ * impilo_list_note
+ *		Note an order of the page at hand; an error if more are remembered
+ *		than may be.  Is it met for the first time?
+ */
+bool
+impilo_list_note(ImpiloList *list, const ImpiloOrder *order)
+{
+	bool		is_new = impilo_list_seen_note(list->seen, order->id);
+
+	if (list->seen->met > list->max_orders)
+		raise_limit(list, IMPILO_API_MAX_PAGES);
+	return is_new;
+}
+
+/*
  * impilo_list_wait
  *		Wait for the page at the head of those in flight, within the time that
  *		the list may be waited for; an error beyond.
@@ -295,6 +310,11 @@ advance(ImpiloList *list)
 
 	CHECK_FOR_INTERRUPTS();
 	fill_window(list, true);
+	if (list->flight.count == 0 && list->partial)
+	{
+		list->done = true;
+		return;
+	}
 	if (list->flight.count == 0)
 		raise_limit(list, IMPILO_API_MAX_PAGES);
 	asked = impilo_list_wait(list);
@@ -379,10 +399,8 @@ impilo_list_next(ImpiloList *list, ImpiloOrder *order)
 			advance(list);
 		else if (!impilo_api_page_next(list->api, &list->page, order))
 			finish_page(list);
-		else if (impilo_list_seen_note(list->seen, order->id))
+		else if (impilo_list_note(list, order))
 		{
-			if (list->seen->met > list->max_orders)
-				raise_limit(list, IMPILO_API_MAX_PAGES);
 			if (list->pages == 1 && list->page.orders == PEEK_ORDERS)
 				fill_window(list, list->page.last != 1 &&
 							list->total == IMPILO_UNKNOWN);

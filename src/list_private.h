@@ -35,6 +35,7 @@ struct ImpiloList
 	/* how much */
 	int			max_pages;		/* over all passes */
 	int64		max_orders;
+	bool		partial;		/* ends at max_pages without an error */
 
 	/* how to ask */
 	int			asked_size;
@@ -75,6 +76,7 @@ struct ImpiloList
 /* in list.c */
 
 extern const ImpiloAsked *impilo_list_wait(ImpiloList *list);
+extern bool impilo_list_note(ImpiloList *list, const ImpiloOrder *order);
 
 /* in list_judge.c */
 

@@ -28,6 +28,10 @@ typedef struct PageSampler
 	void	   *arg;
 } PageSampler;
 
+/*
+ * Read the list from its start, within what the sample may still take, and
+ * return how many orders were met.
+ */
 static int64
 read_all(const PageSampler *sampler, int max_pages)
 {
@@ -36,17 +40,18 @@ read_all(const PageSampler *sampler, int max_pages)
 										sampled->asked_size,
 										sampled->flight.size, NULL);
 	ImpiloOrder order;
-	int64		orders = 0;
 
-	while (impilo_list_pages(list) <= max_pages &&
-		   impilo_list_next(list, &order))
+	list->max_pages = max_pages;
+	list->partial = true;
+	list->pages = sampled->pages;
+	list->flight.time_left = sampled->flight.time_left;
+	while (impilo_list_next(list, &order))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (impilo_list_seen_note(sampled->seen, order.id))
+		if (impilo_list_note(sampled, &order))
 			sampler->take(&order, sampler->arg);
-		orders++;
 	}
-	return orders;
+	return sampled->seen->met;
 }
 
 /*
@@ -66,10 +71,11 @@ take_page(const PageSampler *sampler)
 						list->asked_size, &list->page);
 	MemoryContextSwitchTo(caller);
 	impilo_flight_take(&list->flight);
+	list->pages++;
 	while (!past_end && impilo_api_page_next(list->api, &list->page, &order))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (impilo_list_seen_note(list->seen, order.id))
+		if (impilo_list_note(list, &order))
 			sampler->take(&order, sampler->arg);
 	}
 	impilo_flight_forget_taken(&list->flight);
@@ -106,6 +112,7 @@ take_some(const PageSampler *sampler, int64 first, int64 pages, int wanted)
  *		Hand the orders of at most `max_pages` pages to `take`, and return how
  *		many orders there are.
  *
+ * Where a reading of the list may take fewer pages, the sample takes fewer.
  * What it needs is allocated in `context`; an order's bytes are good during
  * the call only.
  */
@@ -121,6 +128,8 @@ impilo_list_sample(ImpiloApi *api, MemoryContext context, int fetch_size,
 	int64		total;
 	int64		pages;
 
+	max_pages = Min(max_pages, list->max_pages);
+
 	/* where it is not as it is documented, the list finds out what it is */
 	impilo_flight_ask(&list->flight, 1);
 	if (impilo_api_not_there(impilo_list_wait(list)->request))
@@ -135,7 +144,7 @@ impilo_list_sample(ImpiloApi *api, MemoryContext context, int fetch_size,
 	if (page->first == 0 && page->page == 1)
 	{
 		/* page 1 was the second one */
-		take_some(&sampler, 0, 1, 1);
+		take_some(&sampler, 0, 1, Min(1, max_pages - 1));
 		pages--;
 		max_pages--;
 	}

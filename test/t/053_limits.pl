@@ -353,6 +353,24 @@ is($session->error->{sqlstate}, '54000', 'which is an error');
 is($session->error->{detail}, '30 orders on 3 pages were read.', 'that tells how far it came');
 is($api->count('pages'), 7, 'no page beyond them was asked for');
 
+# a sample keeps to it by being smaller
+foreach my $setting ({}, { omit => ['total'] }, { page_base => 0 })
+{
+	foreach my $pages (1, 3)
+	{
+		my ($name) = (%$setting, 'honest');
+
+		$api->ctl('reset');
+		$api->config(%$setting);
+		server_options("SET max_pages '$pages'");
+		$session->query('ANALYZE impilo.orders');
+		is($session->error->{sqlstate}, '00000', "ANALYZE within $pages pages, $name");
+		is($api->count('pages'), $pages, 'which reads as many');
+	}
+}
+$api->ctl('reset');
+server_options("SET max_pages '3'");
+
 # pages that hold more than was asked for count by their orders
 server_options("SET max_response_size '8MB'");
 $api->ctl('generate', 800);
@@ -360,6 +378,8 @@ $api->config(size_policy => 'ignore', default_size => 800, max_size => 800);
 $session->query($list);
 is($session->error->{sqlstate}, '54000', 'a page of 800 orders is more than three');
 is($session->error->{detail}, '751 orders on 1 pages were read.', 'of 250');
+$session->query('ANALYZE impilo.orders');
+is($session->error->{detail}, '751 orders on 1 pages were read.', 'for a sample, too');
 server_options("SET max_pages '4'");
 is($session->query($list), 840, 'but not more than four');
 server_options("DROP max_pages, SET max_response_size '1MB'");
@@ -462,7 +482,12 @@ $api->fault({ path => 'order', page => 2, do => { hang => \1 } });
 	like($session->error->{hint}, qr/scan_timeout/, 'one page that does not come');
 	cmp_ok($time, '<', 30, 'is not waited for beyond scan_timeout');
 }
-$api->fault;
+$api->config(omit => ['total']);
+server_options("SET scan_timeout '1500ms'");
+$api->fault({ path => 'order', page => 1, do => { delay_ms => 1000 } });
+$session->query('ANALYZE impilo.orders');
+like($session->error->{hint}, qr/scan_timeout/, 'a sample that has to read the list has no more time');
+$api->ctl('reset');
 server_options("DROP scan_timeout, DROP max_concurrency, SET request_timeout '500ms'");
 
 # repetitions end, however many are allowed
