@@ -14,9 +14,9 @@
  * for the same account counts all the same, whatever became of its
  * transaction (journal.c).  For a request of unknown outcome the list is no
  * proof until option outcome_wait has passed since the last look-up, nor for
- * an order that was created
- * before the key or the address was changed, which may be one of another
- * account: a row that would repeat one of these is an error until then.
+ * an order that was created before the key or the address was changed, which
+ * may be one of another account: a row that would repeat one of these is an
+ * error until then.
  *
  * Two such statements running side by side would both find nothing and create
  * everything twice.  So they exclude each other, for one foreign server in
