@@ -382,6 +382,18 @@ foreach my $whom ('PUBLIC', 'CURRENT_USER')
 in_session('INSERT INTO impilo.orders ' . row('mapped-1') . $skip, '00000',
 	'another mapping with the key of before');
 is(everywhere('mapped-1'), 1, 'another mapping with the key of before: skipped');
+
+# but an account of another user, or of another server, is another one
+attach($node, $api, name => 'second', key => 'other-key',
+	server => { outcome_wait => '1h' });
+in_session('INSERT INTO impilo.orders ' . rows('apart-', 1, 2), '00000', 'created');
+$session->query('SET ROLE other');
+in_session('INSERT INTO impilo.orders ' . row('apart-1') . $skip, '00000',
+	"another user's account");
+$session->query('RESET ROLE');
+in_session('INSERT INTO second.orders ' . rows('apart-', 2, 2) . $skip, '00000',
+	"another server's account");
+is(everywhere("apart-$_"), 2, "apart-$_: each account has its own") foreach 1, 2;
 $session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
 
 # forgotten is forgotten
