@@ -247,6 +247,7 @@ attach(
 
 	is($session->query($sql), '7', 'the first look-up gives a loopback address');
 	$session->query('SELECT impilo_fdw_disconnect_all()');
+	PostgreSQL::Test::Utils::append_to_file($node->data_dir . '/turned', '');
 	$session->query($sql);
 	is($session->error->{sqlstate},
 		'HV00N', 'the next one does not, and is noticed');
