@@ -8,8 +8,8 @@
  *
  * impilo_fdw_ping asks for the smallest page over a connection of its own, so
  * that each part of making one takes its time, and for page 0 if there is no
- * page 1; a request that fails is an
- * answer too, and what it tells is what an error would have told.
+ * page 1; a request that fails is an answer too, and what it tells is what an
+ * error would have told.
  *
  * Nothing here shows a key, or anything of an order.
  *

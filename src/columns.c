@@ -23,11 +23,10 @@
 #include "catalog/pg_type.h"
 #include "closest.h"
 #include "columns.h"
-#include "options.h"
-#include "commands/defrem.h"
 #include "convert.h"
 #include "foreign/foreign.h"
 #include "lib/stringinfo.h"
+#include "options.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 

@@ -26,7 +26,6 @@
  */
 #include "postgres.h"
 
-#include "commands/defrem.h"
 #include "commands/explain.h"
 #include "compat.h"
 #include "executor/executor.h"
@@ -57,17 +56,11 @@ typedef struct InsertState
 static bool
 shows_orders(Relation relation, const ForeignTable *foreign)
 {
-	const char *name = RelationGetRelationName(relation);
+	const char *name = impilo_given_option(foreign->options, "relation");
 	const ImpiloSchemaRelation *found;
-	ListCell   *lc;
 
-	foreach(lc, foreign->options)
-	{
-		DefElem    *option = lfirst_node(DefElem, lc);
-
-		if (strcmp(option->defname, "relation") == 0)
-			name = defGetString(option);
-	}
+	if (name == NULL)
+		name = RelationGetRelationName(relation);
 	found = impilo_schema_relation(name);
 	return found && found->array == NULL;
 }
