@@ -17,12 +17,12 @@ MODULE_big = impilo_fdw
 PGFILEDESC = "impilo_fdw - foreign data wrapper for the order API of Impilo"
 
 DATA = $(wildcard sql/impilo_fdw--*.sql)
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
 PKG_CONFIG ?= pkg-config
 LIBRARIES = libcurl json-c
 
-PG_CPPFLAGS = $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
+PG_CPPFLAGS = -I$(CURDIR)/src $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
 SHLIB_LINK = $(shell $(PKG_CONFIG) --libs $(LIBRARIES))
 
 # sql/ holds the scripts of the extension and the inputs of pg_regress
@@ -48,7 +48,7 @@ ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && echo yes),yes)
 $(error impilo_fdw needs the development files of libcurl and json-c, found through pkg-config)
 endif
 
-$(OBJS): $(wildcard src/*.h)
+$(OBJS): $(wildcard src/*.h src/*/*.h)
 
 .PHONY: sandbox indent
 sandbox:

@@ -13,14 +13,15 @@
  */
 #include "postgres.h"
 
-#include "analyze.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
-#include "import.h"
-#include "insert.h"
-#include "plan.h"
-#include "scan.h"
 #include "utils/guc.h"
+
+#include "fdw/analyze.h"
+#include "fdw/import.h"
+#include "fdw/insert.h"
+#include "fdw/plan.h"
+#include "fdw/scan.h"
 
 PG_MODULE_MAGIC;
 

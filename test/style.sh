@@ -10,29 +10,13 @@ set -uo pipefail
 shopt -s lastpipe nullglob
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-# The house: who may know whom.  A room may include the headers of the lines
-# below its own and no others, so that every arrow points down.  "+" joins
-# the files of one room; x_y is a file of the room x unless it is named here.
-house='
-impilo_fdw
-plan scan insert+insert_plan+direct_insert+inserter analyze import check order_functions admin
-create reading route
-outcome report
-existing
-posting list lookup match
-journal snapshot session draft rowstore flight
-columns+rows api
-convert options
-http json schema
-text page
-answer wait closest retry json_find+json_scan+json_lex iso8601 number
-pointer
-compat
-'
+# The folders of src/, from the top down.  A file may include headers of its
+# own folder and of folders further down this list; compat.h is for all.
+folders='. fdw functions create read rows catalog api json http'
 
-sources=(src/*.c)
-headers=(src/*.h)
-all_c=(src/*.c src/*.h test/*/*.c test/*/*.h)
+sources=(src/*.c src/*/*.c)
+headers=(src/*.h src/*/*.h)
+all_c=("${sources[@]}" "${headers[@]}" test/*/*.c test/*/*.h)
 typedefs=test/typedefs.list
 
 number=0
@@ -174,21 +158,21 @@ test/style.sh --fix'
 }
 
 #----------------------------------------------------------------------
-# The house
+# The modules
 #----------------------------------------------------------------------
 
-check_house() {
-	grep -HnE '#include *<curl/' "${sources[@]}" "${headers[@]}" | grep -v '^src/http\.c:' |
+check_modules() {
+	grep -HnE '#include *<curl/' "${sources[@]}" "${headers[@]}" | grep -v '^src/http/http\.c:' |
 		rule "only http.c includes libcurl" \
 			"libcurl's types in a second room would let it do what only http.c guards:
 callbacks that may not throw, handles that must have an owner."
 
 	grep -HnE '#include *<(json-c/)?json[a-z_]*\.h>' "${sources[@]}" "${headers[@]}" |
-		grep -v '^src/json\.c:' |
+		grep -v '^src/json/json\.c:' |
 		rule "only json.c includes json-c" \
 			"json-c's memory lies outside every memory context; one room sees to it."
 
-	grep -HnE '#include.*utils/(builtins|fmgrprotos)\.h' src/json.c 2>/dev/null |
+	grep -HnE '#include.*utils/(builtins|fmgrprotos)\.h' src/json/json.c 2>/dev/null |
 		rule "json.c does not include builtins.h" \
 			"Both headers declare json_object: a function there, a type in json-c."
 
@@ -207,9 +191,9 @@ name to older releases."
 	inner_conditionals | rule "no #if inside a function" \
 		"Two functions in one body are tested as half of each."
 
-	upward_includes | rule "every arrow of the house points down" \
-		"A room that includes the header of one above it, or beside it, cannot be
-read, tested or replaced without it.  The order stands in test/style.sh."
+	upward_includes | rule "includes point down only" \
+		"A file may include headers of its own folder and of lower folders.  The order
+of the folders is in test/style.sh."
 }
 
 inner_conditionals() {
@@ -223,46 +207,28 @@ inner_conditionals() {
 }
 
 upward_includes() {
-	printf '%s' "$house" | awk -v files="${sources[*]} ${headers[*]}" '
-		# the name in the table by which a file is known, or ""
-		function known(name) {
-			sub(/^src\//, "", name)
-			sub(/\.[ch]$/, "", name)
-			while (!(name in floor) && sub(/_[^_]*$/, "", name))
-				;
-			return name in floor ? name : ""
+	awk -v folders="$folders" '
+		function folder(path) {
+			return path ~ /\// ? substr(path, 1, index(path, "/") - 1) : "."
 		}
-		NF {
-			level++
-			for (i = 1; i <= NF; i++) {
-				n = split($i, member, "+")
-				for (j = 1; j <= n; j++) {
-					floor[member[j]] = level
-					room[member[j]] = $i
-				}
-			}
+		BEGIN {
+			n = split(folders, name, " ")
+			for (i = 1; i <= n; i++)
+				level[name[i]] = i
 		}
-		END {
-			n = split(files, file, " ")
-			for (i = 1; i <= n; i++) {
-				from = known(file[i])
-				if (from == "") {
-					print file[i] ": its room is not in the table of test/style.sh"
-					continue
-				}
-				line = 0
-				while ((getline text < file[i]) > 0) {
-					line++
-					if (text !~ /^#[ \t]*include[ \t]*"[a-z_0-9]*\.h"/)
-						continue
-					split(text, part, "\"")
-					to = known(part[2])
-					if (to != "" && room[to] != room[from] && floor[to] <= floor[from])
-						printf "%s:%d: %s\n", file[i], line, text
-				}
-				close(file[i])
-			}
-		}'
+		FNR == 1 {
+			from = folder(substr(FILENAME, 5))
+			if (!(from in level))
+				print FILENAME ": its folder is not in the list of test/style.sh"
+		}
+		/^#[ \t]*include[ \t]*"/ {
+			split($0, part, "\"")
+			to = folder(part[2])
+			if (part[2] == "compat.h" || system("test -e src/" part[2]) != 0)
+				next
+			if (level[to] < level[from])
+				printf "%s:%d: %s\n", FILENAME, FNR, $0
+		}' "${sources[@]}" "${headers[@]}" </dev/null
 }
 
 # pg_finfo_..., the magic block and _PG_init are the server's to find
@@ -296,7 +262,7 @@ StringInfo, strlcpy, strtol."
 
 	# libcurl calls back into wait.c and answer.c, where palloc may not throw;
 	# a file without postgres.h has no palloc
-	pure_or_owner='^src/(http[a-z_]*|wait|answer|json)\.c:'
+	pure_or_owner='^src/(http/[a-z_]*|json/json)\.c:'
 	for file in "${sources[@]}"; do
 		grep -q '"postgres\.h"' "$file" || pure_or_owner+="|^$file:"
 	done
@@ -318,13 +284,13 @@ with a reset callback is missing."
 		rule "no file over 700 lines" "It has outgrown its subject: find the second one in it."
 
 	for file in "${sources[@]}" "${headers[@]}"; do
-		sed -n 3p "$file" | grep -qxF " * ${file#src/}" || echo "$file"
+		sed -n 3p "$file" | grep -qxF " * ${file##*/}" || echo "$file"
 	done | rule "every file begins with its name and purpose" \
 		"The head comment is where a reader learns what is decided here and what is not."
 
 	for file in "${sources[@]}"; do
 		[ -e "${file%.c}.h" ] || grep -q '^PG_FUNCTION_INFO_V1' "$file" ||
-			grep -qwF "${file#src/}" "${headers[@]}" || echo "$file"
+			grep -qwF "${file##*/}" "${headers[@]}" || echo "$file"
 	done |
 		rule "every .c has its .h, or is named in that of its room" \
 			"Only what others call is in it, so it tells what the room is for."
@@ -395,7 +361,7 @@ check_scripts() {
 case ${1:-} in
 	'')
 		check_layout
-		check_house
+		check_modules
 		check_symbols
 		check_code
 		check_versions

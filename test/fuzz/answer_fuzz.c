@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "answer.h"
+#include "http/answer.h"
 
 #define MAX_LIMIT 70000
 

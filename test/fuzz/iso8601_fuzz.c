@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "iso8601.h"
+#include "rows/iso8601.h"
 
 /* groups: 1-3 date, 5 hour, 6 minute, 8 second, 10 fraction, 12 sign, 13 hour, 14 minute */
 #define FORM "^([0-9]{4})-([0-9]{2})-([0-9]{2})" \

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "json_find.h"
+#include "json/json_find.h"
 #include "json_tree.h"
 
 #define MAX_PATHS 16

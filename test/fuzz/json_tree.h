@@ -10,7 +10,7 @@
 
 #include <json-c/json.h>
 
-#include "json_scan.h"
+#include "json/json_scan.h"
 
 #define DEPTH IMPILO_JSON_MAX_DEPTH
 

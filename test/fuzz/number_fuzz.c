@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "json_scan.h"
-#include "number.h"
+#include "json/json_scan.h"
+#include "rows/number.h"
 
 #define MAX_SIZE 256
 

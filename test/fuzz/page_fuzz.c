@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "json_tree.h"
-#include "page.h"
+#include "api/page.h"
 
 /* what of a document its own members say, found by walking them */
 typedef struct Member

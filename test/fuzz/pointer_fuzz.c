@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "json_find.h"
+#include "json/json_find.h"
 
 /* above it an index is used as a name only, to keep the document small */
 #define MAX_INDEX 20

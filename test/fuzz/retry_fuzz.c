@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "retry.h"
+#include "http/retry.h"
 
 /* Take the next number off the input; what is missing is 0 */
 static uint64_t

@@ -1,5 +1,5 @@
 # How a create request can end, and what follows: the table in the head of
-# src/create.c, row by row.  An order is never created twice, and never lost
+# src/create/create.c, row by row.  An order is never created twice, and never lost
 # in silence.
 
 use strict;

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "json_find.h"
+#include "json/json_find.h"
 
 #define ORDERS 250
 #define ROUNDS 40

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "answer.h"
+#include "http/answer.h"
 #include "unit.h"
 
 static ImpiloAnswer answer;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "iso8601.h"
+#include "rows/iso8601.h"
 #include "unit.h"
 
 /* "year-month-day second.microsecond offset", or "none" */

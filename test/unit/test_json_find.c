@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json_find.h"
+#include "json/json_find.h"
 #include "unit.h"
 
 #define MAX_PLACES 80

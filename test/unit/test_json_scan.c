@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json_scan.h"
+#include "json/json_scan.h"
 #include "unit.h"
 
 typedef struct Refusal

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "number.h"
+#include "rows/number.h"
 #include "unit.h"
 
 /* The integer that a text is, or "fraction", "range", "no number" */

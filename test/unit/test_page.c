@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "page.h"
+#include "api/page.h"
 #include "unit.h"
 
 static ImpiloPageReader reader;

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pointer.h"
+#include "json/pointer.h"
 #include "unit.h"
 
 /* Steps as "name#index|name#index|", or "error: … at n" */

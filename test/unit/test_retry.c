@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "retry.h"
+#include "http/retry.h"
 #include "unit.h"
 
 /* Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110 section 5.6.7 */

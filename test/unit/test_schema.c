@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pointer.h"
-#include "schema.h"
+#include "json/pointer.h"
+#include "catalog/schema.h"
 #include "unit.h"
 
 /* PostgreSQL's NAMEDATALEN, less the terminating NUL */

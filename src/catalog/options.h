@@ -1,0 +1,80 @@
+/*-------------------------------------------------------------------------
+ *
+ * options.h
+ *	  Every option of servers, user mappings, tables and columns.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/catalog/options.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_OPTIONS_H
+#define IMPILO_OPTIONS_H
+
+#include "foreign/foreign.h"
+
+typedef enum ImpiloPostAt
+{
+	IMPILO_POST_AT_STATEMENT,	/* orders exist as soon as the statement ran */
+	IMPILO_POST_AT_COMMIT,		/* posted when the transaction commits */
+	IMPILO_POST_AT_NEVER		/* checked and shown, never posted */
+} ImpiloPostAt;
+
+typedef enum ImpiloRepost
+{
+	IMPILO_REPOST_NEVER,		/* an unknown outcome is an error */
+	IMPILO_REPOST_AFTER_LOOKUP	/* posted again when no look-up found it: can
+								 * create an order twice */
+} ImpiloRepost;
+
+typedef enum ImpiloExternalIds
+{
+	IMPILO_EXTERNAL_IDS_ANY,	/* the same id may be used by many orders */
+	IMPILO_EXTERNAL_IDS_UNIQUE	/* the user promises never to reuse one */
+} ImpiloExternalIds;
+
+/* Options of a server, and of the user mapping that goes with it. */
+typedef struct ImpiloServerOptions
+{
+	char	   *base_url;		/* without a trailing slash */
+	char	   *ca_file;		/* or NULL */
+	char	   *proxy;			/* or NULL */
+	int			connect_timeout;	/* ms */
+	int			request_timeout;	/* ms */
+	int			max_retries;
+	double		requests_per_second;	/* 0: not limited */
+	int			max_response_size;	/* bytes */
+	int			max_pages;		/* of one reading of the list */
+	int			scan_timeout;	/* ms that one waits altogether; 0: no limit */
+	bool		keep_connections;
+	double		fdw_startup_cost;
+	double		fdw_tuple_cost;
+	int			outcome_wait;	/* ms */
+	ImpiloRepost repost;
+	ImpiloExternalIds external_ids;
+	bool		analyze_patient_data;
+} ImpiloServerOptions;
+
+/* Options of a table, each of which its server may give a default. */
+typedef struct ImpiloTableOptions
+{
+	int			fetch_size;		/* orders a page asked for */
+	int			max_concurrency;	/* requests in flight */
+	int			batch_size;		/* rows created together */
+	bool		use_remote_estimate;
+	bool		updatable;
+	ImpiloPostAt post_at;
+} ImpiloTableOptions;
+
+/* in options.c */
+
+extern void impilo_server_options(const ForeignServer *server,
+								  ImpiloServerOptions *options);
+extern void impilo_table_options(const ForeignTable *table,
+								 const ForeignServer *server,
+								 ImpiloTableOptions *options);
+extern const char *impilo_given_option(List *given, const char *name);
+
+#endif							/* IMPILO_OPTIONS_H */

@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * schema.h
+ *	  The relations and columns that version 3 of the API offers.
+ *
+ * Pure C: no PostgreSQL, no memory of its own.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/catalog/schema.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_SCHEMA_H
+#define IMPILO_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Where a column's value comes from. */
+typedef enum ImpiloColumnSource
+{
+	IMPILO_SOURCE_POINTER,		/* the place `pointer` below the row's own
+								 * document */
+	IMPILO_SOURCE_ORDER_ID,		/* the order's id (`id` of orders, `order_id`
+								 * of the others) */
+	IMPILO_SOURCE_POSITION,		/* the element's place in its array, from 1 */
+	IMPILO_SOURCE_OUTER_POSITION,	/* the same of the array around it */
+	IMPILO_SOURCE_DOCUMENT		/* the row's whole document */
+} ImpiloColumnSource;
+
+typedef struct ImpiloSchemaColumn
+{
+	const char *name;			/* snake_case */
+	ImpiloColumnSource source;
+	const char *pointer;		/* RFC 6901, from the row's document; "" for
+								 * the document; NULL if it does not come from
+								 * there (positions, and the order's id
+								 * outside of orders) */
+	const char *type;			/* SQL type, as IMPORT FOREIGN SCHEMA writes
+								 * it */
+	const char *write_member;	/* member of a create request that INSERT
+								 * writes, or NULL: read-only */
+	bool		write_id;		/* written as {"id": value} */
+	const char *meaning;		/* one sentence for the data dictionary */
+} ImpiloSchemaColumn;
+
+typedef struct ImpiloSchemaRelation
+{
+	const char *name;
+	const char *array;			/* pointer of the array whose elements are the
+								 * rows, or NULL: the order itself is */
+	const char *inner_array;	/* pointer, from an element of `array`, of the
+								 * array whose elements are the rows, or NULL */
+	const char *meaning;		/* one sentence for the data dictionary */
+	const ImpiloSchemaColumn *columns;
+	int			ncolumns;
+} ImpiloSchemaRelation;
+
+/* in schema.c */
+
+extern const ImpiloSchemaRelation impilo_schema_relations[];
+extern const int impilo_schema_nrelations;
+
+/*
+ * impilo_schema_relation, impilo_schema_column
+ *		The entry of exactly this name, or NULL.
+ */
+extern const ImpiloSchemaRelation *impilo_schema_relation(const char *name);
+extern const ImpiloSchemaColumn *impilo_schema_column(const ImpiloSchemaRelation *relation,
+													  const char *name);
+
+#endif							/* IMPILO_SCHEMA_H */

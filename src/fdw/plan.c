@@ -1,0 +1,673 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *	  Which way a scan takes, and what it costs.
+ *
+ * The API can list all orders and fetch one by its id; it filters by nothing
+ * else.  So the only condition worth looking at is equality of the order's
+ * id, with a value that is known when the scan starts (a constant, a
+ * parameter, an array of them) or that another relation of the query supplies
+ * (a parameterised path).  Every condition is checked locally all the same,
+ * and LIMIT, ORDER BY and the rest are the executor's business.
+ *
+ * The unit of cost is the request: a key costs one, a page costs one, those
+ * in flight together cost what one does.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/fdw/plan.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/stratnum.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "parser/parsetree.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/selfuncs.h"
+
+#include "catalog/session.h"
+#include "compat.h"
+#include "fdw/plan.h"
+#include "fdw/route.h"
+#include "rows/columns.h"
+
+/*
+ * Pages of the list of which nothing is known: enough that a few keys are
+ * looked up, few enough that many are not.
+ */
+#define UNKNOWN_PAGES 10
+
+/* elements in an array of an order of which nothing is known */
+#define ELEMENTS_PER_ORDER 3
+
+/* keys in an array whose length is not known at planning, as core guesses */
+#define KEYS_PER_ARRAY 10
+
+/* What is known of a table while a statement is planned. */
+typedef struct RelInfo
+{
+	ImpiloServerOptions server;
+	ImpiloTableOptions options;
+	AttrNumber	id_column;		/* the one that is the order's id, or
+								 * InvalidAttrNumber */
+	bool		is_orders;		/* a row is an order */
+	double		orders;			/* in the list, estimated */
+	double		rows_per_order;
+} RelInfo;
+
+/* A condition that names orders by id. */
+typedef struct KeyCondition
+{
+	Expr	   *key;			/* the id, or an array of them */
+	double		keys;			/* how many, estimated */
+} KeyCondition;
+
+/* ------------------------------------------------------------------------
+ * How many
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Ask the API how many orders there are: one small page.  Where there is no
+ * such page, it is not known.
+ */
+static int64
+ask_total(Oid userid, Oid serverid)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "impilo_fdw estimate",
+												  ALLOCSET_SMALL_SIZES);
+	ImpiloSession *session = impilo_session(userid, serverid, context);
+	ImpiloHttpRequest *request;
+	ImpiloPage	page = {.total = IMPILO_UNKNOWN};
+
+	request = impilo_api_get_page(session->api, context, 1, 1, NULL);
+	impilo_http_wait(request);
+	if (!impilo_api_not_there(request))
+		impilo_api_page(session->api, request, 1, 1, &page);
+	MemoryContextDelete(context);
+	return page.total;
+}
+
+/*
+ * How many orders there are: as the API says if the table's options want it
+ * asked, as it said last in this session, as ANALYZE saw it, or a guess.
+ */
+static void
+estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
+				RelInfo *info)
+{
+	ForeignTable *table = GetForeignTable(relid);
+	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
+	int64		total;
+
+	if (info->options.use_remote_estimate)
+		total = ask_total(userid, table->serverid);
+	else
+		total = impilo_session_last_total(userid, table->serverid);
+
+	if (total >= 0)
+		info->orders = total;
+	else if (baserel->tuples > 0 && info->is_orders)
+		info->orders = baserel->tuples;
+	else
+		info->orders = UNKNOWN_PAGES * (double) info->options.fetch_size;
+
+	if (info->is_orders)
+		info->rows_per_order = 1;
+	else if (baserel->tuples > 0 && total > 0)
+		info->rows_per_order = baserel->tuples / total;
+	else
+	{
+		info->rows_per_order = ELEMENTS_PER_ORDER;
+		if (baserel->tuples > 0)
+			info->orders = Max(1, baserel->tuples / ELEMENTS_PER_ORDER);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Conditions on the id
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+is_id_column(const RelOptInfo *baserel, const RelInfo *info, const Node *node)
+{
+	const Var  *var;
+
+	while (node && IsA(node, RelabelType))
+		node = (const Node *) ((const RelabelType *) node)->arg;
+	if (node == NULL || !IsA(node, Var))
+		return false;
+	var = (const Var *) node;
+	return var->varno == baserel->relid && var->varlevelsup == 0 &&
+		AttributeNumberIsValid(info->id_column) &&
+		var->varattno == info->id_column;
+}
+
+/*
+ * Can this be evaluated before the scan of baserel?
+ */
+static bool
+is_known_before(PlannerInfo *root, RelOptInfo *baserel, Node *node)
+{
+	return !bms_is_member(baserel->relid, pull_varnos(root, node)) &&
+		!contain_volatile_functions(node);
+}
+
+/*
+ * Equality of integers of any two widths means what it means to the API; of
+ * other types (numeric 42.5, text) it may not.
+ */
+static bool
+is_integer_equality(Oid operator)
+{
+	return get_op_opfamily_strategy(operator, INTEGER_BTREE_FAM_OID) ==
+		BTEqualStrategyNumber;
+}
+
+/*
+ * Is the clause "id = key" or "id = ANY (keys)"?
+ */
+static bool
+match_key(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info,
+		  Expr *clause, KeyCondition *condition)
+{
+	if (IsA(clause, OpExpr))
+	{
+		OpExpr	   *op = (OpExpr *) clause;
+		Node	   *left,
+				   *right;
+
+		if (list_length(op->args) != 2 || !is_integer_equality(op->opno))
+			return false;
+		left = linitial(op->args);
+		right = lsecond(op->args);
+		if (is_id_column(baserel, info, right))
+		{
+			Node	   *swap = left;
+
+			left = right;
+			right = swap;
+		}
+		if (!is_id_column(baserel, info, left) ||
+			!is_known_before(root, baserel, right))
+			return false;
+		condition->key = (Expr *) right;
+		condition->keys = 1;
+		return true;
+	}
+	if (IsA(clause, ScalarArrayOpExpr))
+	{
+		ScalarArrayOpExpr *op = (ScalarArrayOpExpr *) clause;
+		Node	   *array = lsecond(op->args);
+
+		if (!op->useOr || !is_integer_equality(op->opno) ||
+			!is_id_column(baserel, info, linitial(op->args)) ||
+			!is_known_before(root, baserel, array))
+			return false;
+		condition->key = (Expr *) array;
+		condition->keys = impilo_estimate_array_length(root, array);
+		if (condition->keys <= 0)
+			condition->keys = KEYS_PER_ARRAY;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * The condition among these clauses that names the fewest orders.
+ */
+static bool
+find_key(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info,
+		 List *clauses, KeyCondition *best)
+{
+	bool		found = false;
+	ListCell   *cell;
+
+	foreach(cell, clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+		KeyCondition condition;
+
+		if (rinfo->pseudoconstant ||
+			!match_key(root, baserel, info, rinfo->clause, &condition))
+			continue;
+		if (!found || condition.keys < best->keys)
+			*best = condition;
+		found = true;
+	}
+	return found;
+}
+
+/*
+ * An order without an id is an error, so "id IS NULL" finds nothing.
+ */
+static bool
+is_impossible(const RelOptInfo *baserel, const RelInfo *info)
+{
+	ListCell   *cell;
+
+	foreach(cell, baserel->baserestrictinfo)
+	{
+		Expr	   *clause = lfirst_node(RestrictInfo, cell)->clause;
+
+		if (IsA(clause, NullTest) &&
+			((NullTest *) clause)->nulltesttype == IS_NULL &&
+			!((NullTest *) clause)->argisrow &&
+			is_id_column(baserel, info, (Node *) ((NullTest *) clause)->arg))
+			return true;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------------------
+ * Size and paths
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * impiloGetForeignRelSize
+ *		Bind the columns, which raises an error for one that is unknown, and
+ *		estimate the number of rows.  Sends nothing, unless the table's
+ *		options want the API asked.
+ */
+void
+impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
+						Oid foreigntableid)
+{
+	RelInfo    *info = palloc0(sizeof(RelInfo));
+	ForeignTable *table = GetForeignTable(foreigntableid);
+	ForeignServer *server = GetForeignServer(table->serverid);
+	Relation	relation = table_open(foreigntableid, NoLock);
+	ImpiloTable *bound = impilo_table_bind(relation);
+	KeyCondition condition;
+
+	table_close(relation, NoLock);
+	impilo_server_options(server, &info->server);
+	impilo_table_options(table, server, &info->options);
+	info->id_column = impilo_table_order_id(bound);
+	info->is_orders = bound->relation->array == NULL;
+	baserel->fdw_private = info;
+
+	estimate_orders(root, baserel, foreigntableid, info);
+	baserel->tuples = Max(1, info->orders * info->rows_per_order);
+	set_baserel_size_estimates(root, baserel);
+
+	/* what the id says is exact, whatever statistics there are */
+	if (is_impossible(baserel, info))
+		baserel->rows = 1;
+	else if (find_key(root, baserel, info, baserel->baserestrictinfo,
+					  &condition))
+		baserel->rows = clamp_row_est(Min(baserel->tuples,
+										  condition.keys * info->rows_per_order));
+}
+
+/*
+ * The cost of reading the whole list.  The pages after the first overlap.
+ */
+static void
+cost_list(const RelOptInfo *baserel, const RelInfo *info,
+		  Cost *startup, Cost *total)
+{
+	double		pages = ceil(info->orders / info->options.fetch_size);
+	double		overlapped = Max(pages - 1, 0) / info->options.max_concurrency;
+
+	*startup = info->server.fdw_startup_cost + baserel->baserestrictcost.startup;
+	*total = *startup +
+		info->server.fdw_startup_cost * overlapped +
+		info->server.fdw_tuple_cost * info->orders +
+		(cpu_tuple_cost + baserel->baserestrictcost.per_tuple) * baserel->tuples;
+}
+
+/*
+ * The cost of fetching orders by id.
+ */
+static void
+cost_lookup(const RelOptInfo *baserel, const RelInfo *info, double keys,
+			Cost *startup, Cost *total)
+{
+	double		waves = 1 + Max(keys - 1, 0) / info->options.max_concurrency;
+
+	*startup = info->server.fdw_startup_cost + baserel->baserestrictcost.startup;
+	*total = baserel->baserestrictcost.startup +
+		info->server.fdw_startup_cost * waves +
+		info->server.fdw_tuple_cost * keys +
+		(cpu_tuple_cost + baserel->baserestrictcost.per_tuple) *
+		keys * info->rows_per_order;
+}
+
+static void
+add_scan_path(PlannerInfo *root, RelOptInfo *baserel, ImpiloRoute route,
+			  Expr *key, double rows, Cost startup, Cost total,
+			  Relids required_outer)
+{
+	List	   *private = list_make1(makeInteger(route));
+
+	if (key)
+		private = lappend(private, key);
+	add_path(baserel, (Path *)
+			 impilo_create_scan_path(root, baserel, rows, startup,
+									 total, required_outer, private));
+}
+
+/*
+ * Add a path that looks up the ids which another relation supplies through
+ * this join clause.
+ */
+static void
+add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
+					   const RelInfo *info, RestrictInfo *rinfo)
+{
+	KeyCondition condition;
+	Relids		outer;
+	ParamPathInfo *param_info;
+	double		rows;
+	Cost		startup,
+				total;
+
+	if (!match_key(root, baserel, info, rinfo->clause, &condition))
+		return;
+	outer = bms_difference(rinfo->clause_relids, bms_make_singleton(baserel->relid));
+	outer = bms_union(outer, baserel->lateral_relids);
+	if (bms_is_empty(outer))
+		return;
+	param_info = get_baserel_parampathinfo(root, baserel, outer);
+
+	/*
+	 * Joined clauses may supply several keys; ppi_clauses is what will be
+	 * enforced, and this condition is among it or the path is of no use.
+	 */
+	if (!find_key(root, baserel, info, param_info->ppi_clauses, &condition))
+		return;
+	rows = clamp_row_est(Min(param_info->ppi_rows,
+							 condition.keys * info->rows_per_order));
+	cost_lookup(baserel, info, condition.keys, &startup, &total);
+	add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, condition.key, rows,
+				  startup, total, outer);
+}
+
+typedef struct MatchIdArgs
+{
+	const RelInfo *info;
+} MatchIdArgs;
+
+/*
+ * For generate_implied_equalities_for_column: is this member of an
+ * equivalence class the id?
+ */
+static bool
+is_id_member(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
+			 EquivalenceMember *em, void *arg)
+{
+	return is_id_column(rel, ((MatchIdArgs *) arg)->info, (Node *) em->em_expr);
+}
+
+static void
+add_parameterised_paths(PlannerInfo *root, RelOptInfo *baserel,
+						const RelInfo *info)
+{
+	MatchIdArgs args = {info};
+	List	   *clauses = NIL;
+	ListCell   *cell;
+
+	if (!AttributeNumberIsValid(info->id_column))
+		return;
+	if (baserel->has_eclass_joins)
+		clauses = generate_implied_equalities_for_column(root, baserel,
+														 is_id_member, &args,
+														 baserel->lateral_referencers);
+	foreach(cell, baserel->joininfo)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (join_clause_is_movable_to(rinfo, baserel))
+			clauses = lappend(clauses, rinfo);
+	}
+	foreach(cell, clauses)
+		add_parameterised_path(root, baserel, info,
+							   lfirst_node(RestrictInfo, cell));
+}
+
+/*
+ * impiloGetForeignPaths
+ *		Offer the planner every way there is to get the rows.
+ */
+void
+impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
+					  Oid foreigntableid)
+{
+	RelInfo    *info = baserel->fdw_private;
+	KeyCondition condition;
+	Cost		startup,
+				total;
+
+	if (is_impossible(baserel, info))
+	{
+		add_scan_path(root, baserel, IMPILO_ROUTE_NOTHING, NULL, 1, 0, 0,
+					  baserel->lateral_relids);
+		return;
+	}
+
+	if (find_key(root, baserel, info, baserel->baserestrictinfo, &condition))
+	{
+		cost_lookup(baserel, info, condition.keys, &startup, &total);
+		add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, condition.key,
+					  baserel->rows, startup, total, baserel->lateral_relids);
+	}
+
+	/* the second one, as of two that cost the same the first is kept */
+	cost_list(baserel, info, &startup, &total);
+	add_scan_path(root, baserel, IMPILO_ROUTE_LIST, NULL, baserel->rows,
+				  startup, total, baserel->lateral_relids);
+	add_parameterised_paths(root, baserel, info);
+}
+
+/* ------------------------------------------------------------------------
+ * count(*)
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Is this count(*), or count of what is never null, over all rows?
+ */
+static bool
+is_plain_count(const RelOptInfo *input_rel, const Aggref *aggref)
+{
+	const TargetEntry *argument;
+
+	if (aggref->aggfilter || aggref->aggdistinct || aggref->aggorder ||
+		aggref->agglevelsup != 0 || aggref->aggsplit != AGGSPLIT_SIMPLE)
+		return false;
+	if (aggref->aggfnoid == F_COUNT_)
+		return true;
+	if (aggref->aggfnoid != F_COUNT_ANY)
+		return false;
+	argument = linitial_node(TargetEntry, aggref->args);
+	if (is_id_column(input_rel, input_rel->fdw_private,
+					 (Node *) argument->expr))
+		return true;
+	return IsA(argument->expr, Const) && !((Const *) argument->expr)->constisnull;
+}
+
+/*
+ * Does the whole query ask for nothing but how many orders there are?
+ */
+static bool
+asks_only_count(PlannerInfo *root, const RelOptInfo *input_rel,
+				const PathTarget *target)
+{
+	const RelInfo *info = input_rel->fdw_private;
+	List	   *needed;
+	ListCell   *cell;
+
+	if (input_rel->reloptkind != RELOPT_BASEREL || info == NULL ||
+		!info->is_orders || input_rel->baserestrictinfo != NIL ||
+		root->parse->groupClause != NIL || root->parse->groupingSets != NIL ||
+		root->parse->havingQual != NULL || !root->parse->hasAggs)
+		return false;
+	needed = pull_var_clause((Node *) target->exprs, PVC_INCLUDE_AGGREGATES |
+							 PVC_RECURSE_PLACEHOLDERS);
+	foreach(cell, needed)
+		if (!IsA(lfirst(cell), Aggref) || !is_plain_count(input_rel, lfirst(cell)))
+		return false;
+	return needed != NIL;
+}
+
+/*
+ * impiloGetForeignUpperPaths
+ *		Answer count(*) from the number of orders that the API states.
+ */
+void
+impiloGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
+						   RelOptInfo *input_rel, RelOptInfo *output_rel,
+						   void *extra)
+{
+	const RelInfo *info = input_rel->fdw_private;
+	PathTarget *target = root->upper_targets[UPPERREL_GROUP_AGG];
+
+	if (stage != UPPERREL_GROUP_AGG || output_rel->fdw_private != NULL ||
+		!asks_only_count(root, input_rel, target))
+		return;
+	output_rel->fdw_private = input_rel->fdw_private;
+	add_path(output_rel, (Path *)
+			 impilo_create_upper_path(root, output_rel, target, 1,
+									  info->server.fdw_startup_cost,
+									  info->server.fdw_startup_cost +
+									  cpu_tuple_cost,
+									  list_make1(makeInteger(IMPILO_ROUTE_COUNT))));
+}
+
+/* ------------------------------------------------------------------------
+ * The plan
+ * ------------------------------------------------------------------------
+ */
+
+static List *
+attribute_list(const Bitmapset *attributes)
+{
+	List	   *list = NIL;
+	int			member = -1;
+
+	while ((member = bms_next_member(attributes, member)) >= 0)
+		list = lappend(list, makeInteger(member));
+	return list;
+}
+
+/*
+ * The user columns among these expressions, by attribute number; all of them
+ * if the whole row is asked for.
+ */
+static Bitmapset *
+columns_in(PlannerInfo *root, const RelOptInfo *rel, Node *expressions)
+{
+	Bitmapset  *offsets = NULL;
+	Bitmapset  *columns = NULL;
+	int			member = -1;
+
+	pull_varattnos(expressions, rel->relid, &offsets);
+	while ((member = bms_next_member(offsets, member)) >= 0)
+	{
+		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
+
+		if (attnum > 0)
+			columns = bms_add_member(columns, attnum);
+		else if (attnum == 0)
+			columns = bms_add_range(columns, 1, rel->max_attr);
+	}
+	return columns;
+}
+
+/*
+ * May the scan be read more than once?  What sits in a sub-query may be, for
+ * each row of the query around it; the executor tells only of some cases.
+ */
+static bool
+may_be_read_again(const PlannerInfo *root)
+{
+	return root->query_level > 1;
+}
+
+static ForeignScan *
+make_count_plan(List *tlist, const PathTarget *target)
+{
+	List	   *counts;
+	List	   *scan_tlist = NIL;
+	ListCell   *cell;
+
+	counts = pull_var_clause((Node *) target->exprs,
+							 PVC_INCLUDE_AGGREGATES | PVC_RECURSE_PLACEHOLDERS);
+	foreach(cell, counts)
+		scan_tlist = lappend(scan_tlist,
+							 makeTargetEntry(lfirst(cell),
+											 list_length(scan_tlist) + 1,
+											 NULL, false));
+	return make_foreignscan(tlist, NIL, 0, NIL,
+							list_make4(makeInteger(IMPILO_ROUTE_COUNT),
+									   makeInteger(0), NIL, NIL),
+							scan_tlist, NIL, NULL);
+}
+
+/*
+ * impiloGetForeignPlan
+ *		Make the plan of the path that the planner chose.
+ */
+ForeignScan *
+impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
+					 ForeignPath *best_path, List *tlist, List *scan_clauses,
+					 Plan *outer_plan)
+{
+	ImpiloRoute route = intVal(linitial(best_path->fdw_private));
+	Bitmapset  *filter;
+	Bitmapset  *rest;
+	List	   *keys = NIL;
+
+	if (route == IMPILO_ROUTE_COUNT)
+		return make_count_plan(tlist, best_path->path.pathtarget);
+
+	if (list_length(best_path->fdw_private) > 1)
+		keys = list_make1(lsecond(best_path->fdw_private));
+	scan_clauses = extract_actual_clauses(scan_clauses, false);
+	filter = columns_in(root, rel, (Node *) scan_clauses);
+
+	/*
+	 * Not those of tlist, which may be all that the table has: the planner
+	 * lets a scan hand on rows as they are if that costs it nothing.
+	 */
+	rest = columns_in(root, rel, (Node *) rel->reltarget->exprs);
+	rest = bms_union(rest, columns_in(root, rel,
+									  (Node *) best_path->path.pathtarget->exprs));
+	rest = bms_difference(rest, filter);
+
+	/*
+	 * The conditions are evaluated inside the scan, between the two portions
+	 * of columns; for EvalPlanQual, which brings its own rows, they are
+	 * recheck conditions too.
+	 */
+	return make_foreignscan(tlist, scan_clauses, rel->relid, keys,
+							list_make4(makeInteger(route),
+									   makeInteger(may_be_read_again(root)),
+									   attribute_list(filter),
+									   attribute_list(rest)),
+							NIL, scan_clauses, NULL);
+}

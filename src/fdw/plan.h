@@ -1,0 +1,34 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.h
+ *	  Which way a scan takes, and what it costs.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/fdw/plan.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_PLAN_H
+#define IMPILO_PLAN_H
+
+#include "foreign/fdwapi.h"
+
+/* in plan.c */
+
+extern void impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
+									Oid foreigntableid);
+extern void impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
+								  Oid foreigntableid);
+extern ForeignScan *impiloGetForeignPlan(PlannerInfo *root,
+										 RelOptInfo *rel, Oid foreigntableid,
+										 ForeignPath *best_path, List *tlist,
+										 List *scan_clauses,
+										 Plan *outer_plan);
+extern void impiloGetForeignUpperPaths(PlannerInfo *root,
+									   UpperRelationKind stage,
+									   RelOptInfo *input_rel,
+									   RelOptInfo *output_rel, void *extra);
+
+#endif							/* IMPILO_PLAN_H */
