@@ -38,7 +38,7 @@ SELECT o, v, pg_temp.try('ALTER SERVER impilo', o, v) FROM (VALUES
 	('max_pages', '1'), ('max_pages', '0'), ('max_pages', '1e3'), ('scan_timeout', '0'), ('scan_timeout', '90min'), ('scan_timeout', '8d'),
 	('keep_connections', 'off'), ('keep_connections', 'sometimes'),
 	('fdw_startup_cost', '10'), ('fdw_startup_cost', '-1'), ('fdw_tuple_cost', '0.01'), ('fdw_tuple_cost', 'x'),
-	('outcome_wait', '0'), ('outcome_wait', '1min'), ('outcome_wait', '2h'),
+	('reconcile_timeout', '0'), ('reconcile_timeout', '1min'), ('reconcile_timeout', '2h'),
 	('repost', 'never'), ('repost', 'after_lookup'), ('repost', 'always'),
 	('external_ids', 'any'), ('external_ids', 'unique'), ('external_ids', 'UNIQUE'),
 	('analyze_patient_data', 'true'), ('analyze_patient_data', 'ask'),

@@ -168,12 +168,12 @@ check_modules() {
 callbacks that may not throw, handles that must have an owner."
 
 	grep -HnE '#include *<(json-c/)?json[a-z_]*\.h>' "${sources[@]}" "${headers[@]}" |
-		grep -v '^src/json/json\.c:' |
-		rule "only json.c includes json-c" \
+		grep -v '^src/json/tree\.c:' |
+		rule "only tree.c includes json-c" \
 			"json-c's memory lies outside every memory context; one room sees to it."
 
-	grep -HnE '#include.*utils/(builtins|fmgrprotos)\.h' src/json/json.c 2>/dev/null |
-		rule "json.c does not include builtins.h" \
+	grep -HnE '#include.*utils/(builtins|fmgrprotos)\.h' src/json/tree.c 2>/dev/null |
+		rule "tree.c does not include builtins.h" \
 			"Both headers declare json_object: a function there, a type in json-c."
 
 	grep -HnE '\b(PG_VERSION_NUM|LIBCURL_VERSION_NUM)\b' "${sources[@]}" "${headers[@]}" |
@@ -262,7 +262,7 @@ StringInfo, strlcpy, strtol."
 
 	# libcurl calls back into wait.c and answer.c, where palloc may not throw;
 	# a file without postgres.h has no palloc
-	pure_or_owner='^src/(http/[a-z_]*|json/json)\.c:'
+	pure_or_owner='^src/(http/[a-z_]*|json/tree)\.c:'
 	for file in "${sources[@]}"; do
 		grep -q '"postgres\.h"' "$file" || pure_or_owner+="|^$file:"
 	done

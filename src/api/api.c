@@ -9,7 +9,7 @@
  *
  * Which page or order is asked for next, and whether what the pages state
  * fits together, is decided above (list.c, lookup.c); when to try again is
- * decided below (http.c, retry.c); how an error is worded, in api_error.c.
+ * decided below (http.c, retry.c); how an error is worded, in error.c.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *

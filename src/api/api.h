@@ -13,7 +13,7 @@
 #ifndef IMPILO_API_H
 #define IMPILO_API_H
 
-#include "api/api_error.h"
+#include "api/error.h"
 #include "api/page.h"
 
 /* One account of the API, reached over one pool of connections. */

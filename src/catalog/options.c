@@ -119,7 +119,7 @@ static const Option options[] = {
 	"100", 0, 1e10},
 	{"fdw_tuple_cost", ON_SERVER, VALUE_REAL, SERVER(fdw_tuple_cost),
 	"0.2", 0, 1e10},
-	{"outcome_wait", ON_SERVER, VALUE_DURATION, SERVER(outcome_wait),
+	{"reconcile_timeout", ON_SERVER, VALUE_DURATION, SERVER(reconcile_timeout),
 	"30s", 0, 3600 * 1000},
 	{"repost", ON_SERVER, VALUE_CHOICE, SERVER(repost),
 	"never", 0, 0, repost_words},

@@ -51,7 +51,7 @@ typedef struct ImpiloServerOptions
 	bool		keep_connections;
 	double		fdw_startup_cost;
 	double		fdw_tuple_cost;
-	int			outcome_wait;	/* ms */
+	int			reconcile_timeout;	/* ms */
 	ImpiloRepost repost;
 	ImpiloExternalIds external_ids;
 	bool		analyze_patient_data;

@@ -32,7 +32,7 @@
  *
  *	look-up (outcome.c), row has external ids:
  *	  one order that is certainly it    exists          done
- *	  not found                         may exist       again until outcome_wait
+ *	  not found                         may exist       again until reconcile_timeout
  *	                                                    is over; then IU001, or
  *	                                                    with repost
  *	                                                    'after_lookup', unless
@@ -64,8 +64,8 @@
 
 #include "create/create.h"
 #include "create/match.h"
-#include "create/outcome.h"
-#include "create/report.h"
+#include "create/reconcile.h"
+#include "create/error.h"
 #include "http/wait.h"
 
 /*
@@ -179,12 +179,12 @@ static void
 start_posting(Batch *batch, ImpiloPosting *posting)
 {
 	ImpiloCreateTarget *target = &batch->creator->target;
-	const ImpiloDraft *draft = posting->draft;
+	const ImpiloOrderRequest *draft = posting->draft;
 	ImpiloJournalNote note = {
 		.userid = target->userid,
-		.serverid = target->session->serverid,
-		.umid = target->session->umid,
-		.account = impilo_api_account(target->session->api),
+		.serverid = target->connection->serverid,
+		.umid = target->connection->umid,
+		.account = impilo_api_account(target->connection->api),
 		.relation = target->relation,
 		.row = draft->row,
 		.to_site = draft->to_site,
@@ -199,7 +199,7 @@ start_posting(Batch *batch, ImpiloPosting *posting)
 	else
 		impilo_journal_posting_again(posting->entry);
 	posting->started_at = GetCurrentTimestamp();
-	posting->request = impilo_api_post_order(target->session->api,
+	posting->request = impilo_api_post_order(target->connection->api,
 											 CurrentMemoryContext,
 											 draft->body, draft->length,
 											 IMPILO_RETRY_UNSENT,
@@ -216,16 +216,16 @@ start_posting(Batch *batch, ImpiloPosting *posting)
 static bool
 is_another(const Batch *batch, ImpiloPosting *posting)
 {
-	const ImpiloSession *session = batch->creator->target.session;
+	const ImpiloConnection *connection = batch->creator->target.connection;
 	const char *why;
 
-	if (impilo_journal_given(session->serverid, posting->order.id))
+	if (impilo_journal_given(connection->serverid, posting->order.id))
 		why = "another request has created";
 	else
 		why = impilo_contradicts(&posting->order, posting->draft);
 	if (why == NULL)
 		return false;
-	impilo_api_describe_content(session->server_name,
+	impilo_api_describe_content(connection->server_name,
 								psprintf("The answer to %s is order " INT64_FORMAT ", which %s.",
 										 impilo_api_show_create(),
 										 posting->order.id, why),
@@ -239,7 +239,7 @@ is_another(const Batch *batch, ImpiloPosting *posting)
 static void
 end_posting(Batch *batch, ImpiloPosting *posting)
 {
-	ImpiloApi  *api = batch->creator->target.session->api;
+	ImpiloApi  *api = batch->creator->target.connection->api;
 	int			status = impilo_http_reply(posting->request)->status;
 	ImpiloCreateOutcome outcome = impilo_api_created(api, posting->request,
 													 &posting->order,
@@ -304,7 +304,7 @@ static bool
 may_start(const Batch *batch)
 {
 	const ImpiloCreateTarget *target = &batch->creator->target;
-	ImpiloHttpClient *http = impilo_api_http(target->session->api);
+	ImpiloHttpClient *http = impilo_api_http(target->connection->api);
 
 	return !batch->refused &&
 		batch->nunknown < target->max_concurrency &&
@@ -333,7 +333,7 @@ give_up_reposts(Batch *batch)
 static void
 send_postings(Batch *batch)
 {
-	ImpiloHttpClient *http = impilo_api_http(batch->creator->target.session->api);
+	ImpiloHttpClient *http = impilo_api_http(batch->creator->target.connection->api);
 	int			next = 0;
 
 	for (;;)
@@ -369,7 +369,7 @@ count_unknown(const Batch *batch)
 }
 
 /*
- * Look for the orders of unknown outcome until all are found, or outcome_wait
+ * Look for the orders of unknown outcome until all are found, or reconcile_timeout
  * is over.  From the last look on it has to pass once more before a row of
  * unknown outcome may be taken for new (existing.c).
  */
@@ -382,7 +382,7 @@ look_up(Batch *batch)
 	ImpiloSockets none = {0};
 
 	end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-									  creator->target.session->options.outcome_wait);
+									  creator->target.connection->options.reconcile_timeout);
 	while (count_unknown(batch) > 0)
 	{
 		long		left;
@@ -416,7 +416,7 @@ look_up(Batch *batch)
 static bool
 repost(Batch *batch)
 {
-	const ImpiloServerOptions *options = &batch->creator->target.session->options;
+	const ImpiloServerOptions *options = &batch->creator->target.connection->options;
 	bool		any = false;
 
 	if (options->repost != IMPILO_REPOST_AFTER_LOOKUP || batch->refused ||
@@ -473,7 +473,7 @@ run_batch(Batch *batch)
  * IU002 (report.c).  A cancel is raised as it is.
  */
 void
-impilo_create(ImpiloCreator *creator, ImpiloDraft *const *drafts, int n,
+impilo_create(ImpiloCreator *creator, ImpiloOrderRequest *const *drafts, int n,
 			  ImpiloOrder *orders)
 {
 	Batch		batch = {.creator = creator,.n = n};

@@ -25,7 +25,7 @@ extern ImpiloCreator *impilo_creator(const ImpiloCreateTarget *target,
 extern ImpiloCreateTarget *impilo_creator_target(ImpiloCreator *creator);
 extern ImpiloHttpStats *impilo_creator_stats(ImpiloCreator *creator);
 extern void impilo_creator_follows(ImpiloCreator *creator, int64 ncreated);
-extern void impilo_create(ImpiloCreator *creator, ImpiloDraft *const *drafts,
+extern void impilo_create(ImpiloCreator *creator, ImpiloOrderRequest *const *drafts,
 						  int n, ImpiloOrder *orders);
 
 #endif							/* IMPILO_CREATE_H */

@@ -31,7 +31,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "create/existing.h"
+#include "create/conflict.h"
 #include "create/inserter.h"
 
 struct ImpiloInserter
@@ -42,7 +42,7 @@ struct ImpiloInserter
 	ImpiloTable *table;
 	ImpiloTableOptions options;
 	bool		do_nothing;
-	ImpiloDrafter *drafter;
+	ImpiloRequestBuilder *drafter;
 	ImpiloRowReader *reader;	/* NULL: no column is returned */
 	ImpiloCreator *creator;
 	ImpiloExisting *existing;	/* with do_nothing, from the first row on */
@@ -65,7 +65,7 @@ typedef struct KeptDraft
 {
 	ImpiloCreator *creator;
 	int			batch_size;
-	ImpiloDraft *draft;
+	ImpiloOrderRequest *draft;
 } KeptDraft;
 
 /*
@@ -102,13 +102,13 @@ make_creator(ImpiloInserter *inserter, Relation relation,
 			 const ForeignTable *foreign, const ImpiloInserterConfig *config)
 {
 	bool		keeps = inserter->options.post_at == IMPILO_POST_AT_COMMIT;
-	ImpiloSession *session = impilo_session(config->userid, foreign->serverid,
-											inserter->context);
+	ImpiloConnection *connection = impilo_connection(config->userid, foreign->serverid,
+													 inserter->context);
 	MemoryContext context = keeps ? TopTransactionContext : inserter->context;
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	const char *ids_column = impilo_draft_ids_column(inserter->table);
+	const char *ids_column = impilo_external_ids_column(inserter->table);
 	ImpiloCreateTarget target = {
-		.session = session,
+		.connection = connection,
 		.userid = GetUserId(),
 		.name = pstrdup(RelationGetRelationName(relation)),
 		.relation = quoted_name(relation),
@@ -120,7 +120,7 @@ make_creator(ImpiloInserter *inserter, Relation relation,
 
 	MemoryContextSwitchTo(caller);
 	if (keeps)
-		impilo_session_hold(session, context);
+		impilo_connection_pin(connection, context);
 	return impilo_creator(&target, context);
 }
 
@@ -149,7 +149,7 @@ impilo_inserter(Relation relation, const ImpiloInserterConfig *config,
 	inserter->do_nothing = config->do_nothing;
 	inserter->nskipped = config->do_nothing ? 0 : -1;
 	check_allowed(inserter);
-	inserter->drafter = impilo_drafter(inserter->table, context);
+	inserter->drafter = impilo_request_builder(inserter->table, context);
 	if (config->returned)
 		inserter->reader = impilo_row_reader(inserter->table, NULL,
 											 config->returned, context);
@@ -213,7 +213,7 @@ impilo_inserter_skipped(const ImpiloInserter *inserter)
  * Is this draft new?  Always, unless ON CONFLICT DO NOTHING asks.
  */
 static bool
-is_new(ImpiloInserter *inserter, const ImpiloDraft *draft)
+is_new(ImpiloInserter *inserter, const ImpiloOrderRequest *draft)
 {
 	if (!inserter->do_nothing)
 		return true;
@@ -260,8 +260,8 @@ note_new(ImpiloInserter *inserter, int64 row)
 bool
 impilo_inserter_check(ImpiloInserter *inserter, TupleTableSlot *slot)
 {
-	ImpiloDraft *draft = impilo_draft(inserter->drafter, slot,
-									  ++inserter->nchecked);
+	ImpiloOrderRequest *draft = impilo_build_request(inserter->drafter, slot,
+													 ++inserter->nchecked);
 	bool		new = is_new(inserter, draft);
 
 	if (new && inserter->do_nothing)
@@ -298,7 +298,7 @@ post_kept(List *work)
 	while (next < list_length(work))
 	{
 		const KeptDraft *first = list_nth(work, next);
-		ImpiloDraft **drafts = palloc(first->batch_size * sizeof(ImpiloDraft *));
+		ImpiloOrderRequest **drafts = palloc(first->batch_size * sizeof(ImpiloOrderRequest *));
 		ImpiloOrder *orders = palloc(first->batch_size * sizeof(ImpiloOrder));
 		int			n = 0;
 
@@ -322,20 +322,20 @@ post_kept(List *work)
 }
 
 static void
-keep_draft(ImpiloInserter *inserter, const ImpiloDraft *draft)
+keep_draft(ImpiloInserter *inserter, const ImpiloOrderRequest *draft)
 {
 	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
 	KeptDraft  *kept = palloc(sizeof(KeptDraft));
 
 	kept->creator = inserter->creator;
 	kept->batch_size = inserter->options.batch_size;
-	kept->draft = impilo_draft_copy(draft);
+	kept->draft = impilo_copy_request(draft);
 	MemoryContextSwitchTo(caller);
 	impilo_journal_keep(kept, post_kept);
 }
 
 static void
-show_draft(const ImpiloDraft *draft)
+show_draft(const ImpiloOrderRequest *draft)
 {
 	ereport(NOTICE,
 			(errmsg("no order was created for row " INT64_FORMAT ", because option post_at is 'never'",
@@ -358,16 +358,16 @@ int
 impilo_inserter_send(ImpiloInserter *inserter, TupleTableSlot **slots, int n)
 {
 	MemoryContext caller;
-	ImpiloDraft **drafts;
+	ImpiloOrderRequest **drafts;
 	int			ndrafts = 0;
 
 	MemoryContextReset(inserter->batch);
 	caller = MemoryContextSwitchTo(inserter->batch);
 	inserter->orders = NULL;
-	drafts = palloc(n * sizeof(ImpiloDraft *));
+	drafts = palloc(n * sizeof(ImpiloOrderRequest *));
 	for (int i = 0; i < n; i++)
-		drafts[i] = impilo_draft(inserter->drafter, slots[i],
-								 next_row(inserter));
+		drafts[i] = impilo_build_request(inserter->drafter, slots[i],
+										 next_row(inserter));
 	for (int i = 0; i < n; i++)
 	{
 		TupleTableSlot *skipped;

@@ -230,7 +230,7 @@ post_kept(void)
 }
 
 /*
- * A prepared transaction may be committed or rolled back by another session,
+ * A prepared transaction may be committed or rolled back by another connection,
  * which knows nothing of what is noted here.
  */
 static void
@@ -531,7 +531,7 @@ impilo_journal_hides_any(Oid serverid, CommandId command)
 
 /*
  * impilo_journal_records
- *		All that was noted in this session, in order of time: a list of
+ *		All that was noted in this connection, in order of time: a list of
  *		ImpiloJournalRecord in CurrentMemoryContext.  The notes are the
  *		journal's.
  */

@@ -188,7 +188,7 @@ has_id(char **ids, int nids, const char *id)
  *		has others besides all of them.
  */
 int
-impilo_common_ids(const ImpiloIdentity *identity, const ImpiloDraft *draft)
+impilo_common_ids(const ImpiloIdentity *identity, const ImpiloOrderRequest *draft)
 {
 	int			common = 0;
 
@@ -209,7 +209,7 @@ impilo_common_ids(const ImpiloIdentity *identity, const ImpiloDraft *draft)
  *		Is the order for the patient or site of the draft?
  */
 bool
-impilo_same_recipient(const ImpiloIdentity *identity, const ImpiloDraft *draft)
+impilo_same_recipient(const ImpiloIdentity *identity, const ImpiloOrderRequest *draft)
 {
 	return identity->recipient == draft->recipient &&
 		identity->to_site == draft->to_site;
@@ -223,7 +223,7 @@ impilo_same_recipient(const ImpiloIdentity *identity, const ImpiloDraft *draft)
  * patient has a site, too, and an order may show both.
  */
 const char *
-impilo_contradicts(const ImpiloOrder *order, const ImpiloDraft *draft)
+impilo_contradicts(const ImpiloOrder *order, const ImpiloOrderRequest *draft)
 {
 	ImpiloJsonSlice ids = get_member(&order->document, "externalOrderIds");
 	ImpiloIdentity identity;

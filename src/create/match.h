@@ -16,7 +16,7 @@
 #include "datatype/timestamp.h"
 
 #include "api/api.h"
-#include "rows/draft.h"
+#include "rows/write.h"
 
 /* What tells one order from another. */
 typedef struct ImpiloIdentity
@@ -33,10 +33,10 @@ typedef struct ImpiloIdentity
 
 extern void impilo_identify(const ImpiloOrder *order, ImpiloIdentity *identity);
 extern int	impilo_common_ids(const ImpiloIdentity *identity,
-							  const ImpiloDraft *draft);
+							  const ImpiloOrderRequest *draft);
 extern const char *impilo_contradicts(const ImpiloOrder *order,
-									  const ImpiloDraft *draft);
+									  const ImpiloOrderRequest *draft);
 extern bool impilo_same_recipient(const ImpiloIdentity *identity,
-								  const ImpiloDraft *draft);
+								  const ImpiloOrderRequest *draft);
 
 #endif							/* IMPILO_MATCH_H */

@@ -15,9 +15,9 @@
 
 #include "datatype/timestamp.h"
 
-#include "catalog/session.h"
+#include "catalog/connection.h"
 #include "create/journal.h"
-#include "rows/draft.h"
+#include "rows/write.h"
 
 /* Orders known from a reading of the list; see existing.h. */
 typedef struct ImpiloExisting ImpiloExisting;
@@ -25,7 +25,7 @@ typedef struct ImpiloExisting ImpiloExisting;
 /* Where orders are created, and on whose behalf. */
 typedef struct ImpiloCreateTarget
 {
-	ImpiloSession *session;
+	ImpiloConnection *connection;
 	Oid			userid;			/* who inserts; at commit it may be another */
 	const char *name;			/* of the table, for messages */
 	const char *relation;		/* as in SQL, quoted and with its schema */
@@ -49,7 +49,7 @@ typedef enum ImpiloPostingState
 
 typedef struct ImpiloPosting
 {
-	const ImpiloDraft *draft;
+	const ImpiloOrderRequest *draft;
 	ImpiloPostingState state;
 	ImpiloJournalEntry *entry;	/* of the journal, once it was started */
 	ImpiloHttpRequest *request;

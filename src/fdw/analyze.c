@@ -40,7 +40,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "catalog/session.h"
+#include "catalog/connection.h"
 #include "fdw/analyze.h"
 #include "read/list.h"
 #include "rows/columns.h"
@@ -294,16 +294,16 @@ acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows,
 												  ALLOCSET_DEFAULT_SIZES);
 	ForeignTable *table = GetForeignTable(RelationGetRelid(relation));
 	ForeignServer *server = GetForeignServer(table->serverid);
-	ImpiloSession *session = impilo_session(relation->rd_rel->relowner,
-											server->serverid, context);
+	ImpiloConnection *connection = impilo_connection(relation->rd_rel->relowner,
+													 server->serverid, context);
 	ImpiloTableOptions options;
 	Sampler		sampler = {.sample = rows,.wanted = targrows};
 	int64		total;
 
 	impilo_table_options(table, server, &options);
 	prepare(&sampler, relation, impilo_table_bind(relation),
-			session->options.analyze_patient_data);
-	total = impilo_list_sample(session->api, context, options.fetch_size,
+			connection->options.analyze_patient_data);
+	total = impilo_list_sample(connection->api, context, options.fetch_size,
 							   options.max_concurrency, SAMPLE_PAGES,
 							   take_order, &sampler);
 	*totalrows = sampler.orders > 0 ? sampler.seen / sampler.orders * total : 0;

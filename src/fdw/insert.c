@@ -33,7 +33,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
-#include "create/report.h"
+#include "create/error.h"
 #include "fdw/insert_plan.h"
 #include "fdw/rowstore.h"
 

@@ -45,7 +45,7 @@
 #include "utils/rel.h"
 #include "utils/selfuncs.h"
 
-#include "catalog/session.h"
+#include "catalog/connection.h"
 #include "compat.h"
 #include "fdw/plan.h"
 #include "fdw/route.h"
@@ -97,21 +97,21 @@ ask_total(Oid userid, Oid serverid)
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "impilo_fdw estimate",
 												  ALLOCSET_SMALL_SIZES);
-	ImpiloSession *session = impilo_session(userid, serverid, context);
+	ImpiloConnection *connection = impilo_connection(userid, serverid, context);
 	ImpiloHttpRequest *request;
 	ImpiloPage	page = {.total = IMPILO_UNKNOWN};
 
-	request = impilo_api_get_page(session->api, context, 1, 1, NULL);
+	request = impilo_api_get_page(connection->api, context, 1, 1, NULL);
 	impilo_http_wait(request);
 	if (!impilo_api_not_there(request))
-		impilo_api_page(session->api, request, 1, 1, &page);
+		impilo_api_page(connection->api, request, 1, 1, &page);
 	MemoryContextDelete(context);
 	return page.total;
 }
 
 /*
  * How many orders there are: as the API says if the table's options want it
- * asked, as it said last in this session, as ANALYZE saw it, or a guess.
+ * asked, as it said last in this connection, as ANALYZE saw it, or a guess.
  */
 static void
 estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
@@ -124,7 +124,7 @@ estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 	if (info->options.use_remote_estimate)
 		total = ask_total(userid, table->serverid);
 	else
-		total = impilo_session_last_total(userid, table->serverid);
+		total = impilo_connection_last_total(userid, table->serverid);
 
 	if (total >= 0)
 		info->orders = total;

@@ -106,17 +106,17 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 	ForeignTable *table =
 	GetForeignTable(exec_rt_fetch(rtindex, estate)->relid);
 	ForeignServer *server = GetForeignServer(table->serverid);
-	ImpiloSession *session;
+	ImpiloConnection *connection;
 	bool		again;
 
 	if (!OidIsValid(userid))
 		userid = GetUserId();
 	state->serverid = server->serverid;
 	impilo_table_options(table, server, &state->options);
-	session = impilo_session(userid, server->serverid, estate->es_query_cxt);
+	connection = impilo_connection(userid, server->serverid, estate->es_query_cxt);
 	again = (eflags & EXEC_FLAG_REWIND) || plan->scan.plan.allParam != NULL ||
 		intVal(list_nth(plan->fdw_private, IMPILO_SCAN_REREAD));
-	state->reader = impilo_reader_open(session, estate->es_query_cxt,
+	state->reader = impilo_reader_open(connection, estate->es_query_cxt,
 									   &state->options,
 									   state->route == IMPILO_ROUTE_LIST,
 									   again);

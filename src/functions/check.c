@@ -37,7 +37,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "catalog/session.h"
+#include "catalog/connection.h"
 #include "functions/check.h"
 #include "functions/check_columns.h"
 #include "functions/check_tree.h"
@@ -492,7 +492,7 @@ find_unreadable(Check *check)
  */
 
 static void
-read_page(Check *check, ImpiloSession *session, int size)
+read_page(Check *check, ImpiloConnection *connection, int size)
 {
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "impilo_fdw check",
@@ -500,8 +500,8 @@ read_page(Check *check, ImpiloSession *session, int size)
 	ImpiloPage	page;
 	ImpiloOrder order;
 
-	impilo_api_first_page(session->api, size, NULL, &page);
-	while (impilo_api_page_next(session->api, &page, &order))
+	impilo_api_first_page(connection->api, size, NULL, &page);
+	while (impilo_api_page_next(connection->api, &page, &order))
 		impilo_seen_order(check->root, ++check->orders, &order.document,
 						  scratch);
 	MemoryContextDelete(scratch);
@@ -525,11 +525,11 @@ read_page(Check *check, ImpiloSession *session, int size)
 Datum
 impilo_check_schema_1_0(PG_FUNCTION_ARGS)
 {
-	ForeignServer *server = impilo_session_server(NameStr(*PG_GETARG_NAME(0)),
+	ForeignServer *server = impilo_server_by_name(NameStr(*PG_GETARG_NAME(0)),
 												  fcinfo->flinfo->fn_oid);
 	int			size = PG_GETARG_INT32(1);
 	Check		check = {0};
-	ImpiloSession *session;
+	ImpiloConnection *connection;
 
 	if (size < 1)
 		ereport(ERROR,
@@ -541,9 +541,9 @@ impilo_check_schema_1_0(PG_FUNCTION_ARGS)
 	check.tables = impilo_checked_tables(server->serverid);
 	impilo_check_columns(check.root, check.tables);
 
-	session = impilo_session(GetUserId(), server->serverid,
-							 CurrentMemoryContext);
-	read_page(&check, session, size);
+	connection = impilo_connection(GetUserId(), server->serverid,
+								   CurrentMemoryContext);
+	read_page(&check, connection, size);
 	find_unreadable(&check);
 	if (check.orders == 0)
 		ereport(NOTICE,

@@ -36,7 +36,7 @@ typedef struct Reading
 	struct Reading *next;
 	MemoryContext run;			/* the executor run's; key */
 	MemoryContext context;		/* of what is shared; NULL: nothing is */
-	ImpiloSession *session;		/* the account; key */
+	ImpiloConnection *connection;	/* the account; key */
 	int			open;			/* readers that are not closed */
 	int			readers;		/* readers that there ever were */
 	int			list_readers;	/* of these, those of the list */
@@ -98,19 +98,19 @@ unlink_reading(void *arg)
 }
 
 static Reading *
-find_or_make_reading(ImpiloSession *session, MemoryContext run)
+find_or_make_reading(ImpiloConnection *connection, MemoryContext run)
 {
 	Reading    *reading;
 	MemoryContextCallback *callback;
 
 	for (reading = readings; reading; reading = reading->next)
-		if (reading->run == run && reading->session == session)
+		if (reading->run == run && reading->connection == connection)
 			return reading;
 
 	reading = MemoryContextAllocZero(run, sizeof(Reading));
 	callback = MemoryContextAllocZero(run, sizeof(*callback));
 	reading->run = run;
-	reading->session = session;
+	reading->connection = connection;
 	callback->func = unlink_reading;
 	callback->arg = reading;
 	MemoryContextRegisterResetCallback(run, callback);
@@ -128,10 +128,10 @@ find_or_make_reading(ImpiloSession *session, MemoryContext run)
  * read the list; `again`: it may be read more than once.
  */
 ImpiloReader *
-impilo_reader_open(ImpiloSession *session, MemoryContext run,
+impilo_reader_open(ImpiloConnection *connection, MemoryContext run,
 				   const ImpiloTableOptions *options, bool list, bool again)
 {
-	Reading    *reading = find_or_make_reading(session, run);
+	Reading    *reading = find_or_make_reading(connection, run);
 	MemoryContext context = AllocSetContextCreate(run, "impilo_fdw reader",
 												  ALLOCSET_DEFAULT_SIZES);
 	ImpiloReader *reader = MemoryContextAllocZero(context, sizeof(*reader));
@@ -202,7 +202,7 @@ impilo_reader_close(ImpiloReader *reader)
 static ImpiloList *
 open_list(ImpiloReader *reader, MemoryContext context, ImpiloHttpStats *stats)
 {
-	return impilo_list_open(reader->reading->session->api, context,
+	return impilo_list_open(reader->reading->connection->api, context,
 							reader->options->fetch_size,
 							reader->options->max_concurrency, stats);
 }
@@ -350,7 +350,7 @@ impilo_reader_lookup(ImpiloReader *reader, const int64 *ids, int nids)
 		else
 			reader->missing[reader->nmissing++] = distinct[i];
 	}
-	reader->lookup = impilo_lookup_open(reading->session->api,
+	reader->lookup = impilo_lookup_open(reading->connection->api,
 										reader->lookup_context,
 										reader->missing, reader->nmissing,
 										reader->options->max_concurrency,
@@ -437,7 +437,7 @@ impilo_reader_count(ImpiloReader *reader)
 	Reading    *reading = reader->reading;
 
 	if (!reading->counted)
-		reading->count = impilo_list_count(reading->session->api,
+		reading->count = impilo_list_count(reading->connection->api,
 										   reader->context,
 										   reader->options->fetch_size,
 										   reader->options->max_concurrency,

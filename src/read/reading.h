@@ -13,7 +13,7 @@
 #ifndef IMPILO_READING_H
 #define IMPILO_READING_H
 
-#include "catalog/session.h"
+#include "catalog/connection.h"
 
 /* A scan's view of the orders of one account. */
 typedef struct ImpiloReader ImpiloReader;
@@ -29,7 +29,7 @@ typedef struct ImpiloReaderStats
 
 /* in reading.c */
 
-extern ImpiloReader *impilo_reader_open(ImpiloSession *session,
+extern ImpiloReader *impilo_reader_open(ImpiloConnection *connection,
 										MemoryContext run,
 										const ImpiloTableOptions *options,
 										bool list, bool again);

@@ -10,7 +10,7 @@ use ImpiloTest;
 
 my $api = sandbox(orders => 300);
 my $node = cluster();
-attach($node, $api, server => { outcome_wait => '0s', max_retries => 2 });
+attach($node, $api, server => { reconcile_timeout => '0s', max_retries => 2 });
 
 my $number = 0;
 
@@ -225,16 +225,16 @@ is($error->{sqlstate}, 'IU001', 'no external ids: IU001');
 is($api->count('pages'), 0, 'no external ids: the list is not read');
 $api->fault;
 
-# the order appears later, within outcome_wait
-server_option('outcome_wait', undef);
-server_option('outcome_wait', '20s');
+# the order appears later, within reconcile_timeout
+server_option('reconcile_timeout', undef);
+server_option('reconcile_timeout', '20s');
 $api->fault({ method => 'POST',
 	do => { reset => 'after', appear_after_ms => 1500 } });
 $error = psql_error($node, insert_of('late'));
 is($error->{sqlstate}, '00000', 'found when it appeared');
 is(orders_with('late'), 1, 'and created once');
-server_option('outcome_wait', undef);
-server_option('outcome_wait', '0s');
+server_option('reconcile_timeout', undef);
+server_option('reconcile_timeout', '0s');
 
 # the look-up fails: that is no reason to forget the order
 $api->fault({ method => 'POST', do => { status => 500, processed => \1 } },
@@ -545,7 +545,7 @@ is($session->query("SELECT count(*) FROM impilo_created_orders() WHERE state = '
 $api->fault;
 
 # while it waits for a look-up
-server_option('outcome_wait', undef);
+server_option('reconcile_timeout', undef);
 $api->fault({ method => 'POST', do => { status => 500 } });
 $session->send(insert_of('sought_for'));
 wait_until(sub { $api->log =~ /sought_for/ }, 'the request');

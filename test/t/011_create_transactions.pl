@@ -9,7 +9,7 @@ use ImpiloTest;
 
 my $api = sandbox(orders => 300);
 my $node = cluster('main', conf => "max_prepared_transactions = 5\n");
-attach($node, $api, server => { outcome_wait => '0s' });
+attach($node, $api, server => { reconcile_timeout => '0s' });
 
 my $session = session($node);
 my $other = session($node);

@@ -200,7 +200,7 @@ sub prepare
 		server => {
 			max_retries => 0,
 			request_timeout => '10s',
-			outcome_wait => '0s'
+			reconcile_timeout => '0s'
 		});
 	$node->safe_psql($database,
 		$schema . <<'SQL' . join('', map { odd_table($_) } 0 .. 19) . join('', map { view_of($_) . ";\n" } 'orders', @children));

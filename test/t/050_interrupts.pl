@@ -60,7 +60,7 @@ my ($deaf_port, @deaf) = deaf();
 my %patient = (
 	connect_timeout => '60s',
 	request_timeout => '60s',
-	outcome_wait => '60s',
+	reconcile_timeout => '60s',
 	max_retries => 100);
 attach($node, $api, server => {%patient});
 attach(

@@ -23,7 +23,7 @@ CONF
 my %options = (
 	request_timeout => '500ms',
 	max_response_size => '1MB',
-	outcome_wait => '0s',
+	reconcile_timeout => '0s',
 	fetch_size => 5);
 
 attach($node, $api, server => { %options, max_retries => 0 });

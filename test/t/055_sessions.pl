@@ -19,7 +19,7 @@ attach(
 	server => {
 		max_retries => 0,
 		request_timeout => '300ms',
-		outcome_wait => '0s',
+		reconcile_timeout => '0s',
 		fetch_size => 10,
 		max_response_size => '1MB'
 	});

@@ -109,7 +109,7 @@ max_standby_streaming_delay = -1
 CONF
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION impilo_fdw');
-attach($node, $here, server => { request_timeout => '10s', outcome_wait => '2s' });
+attach($node, $here, server => { request_timeout => '10s', reconcile_timeout => '2s' });
 $node->safe_psql('postgres', <<'SQL');
 CREATE FOREIGN TABLE impilo.at_commit (patient_id bigint, external_order_ids text[], order_items jsonb)
 	SERVER impilo OPTIONS (relation 'orders', post_at 'commit');

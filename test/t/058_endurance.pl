@@ -47,7 +47,7 @@ my $node = cluster('main', conf => "autovacuum = off\n");
 my %server = (
 	max_retries => 0,
 	request_timeout => '5s',
-	outcome_wait => '0s',
+	reconcile_timeout => '0s',
 	fetch_size => 10,
 	max_concurrency => 4,
 	max_response_size => '256kB');

@@ -26,7 +26,7 @@ my $chance = $ENV{IMPILO_STORM_FAULT} // 0.05;
 my $seed = $ENV{IMPILO_STORM_SEED} // int(rand(1_000_000));
 my $workers = 16;
 my $pairs = $workers / 2;
-my $late_ms = 400;    # after which a late order appears: below outcome_wait
+my $late_ms = 400;    # after which a late order appears: below reconcile_timeout
 
 note "IMPILO_STORM=$orders IMPILO_STORM_FAULT=$chance IMPILO_STORM_SEED=$seed";
 srand $seed;
@@ -52,7 +52,7 @@ my %variants = (
 	impilo => {},
 	certain => { external_ids => 'unique' },
 	# gives up soon, so that late orders are sent twice
-	hasty => { repost => 'after_lookup', outcome_wait => '0s' });
+	hasty => { repost => 'after_lookup', reconcile_timeout => '0s' });
 my %address;
 
 if (my $port = nginx())
@@ -67,7 +67,7 @@ foreach my $name ((sort keys %variants), map { "pair$_" } 0 .. $pairs - 1)
 {
 	attach($node, $api, name => $name, url => $address{$name},
 		server => {
-			request_timeout => '1s', outcome_wait => '1s',
+			request_timeout => '1s', reconcile_timeout => '1s',
 			($address{$name} ? (ca_file => $certificate->{ca_file}) : ()),
 			%{ $variants{$name} // {} }
 		});

@@ -11,7 +11,7 @@ use Time::HiRes qw(sleep time);
 
 my $api = sandbox(orders => 20);
 my $node = cluster('main', conf => "plan_cache_mode = force_generic_plan\n");
-attach($node, $api, server => { outcome_wait => '0s', max_retries => 3 });
+attach($node, $api, server => { reconcile_timeout => '0s', max_retries => 3 });
 
 # external id => number of orders that have it, for ids that begin so, listed
 # or not
@@ -349,7 +349,7 @@ $session->query('RESET ROLE');
 # a key that was replaced may be of the same account, or not
 my $set_key = "ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key '%s')";
 
-$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '1h')");
+$session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '1h')");
 in_session('INSERT INTO impilo.orders ' . rows('lag-', 1, 5) . $skip, '00000',
 	'other options, the same account');
 $session->query(sprintf $set_key, 'other-key');
@@ -359,7 +359,7 @@ like($error->{detail}, qr/^This session has created order \d+ for it, with anoth
 	'another key: the order is named');
 like($error->{hint}, qr/^Run the statement again in 3\d\d\d s/, 'another key: when to try again');
 is(everywhere('lag-6'), 0, 'another key: nothing was sent');
-$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
+$session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '0s')");
 in_session('INSERT INTO impilo.orders ' . rows('lag-', 4, 6) . $skip, '00000',
 	'another key, later');
 is(everywhere('lag-4'), 2, 'another key, later: created');
@@ -370,7 +370,7 @@ my $remap = 'DROP USER MAPPING FOR %s SERVER impilo;'
   . " CREATE USER MAPPING FOR %s SERVER impilo OPTIONS (api_key '%s')";
 
 in_session('INSERT INTO impilo.orders ' . row('mapped-1'), '00000', 'created');
-$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '1h')");
+$session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '1h')");
 foreach my $whom ('PUBLIC', 'CURRENT_USER')
 {
 	$session->query(sprintf $remap, 'CURRENT_USER', $whom, 'other-key');
@@ -385,7 +385,7 @@ is(everywhere('mapped-1'), 1, 'another mapping with the key of before: skipped')
 
 # but an account of another user, or of another server, is another one
 attach($node, $api, name => 'second', key => 'other-key',
-	server => { outcome_wait => '1h' });
+	server => { reconcile_timeout => '1h' });
 in_session('INSERT INTO impilo.orders ' . rows('apart-', 1, 2), '00000', 'created');
 $session->query('SET ROLE other');
 in_session('INSERT INTO impilo.orders ' . row('apart-1') . $skip, '00000',
@@ -394,7 +394,7 @@ $session->query('RESET ROLE');
 in_session('INSERT INTO second.orders ' . rows('apart-', 2, 2) . $skip, '00000',
 	"another server's account");
 is(everywhere("apart-$_"), 2, "apart-$_: each account has its own") foreach 1, 2;
-$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
+$session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '0s')");
 
 # forgotten is forgotten
 in_session('SELECT impilo_forget_created_orders();'
@@ -402,9 +402,9 @@ in_session('SELECT impilo_forget_created_orders();'
 	'what the session was told to forget');
 is(created('lag-')->{'lag-1'}, 2, 'what the session was told to forget is created again');
 
-# an unknown outcome: while outcome_wait lasts the list is no proof
+# an unknown outcome: while reconcile_timeout lasts the list is no proof
 $api->fault({ method => 'POST', do => { hang => \1, processed => \1 } });
-$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '1h')");
+$session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '1h')");
 $session->send('INSERT INTO impilo.orders ' . rows('doubt-', 1, 2));
 wait_until(sub { created('doubt-')->{'doubt-2'} }, 'two orders');
 $session->cancel;
@@ -421,14 +421,14 @@ in_session('INSERT INTO impilo.orders ' . rows('doubt-', 3, 3) . $skip, '00000',
 in_session("INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)"
 	  . " VALUES (9, '{doubt-1}', impilo_order_item(1000))$skip",
 	'00000', 'unknown: and somebody else may have the id');
-$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
+$session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '0s')");
 in_session('INSERT INTO impilo.orders ' . rows('doubt-', 2, 2) . $skip, '00000',
-	'unknown, and not listed when outcome_wait is over');
+	'unknown, and not listed when reconcile_timeout is over');
 is(created('doubt-')->{'doubt-2'}, 2, 'it is created then');
 
 # and once it is listed it is skipped, how little time may have passed
 $api->config(appear_after_ms => undef);
-$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '1h')");
+$session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '1h')");
 $api->fault({ method => 'POST', do => { hang => \1, processed => \1 } });
 $session->send('INSERT INTO impilo.orders ' . rows('seen-', 1, 2));
 wait_until(sub { created('seen-')->{'seen-2'} }, 'two orders');
@@ -438,7 +438,7 @@ $api->fault;
 in_session('INSERT INTO impilo.orders ' . rows('seen-', 1, 3) . $skip, '00000',
 	'unknown, and listed');
 once_each('seen-', 1, 3, 'unknown, and listed: each once');
-$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
+$session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '0s')");
 
 # The time counts from the last look-up, not from the request.
 $api->fault({ method => 'POST', do => { status => 500 } },
@@ -451,13 +451,13 @@ my $looking = time;
 $api->fault;
 $session->wait;
 is($session->error->{sqlstate}, 'IU001', 'looked for, and not found');
-$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '1h')");
+$session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '1h')");
 $error = in_session('INSERT INTO impilo.orders ' . row('counted-1') . $skip,
 	'IU001', 'looked for, and run again at once');
 my ($left) = $error->{hint} =~ /^Run the statement again in (\d+) s/;
 cmp_ok(3600 - $left, '<=', time - $looking, 'the time counts from the look-up');
 is_deeply(created('counted-'), {}, 'looked for, and run again at once: nothing was sent');
-$session->query("ALTER SERVER impilo OPTIONS (SET outcome_wait '0s')");
+$session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '0s')");
 
 # what the list shows of an order is believed, not what was sent
 my $id = $session->query('INSERT INTO impilo.orders ' . row('renamed-1') . ' RETURNING id');

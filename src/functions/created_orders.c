@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * journal_functions.c
+ * created_orders.c
  *	  SQL functions that show the journal, and empty it.
  *
  * Both are about the current user's own orders in this session: what others
@@ -9,7 +9,7 @@
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/functions/journal_functions.c
+ *	  src/functions/created_orders.c
  *
  *-------------------------------------------------------------------------
  */

@@ -1,27 +1,27 @@
 /*-------------------------------------------------------------------------
  *
- * draft.h
+ * write.h
  *	  A row to be inserted, turned into the order that it asks for.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/rows/draft.h
+ *	  src/rows/write.h
  *
  *-------------------------------------------------------------------------
  */
-#ifndef IMPILO_DRAFT_H
-#define IMPILO_DRAFT_H
+#ifndef IMPILO_WRITE_H
+#define IMPILO_WRITE_H
 
 #include "executor/tuptable.h"
 
 #include "rows/columns.h"
 
 /* Turns rows of one table into drafts. */
-typedef struct ImpiloDrafter ImpiloDrafter;
+typedef struct ImpiloRequestBuilder ImpiloRequestBuilder;
 
 /* An order that is to be created; one block of memory with what it names. */
-typedef struct ImpiloDraft
+typedef struct ImpiloOrderRequest
 {
 	int64		row;			/* of the statement, from 1 */
 	bool		to_site;		/* for a site, not for a patient */
@@ -30,15 +30,15 @@ typedef struct ImpiloDraft
 	char	  **ids;			/* [nids] external ids, in UTF-8 */
 	char	   *body;			/* of the request: JSON in UTF-8 */
 	size_t		length;			/* bytes of it */
-} ImpiloDraft;
+} ImpiloOrderRequest;
 
 /* in draft.c */
 
-extern ImpiloDrafter *impilo_drafter(const ImpiloTable *table,
-									 MemoryContext context);
-extern ImpiloDraft *impilo_draft(ImpiloDrafter *drafter,
-								 TupleTableSlot *slot, int64 row);
-extern ImpiloDraft *impilo_draft_copy(const ImpiloDraft *draft);
-extern const char *impilo_draft_ids_column(const ImpiloTable *table);
+extern ImpiloRequestBuilder *impilo_request_builder(const ImpiloTable *table,
+													MemoryContext context);
+extern ImpiloOrderRequest *impilo_build_request(ImpiloRequestBuilder *drafter,
+												TupleTableSlot *slot, int64 row);
+extern ImpiloOrderRequest *impilo_copy_request(const ImpiloOrderRequest *draft);
+extern const char *impilo_external_ids_column(const ImpiloTable *table);
 
-#endif							/* IMPILO_DRAFT_H */
+#endif							/* IMPILO_WRITE_H */

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * draft.c
+ * write.c
  *	  A row to be inserted, turned into the order that it asks for.
  *
  * An order cannot be taken back, so whatever can be known to be wrong is an
@@ -19,7 +19,7 @@
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/rows/draft.c
+ *	  src/rows/write.c
  *
  *-------------------------------------------------------------------------
  */
@@ -28,9 +28,9 @@
 #include "mb/pg_wchar.h"
 #include "utils/memutils.h"
 
-#include "json/json.h"
+#include "json/tree.h"
 #include "rows/convert.h"
-#include "rows/draft.h"
+#include "rows/write.h"
 
 typedef enum MemberKind
 {
@@ -66,7 +66,7 @@ static const Member members[] = {
 	{"returnPackedKits", MEMBER_RETURN},
 };
 
-struct ImpiloDrafter
+struct ImpiloRequestBuilder
 {
 	const ImpiloTable *table;
 	const ImpiloColumn *columns[lengthof(members)]; /* NULL: the table has no
@@ -78,25 +78,25 @@ struct ImpiloDrafter
 /* One row on its way to a draft, for the error context. */
 typedef struct Drafting
 {
-	const ImpiloDrafter *drafter;
+	const ImpiloRequestBuilder *drafter;
 	const ImpiloColumn *column; /* being looked at, or NULL */
-	ImpiloDraft draft;			/* what is known so far */
+	ImpiloOrderRequest draft;	/* what is known so far */
 	bool		has_recipient;
 	bool		has_content;
 } Drafting;
 
 /*
- * impilo_drafter
+ * impilo_request_builder
  *		Make ready to turn rows of a table into drafts.
  *
  * Lives in `context`, like `table` must.  A table that has no column for a
  * member can not give it; that is not an error yet.
  */
-ImpiloDrafter *
-impilo_drafter(const ImpiloTable *table, MemoryContext context)
+ImpiloRequestBuilder *
+impilo_request_builder(const ImpiloTable *table, MemoryContext context)
 {
-	ImpiloDrafter *drafter = MemoryContextAllocZero(context,
-													sizeof(ImpiloDrafter));
+	ImpiloRequestBuilder *drafter = MemoryContextAllocZero(context,
+														   sizeof(ImpiloRequestBuilder));
 
 	drafter->table = table;
 	drafter->row = AllocSetContextCreate(context, "impilo_fdw draft",
@@ -120,11 +120,11 @@ impilo_drafter(const ImpiloTable *table, MemoryContext context)
 }
 
 /*
- * impilo_draft_ids_column
+ * impilo_external_ids_column
  *		Name of the column with the external ids, or NULL.
  */
 const char *
-impilo_draft_ids_column(const ImpiloTable *table)
+impilo_external_ids_column(const ImpiloTable *table)
 {
 	for (int i = 0; i < table->natts; i++)
 	{
@@ -252,7 +252,7 @@ count_elements(const ImpiloJsonSlice *array)
 static void
 read_external_ids(Drafting *drafting, const ImpiloJsonSlice *array)
 {
-	ImpiloDraft *draft = &drafting->draft;
+	ImpiloOrderRequest *draft = &drafting->draft;
 	ImpiloJsonCursor cursor;
 	ImpiloJsonSlice element;
 
@@ -435,7 +435,7 @@ check_complete(Drafting *drafting)
 static void
 draft_row(Drafting *drafting, TupleTableSlot *slot)
 {
-	const ImpiloDrafter *drafter = drafting->drafter;
+	const ImpiloRequestBuilder *drafter = drafting->drafter;
 	ImpiloJsonMember given[lengthof(members)];
 	int			ngiven = 0;
 
@@ -465,15 +465,15 @@ draft_row(Drafting *drafting, TupleTableSlot *slot)
 }
 
 /*
- * impilo_draft
+ * impilo_build_request
  *		Turn a row into the order that it asks for.
  *
  * `row` is its number in the statement, from 1, for messages.  The draft is
  * made in the current memory context.  Raises an error if the row breaks a
  * rule of the API, or holds what a create request cannot carry.
  */
-ImpiloDraft *
-impilo_draft(ImpiloDrafter *drafter, TupleTableSlot *slot, int64 row)
+ImpiloOrderRequest *
+impilo_build_request(ImpiloRequestBuilder *drafter, TupleTableSlot *slot, int64 row)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Drafting	drafting = {.drafter = drafter,.draft = {.row = row}};
@@ -482,36 +482,36 @@ impilo_draft(ImpiloDrafter *drafter, TupleTableSlot *slot, int64 row)
 		.callback = tell_row,
 		.arg = &drafting
 	};
-	ImpiloDraft *draft;
+	ImpiloOrderRequest *draft;
 
 	error_context_stack = &context;
 	MemoryContextReset(drafter->row);
 	MemoryContextSwitchTo(drafter->row);
 	draft_row(&drafting, slot);
 	MemoryContextSwitchTo(caller);
-	draft = impilo_draft_copy(&drafting.draft);
+	draft = impilo_copy_request(&drafting.draft);
 	error_context_stack = context.previous;
 	return draft;
 }
 
 /*
- * impilo_draft_copy
+ * impilo_copy_request
  *		A copy in the current memory context: one block, to be freed by pfree.
  */
-ImpiloDraft *
-impilo_draft_copy(const ImpiloDraft *draft)
+ImpiloOrderRequest *
+impilo_copy_request(const ImpiloOrderRequest *draft)
 {
-	Size		head = MAXALIGN(sizeof(ImpiloDraft)) +
+	Size		head = MAXALIGN(sizeof(ImpiloOrderRequest)) +
 	draft->nids * sizeof(char *);
 	Size		size = head + draft->length + 1;
-	ImpiloDraft *copy;
+	ImpiloOrderRequest *copy;
 	char	   *at;
 
 	for (int i = 0; i < draft->nids; i++)
 		size += strlen(draft->ids[i]) + 1;
 	copy = palloc(size);
 	*copy = *draft;
-	copy->ids = (char **) ((char *) copy + MAXALIGN(sizeof(ImpiloDraft)));
+	copy->ids = (char **) ((char *) copy + MAXALIGN(sizeof(ImpiloOrderRequest)));
 	at = (char *) copy + head;
 	for (int i = 0; i < draft->nids; i++)
 	{

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * admin.c
+ * connections.c
  *	  SQL functions for who looks after a server: connections, ping, versions.
  *
  * Those for connections have the names and the manners of postgres_fdw's: one
@@ -16,7 +16,7 @@
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/functions/admin.c
+ *	  src/functions/connections.c
  *
  *-------------------------------------------------------------------------
  */
@@ -43,9 +43,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "catalog/session.h"
-#include "functions/admin.h"
-#include "json/json.h"
+#include "catalog/connection.h"
+#include "json/tree.h"
 
 
 PG_FUNCTION_INFO_V1(impilo_fdw_get_connections_1_0);
@@ -90,9 +89,9 @@ impilo_fdw_get_connections_1_0(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(cell, impilo_session_list())
+	foreach(cell, impilo_connections())
 	{
-		ImpiloSessionState *state = lfirst(cell);
+		ImpiloConnectionState *state = lfirst(cell);
 		char	   *user = "public";
 		Datum		values[4];
 		bool		nulls[4] = {false};
@@ -117,7 +116,7 @@ impilo_fdw_get_connections_1_0(PG_FUNCTION_ARGS)
 Datum
 impilo_fdw_disconnect_1_0(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(impilo_session_close(server_oid(PG_GETARG_TEXT_PP(0))));
+	PG_RETURN_BOOL(impilo_connection_close(server_oid(PG_GETARG_TEXT_PP(0))));
 }
 
 /*
@@ -127,7 +126,7 @@ impilo_fdw_disconnect_1_0(PG_FUNCTION_ARGS)
 Datum
 impilo_fdw_disconnect_all_1_0(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(impilo_session_close(InvalidOid));
+	PG_RETURN_BOOL(impilo_connection_close(InvalidOid));
 }
 
 /* ------------------------------------------------------------------------
@@ -215,7 +214,7 @@ Datum
 impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
 {
 	ForeignServer *server =
-	impilo_session_server(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+	impilo_server_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 						  fcinfo->flinfo->fn_oid);
 	Datum		values[PING_COLUMNS] = {0};
 	bool		nulls[PING_COLUMNS] = {false};
@@ -230,7 +229,7 @@ impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
 	/* the connection goes with it, whichever way this function ends */
 	context = AllocSetContextCreate(CurrentMemoryContext, "impilo_fdw ping",
 									ALLOCSET_SMALL_SIZES);
-	api = impilo_session_apart(GetUserId(), server->serverid, context);
+	api = impilo_private_connection(GetUserId(), server->serverid, context);
 	request = impilo_api_get_page(api, context, 1, 1, NULL);
 	impilo_http_wait(request);
 	fill_ping(api, context, request, values, nulls);

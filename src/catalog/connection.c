@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * session.c
+ * connection.c
  *	  What one backend keeps for a user mapping: options, key, connections.
  *
  * The key is the user mapping, not the server: what one account was told must
@@ -12,7 +12,7 @@
  *
  * So a change that has committed is in force for every statement that begins
  * after it, and no statement is of two accounts: what has changed is asked
- * for when an executor run first needs a session, also in the middle of a
+ * for when an executor run first needs a connection, also in the middle of a
  * transaction, and the run keeps that session for all of its relations.
  *
  * Nothing is sent here.
@@ -20,7 +20,7 @@
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/catalog/session.c
+ *	  src/catalog/connection.c
  *
  *-------------------------------------------------------------------------
  */
@@ -43,7 +43,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "catalog/session.h"
+#include "catalog/connection.h"
 
 /* a key is a short line; whatever is longer is another file */
 #define MAX_KEY_FILE 8192
@@ -54,7 +54,7 @@
 /* A session with what only this file needs to know of it. */
 typedef struct Holding
 {
-	ImpiloSession session;
+	ImpiloConnection connection;
 	MemoryContext context;		/* all of it lives there */
 	Oid			userid;			/* of the mapping; InvalidOid: PUBLIC */
 	uint32		server_hash;	/* of the catalog rows that it was made from, */
@@ -92,12 +92,12 @@ static uint64 changes = 0;
 static void
 drop(Holding *holding)
 {
-	SessionEntry *entry = hash_search(sessions, &holding->session.umid,
+	SessionEntry *entry = hash_search(sessions, &holding->connection.umid,
 									  HASH_FIND, NULL);
 
 	/* a stale one may have had its place in the table taken */
 	if (entry != NULL && entry->holding == holding)
-		hash_search(sessions, &holding->session.umid, HASH_REMOVE, NULL);
+		hash_search(sessions, &holding->connection.umid, HASH_REMOVE, NULL);
 	MemoryContextDelete(holding->context);
 }
 
@@ -170,14 +170,14 @@ call_at_end(MemoryContext holder, MemoryContextCallbackFunction function,
 }
 
 /*
- * impilo_session_hold
+ * impilo_connection_pin
  *		Keep a session until `holder` is reset or deleted, besides who uses
  *		it now.
  */
 void
-impilo_session_hold(ImpiloSession *session, MemoryContext holder)
+impilo_connection_pin(ImpiloConnection *connection, MemoryContext holder)
 {
-	Holding    *holding = (Holding *) session;
+	Holding    *holding = (Holding *) connection;
 
 	call_at_end(holder, release, holding);
 	holding->holders++;
@@ -201,7 +201,7 @@ begin_use(Holding *holding, Oid userid, MemoryContext run)
 	use->run = run;
 	use->userid = userid;
 	use->holding = holding;
-	impilo_session_hold(&holding->session, run);
+	impilo_connection_pin(&holding->connection, run);
 	call_at_end(run, end_use, use);
 	use->next = uses;
 	uses = use;
@@ -212,7 +212,7 @@ find_use(Oid userid, Oid serverid, MemoryContext run)
 {
 	for (Use *use = uses; use; use = use->next)
 		if (use->run == run && use->userid == userid &&
-			use->holding->session.serverid == serverid)
+			use->holding->connection.serverid == serverid)
 			return use->holding;
 	return NULL;
 }
@@ -376,11 +376,11 @@ open_session(const ForeignServer *server, const UserMapping *mapping,
 	MemoryContext context;
 	MemoryContext caller;
 	Holding    *holding;
-	ImpiloSession *session;
+	ImpiloConnection *connection;
 
 	/*
 	 * Born below the caller's context, so that an error on the way leaves
-	 * nothing behind; kept only when it is complete, by impilo_session.
+	 * nothing behind; kept only when it is complete, by impilo_connection.
 	 */
 	context = AllocSetContextCreate(CurrentMemoryContext,
 									"impilo_fdw session",
@@ -394,13 +394,13 @@ open_session(const ForeignServer *server, const UserMapping *mapping,
 							  ObjectIdGetDatum(server->serverid));
 	holding->mapping_hash =
 		GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(mapping->umid));
-	session = &holding->session;
-	session->umid = mapping->umid;
-	session->serverid = server->serverid;
-	session->server_name = pstrdup(server->servername);
-	impilo_server_options(server, &session->options);
-	session->api = open_api(context, session->server_name, &session->options,
-							mapping, key);
+	connection = &holding->connection;
+	connection->umid = mapping->umid;
+	connection->serverid = server->serverid;
+	connection->server_name = pstrdup(server->servername);
+	impilo_server_options(server, &connection->options);
+	connection->api = open_api(context, connection->server_name, &connection->options,
+							   mapping, key);
 	MemoryContextSwitchTo(caller);
 	if (!OidIsValid(mapping->userid))
 		warn_of_public(server);
@@ -437,17 +437,17 @@ read_account(Oid userid, Oid serverid,
 }
 
 /*
- * impilo_session
+ * impilo_connection
  *		The session of a user at a server, opened if need be.
  *
  * `userid` is the user whose rights count, which through a view is its owner.
  * `run` is the memory context of the executor run, or of what else needs a
- * session; as long as it is not reset or deleted the session is good, and is
+ * connection; as long as it is not reset or deleted the session is good, and is
  * the one that another call for the same user and server gives.  Raises an
  * error if there is no user mapping, or no key in it.
  */
-ImpiloSession *
-impilo_session(Oid userid, Oid serverid, MemoryContext run)
+ImpiloConnection *
+impilo_connection(Oid userid, Oid serverid, MemoryContext run)
 {
 	Holding    *holding = find_use(userid, serverid, run);
 	ForeignServer *server;
@@ -457,12 +457,12 @@ impilo_session(Oid userid, Oid serverid, MemoryContext run)
 	uint64		before;
 
 	if (holding)
-		return &holding->session;
+		return &holding->connection;
 	before = read_account(userid, serverid, &server, &mapping);
 	key = get_key(mapping, server);
 	entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
 	if (entry && (entry->holding->stale ||
-				  !impilo_api_uses_key(entry->holding->session.api, key)))
+				  !impilo_api_uses_key(entry->holding->connection.api, key)))
 	{
 		retire(entry->holding);
 		entry = NULL;
@@ -477,16 +477,16 @@ impilo_session(Oid userid, Oid serverid, MemoryContext run)
 		MemoryContextSetParent(holding->context, CacheMemoryContext);
 	}
 	begin_use(entry->holding, userid, run);
-	return &entry->holding->session;
+	return &entry->holding->connection;
 }
 
 /*
- * impilo_session_last_total
- *		How many orders the list had when it was last read in this session,
+ * impilo_connection_last_total
+ *		How many orders the list had when it was last read in this connection,
  *		or IMPILO_UNKNOWN.  For the planner: opens nothing, raises nothing.
  */
 int64
-impilo_session_last_total(Oid userid, Oid serverid)
+impilo_connection_last_total(Oid userid, Oid serverid)
 {
 	Oid			users[] = {userid, InvalidOid};
 
@@ -506,21 +506,21 @@ impilo_session_last_total(Oid userid, Oid serverid)
 		umid = ((Form_pg_user_mapping) GETSTRUCT(row))->oid;
 		ReleaseSysCache(row);
 		entry = hash_search(sessions, &umid, HASH_FIND, NULL);
-		return entry ? impilo_api_last_total(entry->holding->session.api)
+		return entry ? impilo_api_last_total(entry->holding->connection.api)
 			: IMPILO_UNKNOWN;
 	}
 	return IMPILO_UNKNOWN;
 }
 
 /*
- * impilo_session_apart
+ * impilo_private_connection
  *		An API handle with a user's key and a server's options that shares
  *		nothing with the session's, and repeats no request.
  *
- * It lives as long as `context`.  Raises the errors of impilo_session.
+ * It lives as long as `context`.  Raises the errors of impilo_connection.
  */
 ImpiloApi *
-impilo_session_apart(Oid userid, Oid serverid, MemoryContext context)
+impilo_private_connection(Oid userid, Oid serverid, MemoryContext context)
 {
 	ForeignServer *server;
 	UserMapping *mapping;
@@ -537,12 +537,12 @@ impilo_session_apart(Oid userid, Oid serverid, MemoryContext context)
 }
 
 /*
- * impilo_session_list
+ * impilo_connections
  *		The sessions of this backend, in no order: a list of
- *		ImpiloSessionState in CurrentMemoryContext.
+ *		ImpiloConnectionState in CurrentMemoryContext.
  */
 List *
-impilo_session_list(void)
+impilo_connections(void)
 {
 	HASH_SEQ_STATUS scan;
 	SessionEntry *entry;
@@ -554,9 +554,9 @@ impilo_session_list(void)
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
 		Holding    *holding = entry->holding;
-		ImpiloSessionState *state = palloc(sizeof(*state));
+		ImpiloConnectionState *state = palloc(sizeof(*state));
 
-		state->server_name = pstrdup(holding->session.server_name);
+		state->server_name = pstrdup(holding->connection.server_name);
 		state->userid = holding->userid;
 		state->valid = !holding->stale;
 		state->in_use = holding->holders > 0;
@@ -566,14 +566,14 @@ impilo_session_list(void)
 }
 
 /*
- * impilo_session_close
+ * impilo_connection_close
  *		Close the sessions of a server, or all if `serverid` is InvalidOid;
  *		but not those that a statement uses, of which it warns.
  *
  * Tells whether it has closed any.
  */
 bool
-impilo_session_close(Oid serverid)
+impilo_connection_close(Oid serverid)
 {
 	HASH_SEQ_STATUS scan;
 	SessionEntry *entry;
@@ -586,13 +586,13 @@ impilo_session_close(Oid serverid)
 	{
 		Holding    *holding = entry->holding;
 
-		if (OidIsValid(serverid) && holding->session.serverid != serverid)
+		if (OidIsValid(serverid) && holding->connection.serverid != serverid)
 			continue;
 		if (holding->holders > 0)
 		{
 			ereport(WARNING,
 					(errmsg("cannot close connection for server \"%s\" because it is still in use",
-							holding->session.server_name)));
+							holding->connection.server_name)));
 			continue;
 		}
 		drop(holding);
@@ -619,7 +619,7 @@ library_of(Oid function)
 }
 
 /*
- * impilo_session_server
+ * impilo_server_by_name
  *		The server of this name, for a function that takes it as an argument.
  *
  * `function` is any function of this module.  Raises an error if there is no
@@ -627,7 +627,7 @@ library_of(Oid function)
  * or if the current user has no USAGE of it.
  */
 ForeignServer *
-impilo_session_server(const char *name, Oid function)
+impilo_server_by_name(const char *name, Oid function)
 {
 	ForeignServer *server = GetForeignServerByName(name, false);
 	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * api_error.c
+ * error.c
  *	  What can go wrong with a request, in the words and codes of SQL.
  *
  * One table maps what can go wrong to SQLSTATEs, messages and hints.  An
@@ -14,7 +14,7 @@
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/api/api_error.c
+ *	  src/api/error.c
  *
  *-------------------------------------------------------------------------
  */
@@ -22,8 +22,8 @@
 
 #include "lib/stringinfo.h"
 
-#include "api/api_error.h"
-#include "json/json.h"
+#include "api/error.h"
+#include "json/tree.h"
 
 /*
  * What can go wrong with a request, and its SQLSTATE.  Classes 08, 40, 53 and

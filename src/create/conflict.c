@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * existing.c
+ * conflict.c
  *	  Which rows are orders already: ON CONFLICT DO NOTHING.
  *
  * The list is read once, before the first create request of a statement, and
@@ -13,7 +13,7 @@
  * An order may be created and not listed yet.  What this session has created
  * for the same account counts all the same, whatever became of its
  * transaction (journal.c).  For a request of unknown outcome the list is no
- * proof until option outcome_wait has passed since the last look-up, nor for
+ * proof until option reconcile_timeout has passed since the last look-up, nor for
  * an order that was created before the key or the address was changed, which
  * may be one of another account: a row that would repeat one of these is an
  * error until then.
@@ -26,7 +26,7 @@
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/create/existing.c
+ *	  src/create/conflict.c
  *
  *-------------------------------------------------------------------------
  */
@@ -41,7 +41,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "create/existing.h"
+#include "create/conflict.h"
 #include "create/match.h"
 #include "read/list.h"
 
@@ -141,7 +141,7 @@ read_list(ImpiloExisting *existing, const ImpiloCreateTarget *target,
 
 	order_context = AllocSetContextCreate(working, "impilo_fdw order identity",
 										  ALLOCSET_SMALL_SIZES);
-	list = impilo_list_open(target->session->api, working, target->fetch_size,
+	list = impilo_list_open(target->connection->api, working, target->fetch_size,
 							target->max_concurrency, stats);
 	while (impilo_list_next(list, &order))
 	{
@@ -164,8 +164,8 @@ read_list(ImpiloExisting *existing, const ImpiloCreateTarget *target,
 static void
 read_journal(ImpiloExisting *existing)
 {
-	const ImpiloSession *session = existing->target->session;
-	uint64		account = impilo_api_account(session->api);
+	const ImpiloConnection *connection = existing->target->connection;
+	uint64		account = impilo_api_account(connection->api);
 	TimestampTz now = GetCurrentTimestamp();
 	ListCell   *lc;
 
@@ -184,14 +184,14 @@ read_journal(ImpiloExisting *existing)
 		};
 
 		/* an account of its own: neither the mapping's nor the user's */
-		if (!same && note->umid != session->umid &&
-			(note->serverid != session->serverid ||
+		if (!same && note->umid != connection->umid &&
+			(note->serverid != connection->serverid ||
 			 note->userid != existing->target->userid))
 			continue;
 		if (record->id != 0 && impilo_existing_has(existing, record->id))
 			continue;
 		if (!exists && TimestampDifferenceExceeds(record->known_at, now,
-												  session->options.outcome_wait))
+												  connection->options.reconcile_timeout))
 			continue;
 		remember(existing, &identity, 0, exists ? NULL : record);
 	}
@@ -214,7 +214,7 @@ impilo_existing_read(const ImpiloCreateTarget *target, MemoryContext context,
 	LOCKTAG		tag;
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ForeignServerRelationId,
-					   target->session->serverid, LOCK_SUBOBJECT);
+					   target->connection->serverid, LOCK_SUBOBJECT);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
 
 	context = AllocSetContextCreate(context, "impilo_fdw existing orders",
@@ -250,7 +250,7 @@ impilo_existing_has(const ImpiloExisting *existing, int64 id)
 }
 
 static void
-raise_half_match(const KnownOrder *order, const ImpiloDraft *draft,
+raise_half_match(const KnownOrder *order, const ImpiloOrderRequest *draft,
 				 const char *id)
 {
 	const char *shown = pg_any_to_server(id, strlen(id), PG_UTF8);
@@ -277,13 +277,13 @@ raise_half_match(const KnownOrder *order, const ImpiloDraft *draft,
  * A row that may be an order already, which the list does not show yet.
  */
 static void
-raise_in_doubt(const ImpiloExisting *existing, const ImpiloDraft *draft,
+raise_in_doubt(const ImpiloExisting *existing, const ImpiloOrderRequest *draft,
 			   const ImpiloJournalRecord *doubt)
 {
-	const ImpiloSession *session = existing->target->session;
+	const ImpiloConnection *connection = existing->target->connection;
 	long		age = TimestampDifferenceMilliseconds(doubt->known_at,
 													  GetCurrentTimestamp());
-	long		left = Max(session->options.outcome_wait - age, 0);
+	long		left = Max(connection->options.reconcile_timeout - age, 0);
 
 	ereport(ERROR,
 			(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
@@ -292,9 +292,9 @@ raise_in_doubt(const ImpiloExisting *existing, const ImpiloDraft *draft,
 			 doubt->id == 0
 			 ? errdetail("This session has sent a request for it whose outcome is unknown, and the list does not show its order yet.")
 			 : errdetail("This session has created order " INT64_FORMAT " for it, with another API key or address of server \"%s\", and the list does not show it.",
-						 doubt->id, session->server_name),
-			 errhint("Run the statement again in %ld s: if the list does not show the order by then, it is created. Option outcome_wait of server \"%s\" sets the time.",
-					 left / 1000 + 1, session->server_name)));
+						 doubt->id, connection->server_name),
+			 errhint("Run the statement again in %ld s: if the list does not show the order by then, it is created. Option reconcile_timeout of server \"%s\" sets the time.",
+					 left / 1000 + 1, connection->server_name)));
 }
 
 /*
@@ -304,7 +304,7 @@ raise_in_doubt(const ImpiloExisting *existing, const ImpiloDraft *draft,
  * would be the draft's order if it existed.
  */
 static bool
-find_order(const ImpiloExisting *existing, const ImpiloDraft *draft,
+find_order(const ImpiloExisting *existing, const ImpiloOrderRequest *draft,
 		   const KnownOrder **half, const char **half_id,
 		   const KnownOrder **doubt)
 {
@@ -344,7 +344,7 @@ find_order(const ImpiloExisting *existing, const ImpiloDraft *draft,
  * file has where it has none.
  */
 static bool
-is_named(const ImpiloDraft *draft)
+is_named(const ImpiloOrderRequest *draft)
 {
 	for (int i = 0; i < draft->nids; i++)
 	{
@@ -364,7 +364,7 @@ is_named(const ImpiloDraft *draft)
  * recipient, and if the session may have created it of late.
  */
 bool
-impilo_existing_add(ImpiloExisting *existing, const ImpiloDraft *draft)
+impilo_existing_add(ImpiloExisting *existing, const ImpiloOrderRequest *draft)
 {
 	ImpiloIdentity identity = {
 		.to_site = draft->to_site,

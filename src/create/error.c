@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * report.c
+ * error.c
  *	  Errors of create requests: what exists, what may, what does not.
  *
  * Drivers and connection pools repeat a statement by themselves after an
@@ -15,7 +15,7 @@
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/create/report.c
+ *	  src/create/error.c
  *
  *-------------------------------------------------------------------------
  */
@@ -25,7 +25,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
-#include "create/report.h"
+#include "create/error.h"
 
 /* rows, orders and external ids that one message names */
 #define NAMED_MAX 20
@@ -52,7 +52,7 @@ first_of(const ImpiloPosting *postings, int n, ImpiloPostingState state)
 }
 
 static void
-append_row(StringInfo text, const ImpiloDraft *draft)
+append_row(StringInfo text, const ImpiloOrderRequest *draft)
 {
 	appendStringInfo(text, "row " INT64_FORMAT, draft->row);
 	for (int i = 0; i < draft->nids && i < NAMED_MAX; i++)
@@ -140,7 +140,7 @@ query_hint(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
 	initStringInfo(&ids);
 	for (int i = 0; i < n && named < NAMED_MAX; i++)
 	{
-		const ImpiloDraft *draft = postings[i].draft;
+		const ImpiloOrderRequest *draft = postings[i].draft;
 
 		if (postings[i].state != IMPILO_POSTING_UNKNOWN || draft->nids == 0)
 			continue;

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
- * json.h
+ * tree.h
  *	  What needs a JSON tree: the body of a request, and error bodies.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/json/json.h
+ *	  src/json/tree.h
  *
  *-------------------------------------------------------------------------
  */
-#ifndef IMPILO_JSON_H
-#define IMPILO_JSON_H
+#ifndef IMPILO_JSON_TREE_H
+#define IMPILO_JSON_TREE_H
 
 /* One member of a create request. */
 typedef struct ImpiloJsonMember
@@ -23,7 +23,7 @@ typedef struct ImpiloJsonMember
 	bool		by_id;			/* the value is an id: {"id": value} */
 } ImpiloJsonMember;
 
-/* in json.c */
+/* in tree.c */
 
 extern char *impilo_json_create_body(const ImpiloJsonMember *members,
 									 int nmembers, size_t *length);
@@ -31,4 +31,4 @@ extern char *impilo_json_error_text(const char *body, size_t length,
 									const char *content_type);
 extern const char *impilo_json_library_version(void);
 
-#endif							/* IMPILO_JSON_H */
+#endif							/* IMPILO_JSON_TREE_H */

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * outcome.c
+ * reconcile.c
  *	  Finds in the list what a create request of unknown outcome created.
  *
  * The API does not recognise a repeated request, so whether a request whose
@@ -29,7 +29,7 @@
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/create/outcome.c
+ *	  src/create/reconcile.c
  *
  *-------------------------------------------------------------------------
  */
@@ -38,9 +38,9 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "create/existing.h"
+#include "create/conflict.h"
 #include "create/match.h"
-#include "create/outcome.h"
+#include "create/reconcile.h"
 #include "read/list.h"
 
 /* One look-up. */
@@ -72,7 +72,7 @@ read_clock(Lookup *lookup)
 	ImpiloHttpRequest *request;
 	int64		date;
 
-	request = impilo_api_get_page(lookup->target->session->api,
+	request = impilo_api_get_page(lookup->target->connection->api,
 								  lookup->working, 1, 1, lookup->stats);
 	impilo_http_wait(request);
 	date = impilo_http_reply(request)->date;
@@ -93,7 +93,7 @@ is_not_older(const Lookup *lookup, const ImpiloPosting *posting,
 	const ImpiloCreateTarget *target = lookup->target;
 	TimestampTz sent;
 
-	if (target->session->options.external_ids == IMPILO_EXTERNAL_IDS_UNIQUE)
+	if (target->connection->options.external_ids == IMPILO_EXTERNAL_IDS_UNIQUE)
 		return true;
 	if (target->before)
 		return !impilo_existing_has(target->before, identity->id);
@@ -149,7 +149,7 @@ compare_order(Lookup *lookup, const ImpiloOrder *order)
 		if (is_sought(posting) &&
 			impilo_common_ids(&identity, posting->draft) == posting->draft->nids &&
 			impilo_same_recipient(&identity, posting->draft) &&
-			!impilo_journal_knows(lookup->target->session->serverid, order->id))
+			!impilo_journal_knows(lookup->target->connection->serverid, order->id))
 			note_match(lookup, posting, &identity, order);
 	}
 }
@@ -167,7 +167,7 @@ read_list(Lookup *lookup)
 	order_context = AllocSetContextCreate(lookup->working,
 										  "impilo_fdw order identity",
 										  ALLOCSET_SMALL_SIZES);
-	list = impilo_list_open(target->session->api, lookup->working,
+	list = impilo_list_open(target->connection->api, lookup->working,
 							target->fetch_size, target->max_concurrency,
 							lookup->stats);
 	while (impilo_list_next(list, &order))

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * json.c
+ * tree.c
  *	  What needs a JSON tree: the body of a request, and error bodies.
  *
  * The only file that knows json-c, and therefore one that must not include
@@ -16,7 +16,7 @@
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/json/json.c
+ *	  src/json/tree.c
  *
  *-------------------------------------------------------------------------
  */
@@ -26,7 +26,7 @@
 
 #include "utils/memutils.h"
 
-#include "json/json.h"
+#include "json/tree.h"
 #include "json/json_scan.h"
 #include "json/text.h"
 

@@ -1,27 +1,27 @@
 /*-------------------------------------------------------------------------
  *
- * existing.h
+ * conflict.h
  *	  Which rows are orders already: ON CONFLICT DO NOTHING.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/create/existing.h
+ *	  src/create/conflict.h
  *
  *-------------------------------------------------------------------------
  */
-#ifndef IMPILO_EXISTING_H
-#define IMPILO_EXISTING_H
+#ifndef IMPILO_CONFLICT_H
+#define IMPILO_CONFLICT_H
 
 #include "create/posting.h"
 
-/* in existing.c */
+/* in conflict.c */
 
 extern ImpiloExisting *impilo_existing_read(const ImpiloCreateTarget *target,
 											MemoryContext context,
 											ImpiloHttpStats *stats);
 extern bool impilo_existing_has(const ImpiloExisting *existing, int64 id);
 extern bool impilo_existing_add(ImpiloExisting *existing,
-								const ImpiloDraft *draft);
+								const ImpiloOrderRequest *draft);
 
-#endif							/* IMPILO_EXISTING_H */
+#endif							/* IMPILO_CONFLICT_H */

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
- * api_error.h
+ * error.h
  *	  What can go wrong with a request, in the words and codes of SQL.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/api/api_error.h
+ *	  src/api/error.h
  *
  *-------------------------------------------------------------------------
  */
@@ -38,7 +38,7 @@ typedef struct ImpiloApiError
 	char	   *hint;			/* or NULL */
 } ImpiloApiError;
 
-/* in api_error.c */
+/* in error.c */
 
 extern bool impilo_api_is_answer(const char *server_name,
 								 const ImpiloHttpReply *reply,
