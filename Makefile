@@ -1,16 +1,17 @@
 # impilo_fdw: a foreign data wrapper for the order API of Impilo
 #
-#   make                   build
+#   make                   build; V=1 prints the commands
 #   make install           install into the PostgreSQL that pg_config names
-#   make installcheck      regression tests against the running PostgreSQL,
-#                          each beside a sandbox of the API of its own; then
-#                          the TAP tests, which start PostgreSQLs of their own
-#   make indent            lay the C code out as PostgreSQL does
+#   make installcheck      run the regression tests in the running PostgreSQL,
+#                          each with its own sandbox of the API, then the TAP
+#                          tests, which start their own PostgreSQL servers
+#   make indent            format the C code as PostgreSQL does
 #
-# Another PostgreSQL than the first in PATH: make PG_CONFIG=/path/to/pg_config
+# To use another pg_config than the first in PATH, add
+# PG_CONFIG=/path/to/pg_config.
 #
-# Everything on a bare machine, without installing or touching a PostgreSQL
-# that is there: bash test/check.sh
+# bash test/check.sh builds and tests everything on a bare machine.  It does
+# not touch a PostgreSQL installation.
 
 EXTENSION = impilo_fdw
 MODULE_big = impilo_fdw
@@ -25,7 +26,7 @@ LIBRARIES = libcurl json-c
 PG_CPPFLAGS = -I$(CURDIR)/src $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
 SHLIB_LINK = $(shell $(PKG_CONFIG) --libs $(LIBRARIES))
 
-# sql/ holds the scripts of the extension and the inputs of pg_regress
+# sql/ contains the scripts of the extension and the inputs of pg_regress
 REGRESS = $(filter-out impilo_fdw--%,$(sort $(basename $(notdir $(wildcard sql/*.sql)))))
 REGRESS_OPTS = --launcher=$(CURDIR)/test/with-sandbox --load-extension=$(EXTENSION)
 REGRESS_PREP = sandbox
@@ -36,16 +37,22 @@ PROVE_TESTS ?= $(sort $(wildcard test/t/*.pl))
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 ifeq ($(PGXS),)
-$(error impilo_fdw is built with PostgreSQL's own rules: install the server's development files, or name their pg_config by PG_CONFIG)
+$(error cannot find PGXS: install the development files of the PostgreSQL server, or set PG_CONFIG)
 endif
 include $(PGXS)
 
 ifeq ($(filter 15 16 17 18,$(MAJORVERSION)),)
-$(error impilo_fdw needs PostgreSQL 15, 16, 17 or 18; $(PG_CONFIG) names $(VERSION))
+$(error impilo_fdw requires PostgreSQL 15, 16, 17 or 18; $(PG_CONFIG) belongs to $(VERSION))
 endif
 
 ifneq ($(shell $(PKG_CONFIG) --exists $(LIBRARIES) && echo yes),yes)
-$(error impilo_fdw needs the development files of libcurl and json-c, found through pkg-config)
+$(error impilo_fdw requires the development files of libcurl and json-c; pkg-config does not find them)
+endif
+
+# One short line for each compiled file, unless V=1 or make -s is given.
+ifeq ($(V)$(findstring s,$(firstword -$(MAKEFLAGS))),)
+short = @echo '  $(1) $@';
+$(foreach rule,COMPILE.c COMPILE.c.bc LINK.shared,$(eval $(rule) = $$(call short,$(word 1,$(subst ., ,$(rule))))$(value $(rule))))
 endif
 
 $(OBJS): $(wildcard src/*.h src/*/*.h)
