@@ -1,22 +1,23 @@
 #!/bin/bash
-# bash test/check.sh [--keep] [PART...]
+# bash test/check.sh [--keep | --help] [PART...]
 #
 # Builds the extension with warnings as errors and runs every test, or only
-# the PARTs named: build clang release style unit fuzz sandbox regress tap
-# sanitize valgrind, and assert: the regression tests and random SQL on a
-# PostgreSQL built with assertions (SLOW=1, or where it is named).  Exits with
-# 0 where all passed; its last line is "N passed, N failed".
+# the PARTs named.  The parts are build, clang, release, style, unit, fuzz,
+# sandbox, regress, tap, sanitize and valgrind.  The part assert runs the
+# regression tests and random SQL in a PostgreSQL built with assertions, if it
+# is named or SLOW=1 is set.  The exit code is 0 if every test passed.  The
+# last line is "N passed, N failed".
 #
-# Runs on a bare Debian or Ubuntu as root or as a sudoer; installs what is
-# missing with apt-get.  Builds in a copy of the checkout, installs into a
-# copy of PostgreSQL, starts its own servers: nothing else on the machine is
-# touched, and nothing stays behind.
+# Runs on a bare Debian or Ubuntu as root or as a user with sudo.  Installs
+# missing packages with apt-get.  Builds in a copy of the checkout, installs
+# into a copy of PostgreSQL and starts its own servers.  Removes everything
+# except the packages at the end.
 #
-#   --keep           leave the private folder with all logs, and say where it is
-#   SLOW=1           hours, for what finds more the longer it runs
-#   FUZZ_SECONDS=    of each fuzz target (15, or 3600 with SLOW=1)
-#   IMPILO_SECONDS=  of the generated documents (15, or 3600 with SLOW=1)
-#   PG_CONFIG=       another PostgreSQL than the newest installed one
+#   --keep           keep the private folder with all logs, and print its name
+#   SLOW=1           run for hours: longer versions of some tests
+#   FUZZ_SECONDS=    seconds for each fuzz target (15, or 3600 with SLOW=1)
+#   IMPILO_SECONDS=  seconds for generated documents (15, or 3600 with SLOW=1)
+#   PG_CONFIG=       use this PostgreSQL instead of the newest one installed
 
 set -uo pipefail
 
@@ -27,7 +28,7 @@ all_parts='build clang release style unit fuzz sandbox regress tap sanitize valg
 [ -z "${SLOW:-}" ] || all_parts+=' assert'
 
 #----------------------------------------------------------------------
-# As the caller: packages, then the same script inside the private folder
+# As the caller: install packages, then run this script in the private folder
 #----------------------------------------------------------------------
 
 outside() {
@@ -36,7 +37,7 @@ outside() {
 	for part in "$@"; do
 		case " --keep $all_parts assert " in
 			*" $part "*) ;;
-			*) die "no such part: $part (there are: $all_parts assert)" ;;
+			*) die "unknown part: $part (parts: $all_parts assert; see --help)" ;;
 		esac
 	done
 
@@ -48,29 +49,29 @@ outside() {
 	esac
 	# shellcheck disable=SC2086
 	need $packages
-	may_need pg-bsd-indent || say 'no pg_bsd_indent here: the layout is not checked'
-	may_need sqlsmith || say 'no sqlsmith here: random SQL is not tested'
+	may_need pg-bsd-indent || say 'pg_bsd_indent is not available: the layout is not checked'
+	may_need sqlsmith || say 'sqlsmith is not available: random SQL is not tested'
 	choose_postgres
 	in_private_folder test/check.sh --inside "$@"
 }
 
-# The package of nginx starts a service: a test needs the program alone.
-furnish_private_folder() {
-	borrow nginx || say 'no nginx here: what needs one is not tested'
+# The tests need only the program nginx; its package would start a service.
+prepare_private_folder() {
+	borrow nginx || say 'nginx is not available: tests that need it are skipped'
 }
 
 #----------------------------------------------------------------------
-# Inside: one function a part
+# In the private folder: one function for each part
 #----------------------------------------------------------------------
 
-# -Wno-...: what PostgreSQL's own headers do not pass
+# -Wno-...: PostgreSQL's own headers do not compile without these warnings
 strict='-Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare'
 strict+=' -Wno-missing-field-initializers'
-# clang does not know all the flags that PostgreSQL was built with by gcc
+# clang does not know every flag of a PostgreSQL that was built by gcc
 strict_clang="$strict -Wno-unknown-warning-option -Wno-ignored-optimization-argument"
 strict_clang+=' -Wno-ignored-attributes'
 
-# build_in FOLDER CC FLAGS: a build of its own, of the sandbox too
+# build_in FOLDER CC FLAGS: builds the extension and the sandbox in a new copy
 build_in() {
 	local folder=$1 cc=$2 flags=$3
 
@@ -92,7 +93,7 @@ part_clang() {
 	build_in "$HOME_FOLDER/clang" clang "$strict_clang -DUSE_ASSERT_CHECKING" && built
 }
 
-# as users build it: what only an assertion uses must not be a warning
+# As users build it: variables that only assertions use cause no warning.
 part_release() {
 	build_in "$HOME_FOLDER/release" gcc "$strict" && built
 }
@@ -128,7 +129,7 @@ part_regress() {
 	[ -z "${SLOW:-}" ] || regress_in_parallel
 }
 
-# everything once more, in a parallel worker where the planner may use one
+# The regression tests again, in a parallel worker where possible.
 regress_in_parallel() {
 	local setting
 
@@ -138,20 +139,20 @@ regress_in_parallel() {
 		make -s installcheck TAP_TESTS= PG_CONFIG="$PG_CONFIG" with_llvm=no
 }
 
-# Most of their time the tests wait for a network that is slow on purpose.
+# Most tests wait for a slow network most of the time, so three run at once.
 part_tap() {
 	make -s installcheck REGRESS= PG_CONFIG="$PG_CONFIG" PROVE_FLAGS='-v --timer -j3'
 }
 
-# The regression tests once more, against an extension built with gcc's
-# sanitizer for undefined behaviour, in a PostgreSQL of its own; what that
-# finds it writes to the server's log.
+# The regression tests again, with an extension built with gcc's sanitizer for
+# undefined behavior, in a separate copy of PostgreSQL.  The sanitizer writes
+# its findings to the server's log.
 part_sanitize() {
 	local home=$HOME_FOLDER/sanitize status=0
 
 	build_in "$home/source" gcc '-fsanitize=undefined,float-cast-overflow -DUSE_ASSERT_CHECKING' &&
 		nm -D "$home/source/impilo_fdw.so" | grep __ubsan_handle >/dev/null || {
-		echo 'not ok - it is built with the sanitizer'
+		echo 'not ok - the extension is built with the sanitizer'
 		return 1
 	}
 	private_postgres "$home/postgres"
@@ -164,10 +165,10 @@ part_sanitize() {
 		head -n 200 regression.diffs
 	}
 	if grep -aE -A 20 'runtime error:|PANIC|terminated by signal' "$home/server.log"; then
-		echo 'not ok - the sanitizer finds nothing'
+		echo 'not ok - the sanitizer reports nothing'
 		return 1
 	fi
-	echo 'ok - the sanitizer finds nothing'
+	echo 'ok - the sanitizer reports nothing'
 	return $status
 }
 
@@ -175,8 +176,8 @@ part_valgrind() {
 	test/valgrind.sh
 }
 
-# On a server that checks itself.  Not under debug_discard_caches: there each
-# statement takes seconds, and our connections, too, begin anew all the time.
+# Not with debug_discard_caches: each statement would take seconds, and our
+# connections would be closed all the time.
 part_assert() {
 	local folder=$HOME_FOLDER/assert
 
@@ -192,12 +193,12 @@ part_assert() {
 }
 
 #----------------------------------------------------------------------
-# Counting and telling
+# Running the parts
 #----------------------------------------------------------------------
 
-# count LOG: "PASSED FAILED" as the tools print them: a line "ok N" or
-# "not ok N" for each, or "test NAME ... ok" (pg_regress until 15), or one
-# line "N passed, N failed" for many
+# count LOG: prints "PASSED FAILED".  Tools print "ok N" or "not ok N" for a
+# test, "test NAME ... ok" (pg_regress up to 15), or "N passed, N failed" for
+# many.
 count() {
 	awk '
 		/^(ok|not ok)( |$).*# (TODO|SKIP|skip)/ { next }
@@ -209,7 +210,7 @@ count() {
 		END { print passed + 0, failed + 0 }' "$1"
 }
 
-# what of a log helps who has to mend it
+# excerpt PART LOG: prints the lines of the log that explain a failure
 excerpt() {
 	local part=$1 log=$2 name
 
@@ -226,29 +227,41 @@ excerpt() {
 			;;
 	esac
 	if [ "$part" = tap ]; then
-		# what a test says before it dies is in a log of its own
+		# a test that dies writes the reason to its own log
 		sed -n 's/^test\/t\/\([^ ]*\)\.pl .*Wstat.*/\1/p' "$log" | while read -r name; do
 			echo "-- $name"
 			grep -aE -A12 '[^ ]* *(not ok|#   Failed)' "tmp_check/log/regress_log_$name" | head -n 60
 			tail -n 12 "tmp_check/log/regress_log_$name"
 		done
-		# where it was stopped there is no summary: the last words tell the test
+		# prove prints no summary if it is stopped: the last lines name the test
 		sed -n '/^Test Summary Report/,$p' "$log" | grep . || tail -n 5 "$log"
 		return
 	fi
 	grep -avE '^(ok|test) ' "$log" | grep -av '^#  *initializing database' | tail -n 120
 }
 
-# run PART: its output goes to a log; one line tells how it went
+# numbered PART: prints "[2/11] clang"
+numbered() {
+	local part number=0
+
+	for part in $wanted; do
+		number=$((number + 1))
+		[ "$part" != "$1" ] || printf '[%*d/%d] %-9s' "${#total}" "$number" "$total" "$part"
+	done
+}
+
+# run PART: runs it with its output in a log, and prints the result
 run() {
 	local part=$1 log=$HOME_FOLDER/log/$1.log start=$SECONDS status=0
 	local passed failed text limit=$patience
 
-	# A hang ends here, before it ends the patience of who waits for us.
-	# Where others want the processor too, valgrind suffers most.
+	# A hanging test is stopped here.  Valgrind is slow on a busy machine.
 	[ "$part" != valgrind ] || limit=$((2 * patience))
+	echo "$SECONDS" >"$HOME_FOLDER/running/$part"
+	say "$(numbered "$part") started"
 	timeout -k 10 "$limit" bash test/check.sh --part "$part" >"$log" 2>&1 </dev/null ||
 		status=$?
+	rm -f "$HOME_FOLDER/running/$part"
 	read -r passed failed < <(count "$log")
 	if [ $status -ne 0 ] && [ "$failed" = 0 ]; then
 		failed=1
@@ -258,9 +271,10 @@ run() {
 		failed=1
 	fi
 	echo "$passed $failed" >"$HOME_FOLDER/result/$part"
-	text=$(printf '%-9s %6d passed %4d failed %5d s' \
-		"$part" "$passed" "$failed" $((SECONDS - start)))
+	text=$(printf '%s %6d passed %4d failed %5d s' \
+		"$(numbered "$part")" "$passed" "$failed" $((SECONDS - start)))
 	if [ "$failed" -gt 0 ]; then
+		[ $status != 124 ] || text+=$'\n'"$part was stopped after $limit s"
 		text+=$'\n'"---- $part, exit code $status"
 		text+=$'\n'$(excerpt "$part" "$log")
 		text+=$'\n'"---- end of $part"
@@ -268,7 +282,22 @@ run() {
 	printf '%s\n' "$text"
 }
 
-# lane PART...: those asked for, one after the other
+# prints a line for each running part every 15 seconds
+report_progress() {
+	local part passed failed start file
+
+	while sleep 15 >/dev/null; do
+		for file in "$HOME_FOLDER"/running/*; do
+			part=${file##*/}
+			read -r start 2>/dev/null <"$file" || continue
+			[ $((SECONDS - start)) -ge 10 ] || continue
+			read -r passed failed < <(count "$HOME_FOLDER/log/$part.log")
+			say "$(numbered "$part") $(printf '%6d passed %4d failed %5d s ...' "$passed" "$failed" $((SECONDS - start)))"
+		done
+	done
+}
+
+# lane PART...: runs the wanted parts among these, one after another
 lane() {
 	local part
 
@@ -280,7 +309,7 @@ lane() {
 }
 
 inside() {
-	local argument passed failed sum_passed=0 sum_failed=0
+	local argument passed failed sum_passed=0 sum_failed=0 progress lane
 
 	wanted=
 	for argument in "$@"; do
@@ -291,6 +320,17 @@ inside() {
 		fi
 	done
 	wanted=${wanted:-$all_parts}
+	# every part but these needs the build
+	case " $wanted " in
+		*' build '*) ;;
+		*) for argument in $wanted; do
+			case $argument in
+				style | unit | fuzz) ;;
+				*) wanted="build $wanted" && break ;;
+			esac
+		done ;;
+	esac
+	total=$(wc -w <<<"$wanted")
 	# seconds for one part
 	case "${SLOW:+slow}$wanted " in
 		slow*) patience=36000 ;;
@@ -299,7 +339,7 @@ inside() {
 	esac
 	patience=$((patience + 8 * ${FUZZ_SECONDS:-0} + ${IMPILO_SECONDS:-0}))
 	source=$HOME_FOLDER/source
-	mkdir -p "$HOME_FOLDER/log" "$HOME_FOLDER/result"
+	mkdir -p "$HOME_FOLDER/log" "$HOME_FOLDER/result" "$HOME_FOLDER/running"
 	cd "$source" || exit 1
 
 	say "$("$PG_CONFIG" --version), $(gcc --version | head -n 1), $(clang --version | head -n 1)"
@@ -307,18 +347,19 @@ inside() {
 	export PG_CONFIG BINDIR source HOME_FOLDER
 	export PATH=$BINDIR:$PATH:$HOME_FOLDER/borrowed/usr/sbin
 
-	# All others need the build; two lanes, as there are two cores at least.
-	case $wanted in
-		style | unit | fuzz) ;;
-		*) run build ;;
-	esac
+	report_progress &
+	progress=$!
+	lane build
 	if read -r passed failed 2>/dev/null <"$HOME_FOLDER/result/build" && [ "$failed" -gt 0 ]; then
-		say 'without the build there is nothing to test'
+		say 'the build failed: the other parts are not run'
 	else
+		# two lanes for two cores
 		lane clang release unit fuzz sandbox style valgrind &
+		lane=$!
 		lane regress tap sanitize assert
-		wait
+		wait "$lane"
 	fi
+	kill "$progress"
 
 	[ ! -e "$HOME_FOLDER/keep" ] || say "kept: $HOME_FOLDER"
 	while read -r passed failed; do
@@ -330,6 +371,9 @@ inside() {
 }
 
 case ${1:-} in
+	--help | -h)
+		usage
+		;;
 	--inside)
 		shift
 		inside "$@"

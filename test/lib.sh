@@ -1,11 +1,12 @@
 # shellcheck shell=bash
 #
-# What demo.sh and check.sh share: packages, a private PostgreSQL, a private
-# folder that is gone afterwards.  Sourced, never run.
+# Functions for demo.sh, check.sh and bench/run: packages, a private copy of
+# PostgreSQL, a private folder that is removed at the end.  This file is
+# sourced.
 #
-# The caller may be root, a sudoer, or anybody where nothing is missing.
-# Root is used for apt-get alone: PostgreSQL refuses to run as root, so for
-# root everything else is done as the user postgres (or nobody).
+# The caller is root, a user with sudo, or any user if no package is missing.
+# Only apt-get runs as root.  PostgreSQL refuses to run as root, so if the
+# caller is root everything else runs as the user postgres (or nobody).
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -18,13 +19,18 @@ die() {
 	exit 1
 }
 
+# Prints the comment at the head of the script.
+usage() {
+	sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+}
+
 #----------------------------------------------------------------------
 # Packages
 #----------------------------------------------------------------------
 
-# What each need is met by.  A need is asked for by what it gives, not by the
-# package's name: another package may give it as well, and some of those
-# exclude each other.
+# need_is_met PACKAGE: whether what the package provides is there.  The check
+# is not for the package itself: another package can provide the same, and some
+# of these exclude each other.
 need_is_met() {
 	case $1 in
 		libc6-dev) [ -e /usr/include/stdio.h ] ;;
@@ -66,31 +72,35 @@ as_root() {
 
 apt_ready=
 
-# apt_get install PACKAGE...: quiet while it works, in full where it fails
+# apt_get ARGUMENT...: prints apt-get's output only if it fails, and a line
+# every 15 seconds while it runs
 apt_get() {
-	local log
+	local log progress status=0 start=$SECONDS
 	log=$(mktemp)
+	while sleep 15 >/dev/null 2>&1; do
+		say "  apt-get $1 is running, $((SECONDS - start)) s"
+	done &
+	progress=$!
 	as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
 		apt-get -q -y -o Dpkg::Options::=--force-confold \
-		-o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1 </dev/null || {
-		cat "$log" >&2
-		rm -f "$log"
-		return 1
-	}
+		-o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1 </dev/null || status=1
+	kill "$progress"
+	[ $status = 0 ] || cat "$log" >&2
 	rm -f "$log"
+	return $status
 }
 
-# the lists of a bare machine are empty, those of an old one may be stale
+# Fetches the package lists once: a bare machine has none, others may be old.
 apt_lists() {
 	[ -z "$apt_ready" ] || return 0
 	command -v apt-get >/dev/null ||
-		die 'this is not a Debian or Ubuntu: install by hand what README.md lists under "Building"'
+		die 'there is no apt-get: install the packages that README.md lists'
 	say 'fetching the package lists'
 	apt_get update || die 'apt-get update failed'
 	apt_ready=yes
 }
 
-# need PACKAGE...: installs those that are missing
+# need PACKAGE...: installs the missing ones
 need() {
 	local package
 	local -a missing=()
@@ -105,7 +115,7 @@ need() {
 		die "could not install ${missing[*]}"
 }
 
-# like need, for what a suite may not have: fails instead of ending
+# may_need PACKAGE: as need, but fails if the distribution has no such package
 may_need() {
 	need_is_met "$1" && return 0
 	command -v apt-get >/dev/null || return 1
@@ -114,8 +124,9 @@ may_need() {
 	need "$1"
 }
 
-# borrow PROGRAM: for a server program whose package would start a service:
-# only its file, in the private folder.  Fails where it cannot be had.
+# borrow PROGRAM: unpacks the package of a server program into the private
+# folder.  Installing the package would start a service.  Fails if the package
+# is not available.
 borrow() {
 	local program=$1 folder=$private_folder/borrowed
 
@@ -137,8 +148,8 @@ borrow() {
 
 create_main=/etc/postgresql-common/createcluster.conf
 
-# Debian's server package makes and starts a cluster "main".  Nobody asked
-# for one here, so that is switched off while the package is installed.
+# Debian's server package creates and starts a cluster "main", unless
+# createcluster.conf says otherwise while the package is installed.
 need_server() {
 	local version=$1 status=0
 
@@ -155,15 +166,15 @@ need_server() {
 	need "postgresql-server-dev-$version"
 }
 
-# Sets PG_CONFIG: what the caller named, else the newest supported server
-# that is installed, else the distribution's default.
+# Sets PG_CONFIG to what the caller named, else to the newest supported server
+# that is installed, else to the distribution's default.
 choose_postgres() {
 	local version found=
 
 	if [ -n "${PG_CONFIG:-}" ]; then
-		PG_CONFIG=$(command -v "$PG_CONFIG") || die 'PG_CONFIG names no program'
+		PG_CONFIG=$(command -v "$PG_CONFIG") || die 'PG_CONFIG is not a program'
 		[ -x "$("$PG_CONFIG" --bindir)/initdb" ] ||
-			die "PG_CONFIG names a PostgreSQL without a server: $PG_CONFIG"
+			die "this PostgreSQL has no server: $PG_CONFIG"
 		return
 	fi
 	for version in 18 17 16 15; do
@@ -185,14 +196,13 @@ choose_postgres() {
 	PG_CONFIG=/usr/lib/postgresql/$found/bin/pg_config
 }
 
-# private_postgres FOLDER: a copy of the installation that PG_CONFIG names,
-# into which the extension can be installed without touching the original.
-# Sets PG_CONFIG and BINDIR to the copy's.
+# private_postgres FOLDER: copies the installation of PG_CONFIG, so that the
+# extension can be installed without touching the original.  Sets PG_CONFIG
+# and BINDIR to those of the copy.
 #
-# PostgreSQL finds its libraries and scripts by the place of its program, as
-# far as that lies to them as it did when it was configured.  So the
-# programs are copied, the rest is links, and the folders that
-# "make install" writes to are real.
+# PostgreSQL finds its libraries and scripts relative to its program.  The
+# programs are copied, the folders that "make install" writes to are created,
+# and everything else is a link.
 private_postgres() {
 	local root=$1 from=$PG_CONFIG share lib include folder entry
 
@@ -223,8 +233,8 @@ private_postgres() {
 		die "this PostgreSQL cannot be copied: $from"
 }
 
-# start_postgres FOLDER: a server with its data, socket and log in FOLDER,
-# without TCP, for whom can enter FOLDER
+# start_postgres FOLDER: starts a server with its data, socket and log in
+# FOLDER, without TCP
 start_postgres() {
 	local home=$1
 
@@ -248,7 +258,7 @@ start_postgres() {
 # The private folder, and the unprivileged half of a script
 #----------------------------------------------------------------------
 
-# The user as whom everything but apt-get is done.
+# Prints the user that runs everything except apt-get.
 worker() {
 	if [ "$(id -u)" != 0 ]; then
 		id -un
@@ -259,8 +269,7 @@ worker() {
 	fi
 }
 
-# Copies the checkout, without .git and without what was built in it, so
-# that it need not be writable and nothing is left in it.
+# copy_checkout FOLDER: copies the checkout without .git and built files
 copy_checkout() {
 	local to=$1
 
@@ -272,7 +281,7 @@ copy_checkout() {
 		--exclude=tmp_check --exclude=__pycache__ -cf - . | tar -C "$to" -xf - --no-same-owner
 }
 
-# Ends whatever still runs on data below FOLDER, and removes it.
+# sweep FOLDER: stops the PostgreSQL servers in FOLDER and removes it
 sweep() {
 	local folder=$1 file pid
 
@@ -289,12 +298,11 @@ sweep() {
 	rm -rf "$folder"
 }
 
-# in_private_folder SCRIPT [ARGUMENT...]: copies the checkout into a new
-# folder, runs SCRIPT of the copy there as the worker, with HOME_FOLDER set
-# to the folder, and gives its exit code.  However it ends, its processes
-# end and the folder goes, unless the script left the file "keep" in it.
-# furnish_private_folder, where the caller has such a function, fills the
-# folder as the caller before.
+# in_private_folder SCRIPT [ARGUMENT...]: copies the checkout into a new folder,
+# runs SCRIPT of the copy as the worker with HOME_FOLDER set to the folder, and
+# returns its exit code.  At the end all its processes are stopped and the
+# folder is removed, unless the script created the file "keep" in it.  The
+# function prepare_private_folder is called before if it is defined.
 in_private_folder() {
 	local script=$1 user status=0
 	local -a run=()
@@ -315,15 +323,15 @@ in_private_folder() {
 	trap 'exit 143' TERM
 
 	copy_checkout "$private_folder/source"
-	if declare -F furnish_private_folder >/dev/null; then
-		furnish_private_folder
+	if declare -F prepare_private_folder >/dev/null; then
+		prepare_private_folder
 	fi
 	if [ "$user" != "$(id -un)" ]; then
 		chown -R "$user" "$private_folder"
 		run=(runuser -u "$user" --)
 	fi
 
-	# A session of its own, so that all of it can be ended at once.
+	# A separate session, so that all its processes can be stopped.
 	cd "$private_folder" || exit 1
 	setsid "${run[@]}" env -u CDPATH HOME="$private_folder" TMPDIR="$private_folder" \
 		HOME_FOLDER="$private_folder" PG_CONFIG="$PG_CONFIG" \
@@ -334,15 +342,15 @@ in_private_folder() {
 	return $status
 }
 
-# end_session ID SIGNAL: to every process of a session that we started;
-# fails where there was none
+# end_session ID SIGNAL: signals every process of a session that we started;
+# fails if there is none
 end_session() {
 	local file line found=1
 	local -a field
 
 	for file in /proc/[0-9]*/stat; do
 		read -r line 2>/dev/null <"$file" || continue
-		# behind the name: state, parent, group, session
+		# after the name: state, parent, group, session
 		read -r -a field <<<"${line##*) }"
 		if [ "${field[3]:-}" = "$1" ]; then
 			file=${file#/proc/}
