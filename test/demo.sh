@@ -1,16 +1,16 @@
 #!/bin/bash
-# bash test/demo.sh [--keep]
+# bash test/demo.sh [--keep | --help]
 #
-# Shows the extension at work: builds it, starts a PostgreSQL and a stand-in
-# for the API of its own, and runs test/demo.sql and then the statements of
-# README.md, each with its answer.
+# Shows the extension at work.  Builds it, starts a PostgreSQL server and a
+# sandbox of the order API, and runs test/demo.sql and the statements of
+# README.md.
 #
-# Runs on a bare Debian or Ubuntu as root or as a sudoer; installs what is
-# missing with apt-get.  Builds in a copy of the checkout and installs into a
-# copy of PostgreSQL: nothing else on the machine is touched.
+# Runs on a bare Debian or Ubuntu as root or as a user with sudo.  Installs
+# missing packages with apt-get.  Builds in a copy of the checkout and installs
+# into a copy of PostgreSQL.  Removes everything except the packages at the end.
 #
-#   --keep       leaves both running, and says how to connect and how to stop
-#   PG_CONFIG=   another PostgreSQL than the newest installed one
+#   --keep       keep both servers running; print how to connect and stop them
+#   PG_CONFIG=   use this PostgreSQL instead of the newest one installed
 
 set -uo pipefail
 
@@ -19,7 +19,7 @@ set -uo pipefail
 
 outside() {
 	if [ $# -gt 1 ] || [ "${1:---keep}" != --keep ]; then
-		echo 'usage: bash test/demo.sh [--keep]' >&2
+		echo 'usage: bash test/demo.sh [--keep | --help]' >&2
 		exit 2
 	fi
 	need gcc libc6-dev make pkg-config curl util-linux libcurl4-openssl-dev \
@@ -43,7 +43,7 @@ start_sandbox() {
 	export IMPILO_SANDBOX=$line
 }
 
-# The statements of README.md, each under the sentence that stands above it.
+# Prints the statements of README.md, each after the paragraph above it.
 readme_statements() {
 	awk '
 		/^```/ {
@@ -65,14 +65,13 @@ readme_statements() {
 		}' README.md
 }
 
-# show: the demonstration; fails where not just what README.md shows as an
-# error is one
+# Runs the demonstration.  Fails if README.md shows other errors.
 show() {
 	local output=$HOME_FOLDER/output
 	local -a psql=("$BINDIR/psql" -X -a -q)
 
-	"${psql[@]}" -v ON_ERROR_STOP=1 -v base_url="$IMPILO_SANDBOX/api/v3" -f test/demo.sql 2>&1 ||
-		return 1
+	sed "s|:'base_url'|'$IMPILO_SANDBOX/api/v3'|" test/demo.sql |
+		"${psql[@]}" -v ON_ERROR_STOP=1 2>&1 || return 1
 	readme_statements | "${psql[@]}" 2>&1 | tee "$output"
 	[ "$(grep -c '^ERROR:' README.md)" = "$(grep -c '^ERROR:' "$output")" ]
 }
@@ -82,7 +81,7 @@ inside() {
 
 	cd "$HOME_FOLDER/source" || exit 1
 	private_postgres "$HOME_FOLDER/postgres"
-	say "building with $("$PG_CONFIG" --version)"
+	say "building with $("$PG_CONFIG" --version), which takes some ten seconds"
 	build >"$HOME_FOLDER/build.log" 2>&1 || {
 		cat "$HOME_FOLDER/build.log" >&2
 		die 'the build failed'
@@ -92,13 +91,17 @@ inside() {
 	start_sandbox
 
 	show || status=$?
-	if [ $status = 0 ] && [ "${1:-}" = --keep ]; then
+	if [ $status != 0 ]; then
+		say 'The demonstration failed.'
+	elif [ "${1:-}" = --keep ]; then
 		keep
+	else
+		say 'Stopping both servers and removing their files.'
 	fi
 	return $status
 }
 
-# leaves everything as it is, with a script that ends it
+# Keeps the servers, and writes a script that stops them.
 keep() {
 	cat >"$HOME_FOLDER/stop" <<-END
 		kill -INT \$(head -n 1 '$HOME_FOLDER/server/data/postmaster.pid') $sandbox_pid
@@ -108,14 +111,19 @@ keep() {
 	touch "$HOME_FOLDER/keep"
 	cat <<-END
 
-		Still running:
-		  psql -h $HOME_FOLDER/server -U postgres      the database
-		  export IMPILO_SANDBOX=$IMPILO_SANDBOX     then $HOME_FOLDER/source/test/sandbox/ctl asks and steers the sandbox
-		  bash $HOME_FOLDER/stop                ends it, and removes everything
+		Both servers are running.  To connect to the database:
+		  psql -h $HOME_FOLDER/server -U postgres
+		To see the requests that the sandbox received:
+		  IMPILO_SANDBOX=$IMPILO_SANDBOX $HOME_FOLDER/source/test/sandbox/ctl log
+		To stop both and remove their files:
+		  bash $HOME_FOLDER/stop
 	END
 }
 
 case ${1:-} in
+	--help | -h)
+		usage
+		;;
 	--inside)
 		shift
 		inside "$@"

@@ -1,5 +1,5 @@
--- What connects a database with an account of Impilo. For the real one leave
--- base_url out, which is the sandbox here, and give your own key.
+-- Connect the database to an account of Impilo. The base_url is that of the
+-- sandbox; for the real API, omit it and use your own key.
 
 CREATE EXTENSION impilo_fdw;
 CREATE SERVER impilo FOREIGN DATA WRAPPER impilo_fdw OPTIONS (base_url :'base_url');
