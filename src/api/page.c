@@ -44,11 +44,11 @@ static const char *const envelope_members[IMPILO_PAGE_MEMBERS] = {
 
 /* There is a node for each member, so no place is refused */
 static void
-want_member(ImpiloJsonWanted *wanted, const char *member, int slot)
+want_member(ImpiloJsonWanted *wanted, const char *member)
 {
 	ImpiloPointerStep step = impilo_pointer_step(member, strlen(member));
 
-	(void) impilo_json_want(wanted, &step, 1, slot);
+	(void) impilo_json_want(wanted, &step, 1);
 }
 
 void
@@ -57,9 +57,9 @@ impilo_page_reader_init(ImpiloPageReader *reader)
 	impilo_json_want_begin(&reader->envelope, reader->envelope_nodes,
 						   1 + IMPILO_PAGE_MEMBERS);
 	for (int slot = 0; slot < IMPILO_PAGE_MEMBERS; slot++)
-		want_member(&reader->envelope, envelope_members[slot], slot);
+		want_member(&reader->envelope, envelope_members[slot]);
 	impilo_json_want_begin(&reader->order_id, reader->order_id_nodes, 2);
-	want_member(&reader->order_id, "id", 0);
+	want_member(&reader->order_id, "id");
 }
 
 static int64_t
@@ -156,7 +156,7 @@ ImpiloReadVerdict
 impilo_page_next(ImpiloPageReader *reader, ImpiloPage *page,
 				 ImpiloJsonSlice *order, int64_t *id, ImpiloJsonError *wrong)
 {
-	int			more = impilo_json_next_element(&page->content, order, wrong);
+	int			more = impilo_json_next(&page->content, NULL, order, wrong);
 
 	if (more == 0)
 		return IMPILO_READ_END;

@@ -15,7 +15,7 @@
 #ifndef IMPILO_PAGE_H
 #define IMPILO_PAGE_H
 
-#include "json/json_find.h"
+#include "json/scan.h"
 
 /*
  * Containers inside one another that an order may have, itself included; the

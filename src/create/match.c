@@ -47,7 +47,7 @@ get_member(const ImpiloJsonSlice *object, const char *wanted)
 	if (object->kind != IMPILO_JSON_OBJECT)
 		return none;
 	impilo_json_begin(&cursor, object, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_member(&cursor, &name, &value, &wrong) > 0)
+	while (impilo_json_next(&cursor, &name, &value, &wrong) > 0)
 	{
 		if (impilo_json_name_equals(&name, wanted, strlen(wanted)))
 			return value;
@@ -85,7 +85,7 @@ read_ids(const ImpiloJsonSlice *array, ImpiloIdentity *identity)
 	if (array->kind != IMPILO_JSON_ARRAY)
 		return;
 	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_element(&cursor, &element, &wrong) > 0)
+	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
 		size_t		length;
 		char	   *id = get_text(&element, &length);
@@ -129,7 +129,7 @@ first_event(const ImpiloJsonSlice *events)
 	if (events->kind != IMPILO_JSON_ARRAY)
 		return first;
 	impilo_json_begin(&cursor, events, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_element(&cursor, &element, &wrong) > 0)
+	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
 		ImpiloJsonSlice stamp = get_member(&element, "eventTimestamp");
 		size_t		length;

@@ -186,7 +186,7 @@ kind_of_array(const ImpiloJsonSlice *value)
 	ImpiloJsonError error;
 
 	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_element(&cursor, &element, &error) > 0)
+	while (impilo_json_next(&cursor, NULL, &element, &error) > 0)
 	{
 		if (element.kind != IMPILO_JSON_STRING)
 			return IMPILO_SEEN_ARRAY;
@@ -266,7 +266,7 @@ see_elements(ImpiloSeen *place, int64 number, const ImpiloJsonSlice *array,
 	int			index = 0;
 
 	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_element(&cursor, &element, &error) > 0)
+	while (impilo_json_next(&cursor, NULL, &element, &error) > 0)
 	{
 		ImpiloSeen *one = find_index(place, index++);
 
@@ -286,7 +286,7 @@ see_members(ImpiloSeen *place, int64 number, const ImpiloJsonSlice *object,
 	ImpiloJsonError error;
 
 	impilo_json_begin(&cursor, object, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_member(&cursor, &name, &value, &error) > 0)
+	while (impilo_json_next(&cursor, &name, &value, &error) > 0)
 	{
 		char	   *decoded = palloc(name.length);
 		size_t		length;
@@ -331,7 +331,7 @@ see(ImpiloSeen *place, int64 number, const ImpiloJsonSlice *value,
  *		Add an order to the tree.
  *
  * `number` is from 1 and another for each order; `document` has passed the
- * check of json_scan.h; `scratch` is emptied.  Raises an error if a type
+ * check of scan.h; `scratch` is emptied.  Raises an error if a type
  * raises one that it should have reported.
  */
 void

@@ -16,7 +16,7 @@
 #define IMPILO_CHECK_TREE_H
 
 #include "catalog/schema.h"
-#include "json/json_scan.h"
+#include "json/scan.h"
 #include "rows/convert.h"
 
 /*

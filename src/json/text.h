@@ -13,7 +13,7 @@
 #ifndef IMPILO_TEXT_H
 #define IMPILO_TEXT_H
 
-#include "json/json_scan.h"
+#include "json/scan.h"
 
 /* Which text of a value is meant. */
 typedef enum ImpiloTextForm

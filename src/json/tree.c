@@ -11,7 +11,7 @@
  * made it.
  *
  * Orders are not read here: a tree of each would cost more than all the rest
- * of a scan (see json_scan.h).
+ * of a scan (see scan.h).
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -27,7 +27,7 @@
 #include "utils/memutils.h"
 
 #include "json/tree.h"
-#include "json/json_scan.h"
+#include "json/scan.h"
 #include "json/text.h"
 
 /* an error text is cut at so many bytes: it is there to be read */

@@ -18,7 +18,7 @@
 #include "utils/relcache.h"
 
 #include "catalog/schema.h"
-#include "json/json_scan.h"
+#include "json/scan.h"
 
 /* One column of a foreign table. */
 typedef struct ImpiloColumn

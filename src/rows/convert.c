@@ -179,7 +179,7 @@ convert_to_array(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 	values = palloc(room * sizeof(Datum));
 	nulls = palloc(room * sizeof(bool));
 	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_element(&cursor, &element, &broken) > 0)
+	while (impilo_json_next(&cursor, NULL, &element, &broken) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (count == room)
@@ -334,7 +334,7 @@ impilo_converter_soft(const ImpiloConverter *converter)
 
 /*
  * impilo_convert
- *		Convert one value, which has passed the check of json_scan.h.
+ *		Convert one value, which has passed the check of scan.h.
  *
  * Absent values and null become SQL's NULL, which a domain may refuse.  The
  * result is allocated in CurrentMemoryContext.  Returns false if the value

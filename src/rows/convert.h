@@ -15,7 +15,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "json/json_scan.h"
+#include "json/scan.h"
 
 typedef struct ImpiloConverter ImpiloConverter;
 

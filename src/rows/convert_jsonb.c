@@ -29,21 +29,17 @@
 #include "utils/numeric.h"
 
 #include "compat.h"
-#include "json/json_lex.h"
+#include "json/scan.h"
 #include "rows/convert_scalar.h"
 #include "rows/number.h"
 
-/* One value on its way */
+/* The value to convert, and what has been built of it */
 typedef struct Builder
 {
 	const ImpiloJsonSlice *value;
-	ImpiloJsonLexer lex;
 	ImpiloConvertError *error;
 	JsonbParseState *state;
-	JsonbValue *built;			/* the outermost container, at its end */
-	int			depth;			/* containers that are open */
-	bool		in_object[IMPILO_JSON_MAX_DEPTH];
-	bool		at_key;			/* the next string is a member's name */
+	JsonbValue *built;			/* the container closed last */
 } Builder;
 
 static bool
@@ -142,90 +138,43 @@ build_scalar(const Builder *builder, const ImpiloJsonSlice *scalar,
 	}
 }
 
-static void
-open_container(Builder *builder, bool object)
+/*
+ * Add an element, a member's name or its value, with all that is in it.
+ * Returns false for what jsonb cannot hold.
+ */
+static bool
+push_value(Builder *builder, JsonbIteratorToken token,
+		   const ImpiloJsonSlice *value)
 {
-	CHECK_FOR_INTERRUPTS();
-	if (builder->depth == IMPILO_JSON_MAX_DEPTH)
-		elog(ERROR, "impilo_fdw: JSON was not checked");
-	builder->in_object[builder->depth++] = object;
-	builder->at_key = object;
-	pushJsonbValue(&builder->state,
-				   object ? WJB_BEGIN_OBJECT : WJB_BEGIN_ARRAY, NULL);
-}
+	bool		object = value->kind == IMPILO_JSON_OBJECT;
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice name;
+	ImpiloJsonSlice element;
+	ImpiloJsonError broken;
+	JsonbValue	scalar;
 
-static void
-close_container(Builder *builder)
-{
-	bool		object = builder->in_object[--builder->depth];
-
+	if (!object && value->kind != IMPILO_JSON_ARRAY)
+	{
+		if (!build_scalar(builder, value, &scalar))
+			return false;
+		(void) pushJsonbValue(&builder->state, token, &scalar);
+		return true;
+	}
+	(void) pushJsonbValue(&builder->state,
+						  object ? WJB_BEGIN_OBJECT : WJB_BEGIN_ARRAY, NULL);
+	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
+	while (impilo_json_next(&cursor, object ? &name : NULL, &element,
+							&broken) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (object && !push_value(builder, WJB_KEY, &name))
+			return false;
+		if (!push_value(builder, object ? WJB_VALUE : WJB_ELEM, &element))
+			return false;
+	}
 	builder->built = pushJsonbValue(&builder->state,
 									object ? WJB_END_OBJECT : WJB_END_ARRAY,
 									NULL);
-}
-
-/*
- * The next element or the next half of a member; gives the place behind it,
- * or NULL for what jsonb cannot hold.
- */
-static const char *
-build_member(Builder *builder, const char *p)
-{
-	ImpiloJsonSlice scalar;
-	JsonbValue	value;
-	JsonbIteratorToken token = WJB_ELEM;
-
-	p = json_scalar(&builder->lex, p, &scalar);
-	if (p == NULL)
-		elog(ERROR, "impilo_fdw: JSON was not checked");
-	if (!build_scalar(builder, &scalar, &value))
-		return NULL;
-	if (builder->in_object[builder->depth - 1])
-		token = builder->at_key ? WJB_KEY : WJB_VALUE;
-	(void) pushJsonbValue(&builder->state, token, &value);
-	return p;
-}
-
-/*
- * An array or an object: from token to token, as all that stands between is
- * known to be in order.
- */
-static bool
-build_container(Builder *builder)
-{
-	const char *p = builder->value->data;
-
-	do
-	{
-		p = json_space(p, builder->lex.end);
-		if (p == builder->lex.end)
-			elog(ERROR, "impilo_fdw: JSON was not checked");
-		switch (*p)
-		{
-			case '{':
-			case '[':
-				open_container(builder, *p++ == '{');
-				break;
-			case '}':
-			case ']':
-				close_container(builder);
-				p++;
-				break;
-			case ',':
-				builder->at_key = builder->in_object[builder->depth - 1];
-				p++;
-				break;
-			case ':':
-				builder->at_key = false;
-				p++;
-				break;
-			default:
-				p = build_member(builder, p);
-				if (p == NULL)
-					return false;
-				break;
-		}
-	} while (builder->depth > 0);
 	return true;
 }
 
@@ -266,15 +215,12 @@ impilo_convert_to_jsonb(ImpiloConverter *converter, const ImpiloJsonSlice *value
 	if (!pg_verify_mbstr(PG_UTF8, value->data, (int) value->length, true))
 		return impilo_convert_accept(error, IMPILO_TEXT_NOT_UTF8, value);
 	builder.value = value;
-	json_lexer_init(&builder.lex, value->data + value->length);
 	builder.error = error;
 	builder.state = NULL;
 	builder.built = NULL;
-	builder.depth = 0;
-	builder.at_key = false;
 	if (value->kind == IMPILO_JSON_OBJECT || value->kind == IMPILO_JSON_ARRAY)
 	{
-		if (!build_container(&builder))
+		if (!push_value(&builder, WJB_ELEM, value))
 			return false;
 	}
 	else if (!build_lone_scalar(&builder))

@@ -28,7 +28,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "json/json_find.h"
+#include "json/scan.h"
 #include "json/pointer.h"
 #include "rows/columns.h"
 #include "rows/convert.h"
@@ -157,11 +157,12 @@ raise_no_array(const ImpiloRowReader *reader, const char *kind,
  */
 
 /*
- * Add a pointer to a set of places.  The steps live in CurrentMemoryContext,
- * with the set.  Names are compared in UTF-8, which an option need not be in.
+ * Add a pointer to a set of places and return its slot.  The steps live in
+ * CurrentMemoryContext, with the set.  Names are compared in UTF-8, which an
+ * option need not be in.
  */
-static void
-want(ImpiloJsonWanted *wanted, const char *written, int slot)
+static int
+want(ImpiloJsonWanted *wanted, const char *written)
 {
 	const char *pointer = pg_server_to_any(written, strlen(written), PG_UTF8);
 	size_t		length = strlen(pointer);
@@ -169,19 +170,20 @@ want(ImpiloJsonWanted *wanted, const char *written, int slot)
 	ImpiloPointerStep *steps = palloc(Max(count, 1) * sizeof(*steps));
 	char	   *names = palloc(length + 1);
 	ImpiloPointerError error;
-	const char *refused;
+	int			slot;
 
 	if (!impilo_pointer_parse(pointer, length, steps, names, &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid JSON pointer \"%s\": %s at character %zu",
 						written, error.what, error.offset + 1)));
-	refused = impilo_json_want(wanted, steps, count, slot);
-	if (refused)
+	slot = impilo_json_want(wanted, steps, count);
+	if (slot < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("JSON pointer \"%s\" cannot be looked for: %s",
-						written, refused)));
+				 errmsg("cannot use JSON pointer \"%s\": it has more than %d steps",
+						written, IMPILO_JSON_MAX_DEPTH)));
+	return slot;
 }
 
 static size_t
@@ -204,7 +206,7 @@ prepare_array(ArrayPlace *place, const char *pointer)
 	impilo_json_want_begin(&place->wanted,
 						   palloc(capacity * sizeof(ImpiloJsonNode)),
 						   capacity);
-	want(&place->wanted, pointer, 0);
+	(void) want(&place->wanted, pointer);
 }
 
 /*
@@ -242,7 +244,7 @@ prepare_portion(const ImpiloTable *table, const Bitmapset *attributes,
 													 column->typmod);
 		if (!has_place(column))
 			continue;
-		target->slot = portion->nfound++;
+		portion->nfound++;
 		capacity += nodes_of(column->pointer);
 	}
 
@@ -253,8 +255,8 @@ prepare_portion(const ImpiloTable *table, const Bitmapset *attributes,
 						   capacity);
 	for (int i = 0; i < portion->ncolumns; i++)
 		if (has_place(portion->columns[i].column))
-			want(&portion->wanted, portion->columns[i].column->pointer,
-				 portion->columns[i].slot);
+			portion->columns[i].slot =
+				want(&portion->wanted, portion->columns[i].column->pointer);
 }
 
 /*
@@ -323,7 +325,7 @@ next_element(ImpiloRowReader *reader, ArrayPlace *place,
 
 	if (!place->open)
 		return false;
-	more = impilo_json_next_element(&place->cursor, element, &error);
+	more = impilo_json_next(&place->cursor, NULL, element, &error);
 	if (more < 0)
 		raise_broken(reader, &error);
 	place->position++;
@@ -335,7 +337,7 @@ next_element(ImpiloRowReader *reader, ArrayPlace *place,
  * impilo_row_reader_order
  *		Take an order to read the rows of.
  *
- * `document` has passed the check of json_scan.h.  Its bytes and `request`
+ * `document` has passed the check of scan.h.  Its bytes and `request`
  * (for messages, as "GET /order/42") have to stay until the next order.
  */
 void

@@ -229,7 +229,7 @@ static bool
 next_element(ImpiloJsonCursor *cursor, ImpiloJsonSlice *element)
 {
 	ImpiloJsonError wrong;
-	int			more = impilo_json_next_element(cursor, element, &wrong);
+	int			more = impilo_json_next(cursor, NULL, element, &wrong);
 
 	if (more < 0)
 		elog(ERROR, "impilo_fdw: a checked array is broken: %s", wrong.what);
@@ -314,7 +314,7 @@ read_members(const ImpiloJsonSlice *object, const char *const *names,
 	if (object->kind != IMPILO_JSON_OBJECT)
 		return "It is not an object.";
 	impilo_json_begin(&cursor, object, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_member(&cursor, &name, &value, &wrong) > 0)
+	while (impilo_json_next(&cursor, &name, &value, &wrong) > 0)
 	{
 		int			i = 0;
 

@@ -239,17 +239,17 @@ compare_array(Document *doc, const ImpiloJsonSlice *slice,
 	REQUIRE(json_object_is_type(tree, json_type_array));
 	impilo_json_begin(&strict, slice, DEPTH);
 	impilo_json_begin(&loose, slice, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_element(&strict, &element, &error) == 1)
+	while (impilo_json_next(&strict, NULL, &element, &error) == 1)
 	{
-		REQUIRE(impilo_json_next_element(&loose, &again, &error) == 1);
+		REQUIRE(impilo_json_next(&loose, NULL, &again, &error) == 1);
 		REQUIRE(again.data == element.data && again.kind == element.kind &&
 				again.length == element.length);
 		REQUIRE(n < json_object_array_length(tree));
 		fuzz_compare_value(doc, &element, json_object_array_get_idx(tree, n));
 		n++;
 	}
-	REQUIRE(impilo_json_next_element(&strict, &element, &error) == 0);
-	REQUIRE(impilo_json_next_element(&loose, &again, &error) == 0);
+	REQUIRE(impilo_json_next(&strict, NULL, &element, &error) == 0);
+	REQUIRE(impilo_json_next(&loose, NULL, &again, &error) == 0);
 	REQUIRE(n == json_object_array_length(tree));
 }
 
@@ -261,7 +261,7 @@ occurs_again(ImpiloJsonCursor cursor, const char *text, size_t length)
 	ImpiloJsonSlice value;
 	ImpiloJsonError error;
 
-	while (impilo_json_next_member(&cursor, &name, &value, &error) == 1)
+	while (impilo_json_next(&cursor, &name, &value, &error) == 1)
 	{
 		if (impilo_json_name_equals(&name, text, length))
 			return true;
@@ -281,7 +281,7 @@ names_are_kept(ImpiloJsonCursor cursor)
 	ImpiloJsonError error;
 	bool		kept = true;
 
-	while (impilo_json_next_member(&cursor, &name, &value, &error) == 1)
+	while (impilo_json_next(&cursor, &name, &value, &error) == 1)
 	{
 		char	   *text;
 		size_t		length;
@@ -337,17 +337,17 @@ compare_object(Document *doc, const ImpiloJsonSlice *slice,
 	impilo_json_begin(&loose, slice, IMPILO_JSON_CHECKED);
 	if (!names_are_kept(loose))
 		doc->odd_names = true;
-	while (impilo_json_next_member(&strict, &name, &value, &error) == 1)
+	while (impilo_json_next(&strict, &name, &value, &error) == 1)
 	{
-		REQUIRE(impilo_json_next_member(&loose, &name_again, &again,
-										&error) == 1);
+		REQUIRE(impilo_json_next(&loose, &name_again, &again,
+								 &error) == 1);
 		REQUIRE(name_again.data == name.data && again.data == value.data &&
 				again.length == value.length && again.kind == value.kind);
 		compare_member(doc, &loose, &name, &value, tree);
 		n++;
 	}
-	REQUIRE(impilo_json_next_member(&strict, &name, &value, &error) == 0);
-	REQUIRE(impilo_json_next_member(&loose, &name, &value, &error) == 0);
+	REQUIRE(impilo_json_next(&strict, &name, &value, &error) == 0);
+	REQUIRE(impilo_json_next(&loose, &name, &value, &error) == 0);
 	if (!doc->repeated && !doc->odd_names)
 		REQUIRE(n == json_object_object_length(tree));
 }

@@ -10,7 +10,7 @@
 
 #include <json-c/json.h>
 
-#include "json/json_scan.h"
+#include "json/scan.h"
 
 #define DEPTH IMPILO_JSON_MAX_DEPTH
 

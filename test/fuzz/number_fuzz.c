@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "json/json_scan.h"
+#include "json/scan.h"
 #include "rows/number.h"
 
 #define MAX_SIZE 256

@@ -35,7 +35,7 @@ member_of(const ImpiloJsonSlice *object, const char *member)
 	ImpiloJsonError error;
 
 	impilo_json_begin(&cursor, object, DEPTH);
-	while (impilo_json_next_member(&cursor, &name, &value, &error) == 1)
+	while (impilo_json_next(&cursor, &name, &value, &error) == 1)
 	{
 		if (impilo_json_name_equals(&name, member, strlen(member)) &&
 			result.times++ == 0)
@@ -171,7 +171,7 @@ read_orders(ImpiloPageReader *reader, Document *doc, ImpiloPage *page,
 		if (verdict == IMPILO_READ_END || verdict == IMPILO_READ_BROKEN)
 			break;
 		fuzz_inside(doc, &order);
-		REQUIRE(impilo_json_next_element(&cursor, &element, &error) == 1);
+		REQUIRE(impilo_json_next(&cursor, NULL, &element, &error) == 1);
 		REQUIRE(order.data == element.data && order.length == element.length);
 		REQUIRE(impilo_json_check(order.data, order.length, IMPILO_ORDER_DEPTH,
 								  &element, &error));

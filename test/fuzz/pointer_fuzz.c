@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "json/json_find.h"
+#include "json/scan.h"
 
 /* above it an index is used as a name only, to keep the document small */
 #define MAX_INDEX 20
@@ -67,7 +67,7 @@ follow(const char *text, size_t length, const ImpiloPointerStep *steps,
 
 	REQUIRE(pointer != NULL);
 	impilo_json_want_begin(&wanted, nodes, IMPILO_JSON_MAX_DEPTH + 2);
-	REQUIRE(impilo_json_want(&wanted, steps, count, 0) == NULL);
+	REQUIRE(impilo_json_want(&wanted, steps, count) == 0);
 	REQUIRE(impilo_json_find(&wanted, json, strlen(json),
 							 IMPILO_JSON_CHECKED, &found, &error));
 	REQUIRE(found.length == 2 && memcmp(found.data, "42", 2) == 0);

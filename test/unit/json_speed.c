@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "json/json_find.h"
+#include "json/scan.h"
 
 #define ORDERS 250
 #define ROUNDS 40
@@ -63,7 +63,7 @@ want_all(Places *places, const char *const *paths)
 		size_t		count = impilo_pointer_count(paths[slot], length);
 
 		if (!impilo_pointer_parse(paths[slot], length, steps, names, &error) ||
-			impilo_json_want(&places->wanted, steps, count, slot) != NULL)
+			impilo_json_want(&places->wanted, steps, count) != slot)
 			abort();
 		steps += count;
 		names += length;
@@ -186,8 +186,8 @@ split_page(Places *page_places, const char *page, size_t length)
 		give_up(&error);
 	impilo_json_begin(&cursor, &found[0], IMPILO_JSON_MAX_DEPTH - 1);
 	norders = 0;
-	while ((more = impilo_json_next_element(&cursor, &orders[norders],
-											&error)) > 0)
+	while ((more = impilo_json_next(&cursor, NULL, &orders[norders],
+									&error)) > 0)
 		norders++;
 	if (more < 0)
 		give_up(&error);

@@ -60,8 +60,8 @@ unit_exact(const char *bytes, size_t length)
 int
 main(void)
 {
-	test_json_scan();
-	test_json_find();
+	test_scan();
+	test_find();
 	test_pointer();
 	test_retry();
 	test_schema();

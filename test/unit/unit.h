@@ -25,8 +25,8 @@ extern void unit_fact(bool holds, const char *file, int line,
  */
 extern char *unit_exact(const char *bytes, size_t length);
 
-extern void test_json_scan(void);
-extern void test_json_find(void);
+extern void test_scan(void);
+extern void test_find(void);
 extern void test_pointer(void);
 extern void test_retry(void);
 extern void test_schema(void);

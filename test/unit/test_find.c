@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * test_json_find.c
+ * test_find.c
  *		  Wanted places of a document, in one pass
  *
  *-------------------------------------------------------------------------
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json/json_find.h"
+#include "json/scan.h"
 #include "unit.h"
 
 #define MAX_PLACES 80
@@ -17,10 +17,12 @@
 static ImpiloJsonNode nodes[MAX_PLACES];
 static ImpiloPointerStep steps[MAX_PLACES];
 static ImpiloJsonWanted wanted;
+static int32_t slots[MAX_PLACES];
+static int	nplaces;
 static size_t used_steps;
 
 static void
-want(const char *pointer, int32_t slot)
+want(const char *pointer)
 {
 	ImpiloPointerError error;
 	size_t		length = strlen(pointer);
@@ -29,7 +31,9 @@ want(const char *pointer, int32_t slot)
 
 	CHECK(impilo_pointer_parse(pointer, length, steps + used_steps, names,
 							   &error));
-	CHECK(impilo_json_want(&wanted, steps + used_steps, count, slot) == NULL);
+	slots[nplaces] = impilo_json_want(&wanted, steps + used_steps, count);
+	CHECK(slots[nplaces] >= 0 && slots[nplaces] <= nplaces);
+	nplaces++;
 	used_steps += count;
 }
 
@@ -38,9 +42,9 @@ static void
 want_all(const char *pointers)
 {
 	char		one[100];
-	int32_t		slot = 0;
 
 	impilo_json_want_begin(&wanted, nodes, MAX_PLACES);
+	nplaces = 0;
 	used_steps = 0;
 	while (*pointers != '\0')
 	{
@@ -48,7 +52,7 @@ want_all(const char *pointers)
 
 		snprintf(one, sizeof(one), "%.*s", (int) length, pointers);
 		/* a lone dot stands for the empty pointer */
-		want(strcmp(one, ".") == 0 ? "" : one, slot++);
+		want(strcmp(one, ".") == 0 ? "" : one);
 		pointers += length + strspn(pointers + length, " ");
 	}
 }
@@ -62,7 +66,7 @@ find(const char *json, int max_depth)
 	ImpiloJsonError error;
 	size_t		length = strlen(json);
 	size_t		at = 0;
-	int32_t		slot;
+	int			i;
 
 	if (!impilo_json_find(&wanted, unit_exact(json, length), length,
 						  max_depth, found, &error))
@@ -72,14 +76,15 @@ find(const char *json, int max_depth)
 		return text;
 	}
 	text[0] = '\0';
-	for (slot = 0; slot < wanted.slots; slot++)
+	for (i = 0; i < nplaces; i++)
 	{
-		if (found[slot].kind == IMPILO_JSON_ABSENT)
+		const ImpiloJsonSlice *value = &found[slots[i]];
+
+		if (value->kind == IMPILO_JSON_ABSENT)
 			at += (size_t) snprintf(text + at, sizeof(text) - at, "? ");
 		else
 			at += (size_t) snprintf(text + at, sizeof(text) - at, "%.*s ",
-									(int) found[slot].length,
-									found[slot].data);
+									(int) value->length, value->data);
 	}
 	return text;
 }
@@ -171,6 +176,7 @@ test_stop(void)
 
 	/* no place at all: nothing to look for, but the check is made */
 	impilo_json_want_begin(&wanted, nodes, 1);
+	nplaces = 0;
 	CHECK(strcmp(find("[1,2]", 0), "") == 0);
 	CHECK(strcmp(find("[1,2", 16), "error: unterminated array at 4") == 0);
 }
@@ -246,9 +252,8 @@ test_limits(void)
 	for (i = 0; i <= IMPILO_JSON_MAX_DEPTH; i++)
 		deep[i] = impilo_pointer_step("0", 1);
 	impilo_json_want_begin(&wanted, nodes, MAX_PLACES);
-	CHECK(impilo_json_want(&wanted, deep, IMPILO_JSON_MAX_DEPTH + 1, 0) !=
-		  NULL);
-	CHECK(impilo_json_want(&wanted, deep, IMPILO_JSON_MAX_DEPTH, 0) == NULL);
+	CHECK(impilo_json_want(&wanted, deep, IMPILO_JSON_MAX_DEPTH + 1) == -1);
+	CHECK(impilo_json_want(&wanted, deep, IMPILO_JSON_MAX_DEPTH) == 0);
 
 	/* the deepest place there can be */
 	for (i = 0; i < IMPILO_JSON_MAX_DEPTH; i++)
@@ -262,16 +267,15 @@ test_limits(void)
 		  *found.data == '7');
 
 	impilo_json_want_begin(&wanted, small, 3);
-	CHECK(impilo_json_want(&wanted, deep, 2, 0) == NULL);
-	CHECK(impilo_json_want(&wanted, deep, 1, 1) == NULL);
-	CHECK(impilo_json_want(&wanted, deep, 1, 2) != NULL);
-	CHECK(impilo_json_want(&wanted, deep, 3, 2) != NULL);
-	CHECK(impilo_json_want(&wanted, deep, 0, -1) != NULL);
-	CHECK(impilo_json_want(&wanted, deep, 0, INT32_MAX) != NULL);
+	CHECK(impilo_json_want(&wanted, deep, 2) == 0);
+	CHECK(impilo_json_want(&wanted, deep, 1) == 1);
+	CHECK(impilo_json_want(&wanted, deep, 1) == 1);
+	CHECK(impilo_json_want(&wanted, deep, 3) == -1);
+	CHECK(impilo_json_want(&wanted, deep, 0) == 2);
 }
 
 void
-test_json_find(void)
+test_find(void)
 {
 	test_places();
 	test_prefixes();

@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * json_scan_fuzz.c
+ * scan_fuzz.c
  *		  The scanner held against json-c's tree of the same bytes
  *
  * For any bytes both must come to the same verdict, and then to the same
@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "json/json_find.h"
+#include "json/scan.h"
 #include "json_tree.h"
 
 #define MAX_PATHS 16
@@ -28,6 +28,7 @@ typedef struct Path
 {
 	ImpiloPointerStep steps[DEPTH];
 	size_t		count;
+	int32_t		slot;			/* of its value in what is found */
 } Path;
 
 static Path paths[MAX_PATHS];
@@ -143,8 +144,11 @@ want_paths(void)
 
 	impilo_json_want_begin(&wanted, nodes, MAX_NODES);
 	for (i = 0; i < npaths; i++)
-		REQUIRE(impilo_json_want(&wanted, paths[i].steps, paths[i].count,
-								 i) == NULL);
+	{
+		paths[i].slot = impilo_json_want(&wanted, paths[i].steps,
+										 paths[i].count);
+		REQUIRE(paths[i].slot >= 0 && paths[i].slot <= i);
+	}
 }
 
 /* What was found against the tree; nothing is known if names are repeated */
@@ -162,9 +166,9 @@ compare_found(Document *doc, const ImpiloJsonSlice *found,
 
 		for (j = 0; j < paths[i].count && there; j++)
 			there = step_down(&tree, &paths[i].steps[j]);
-		REQUIRE(there == (found[i].kind != IMPILO_JSON_ABSENT));
+		REQUIRE(there == (found[paths[i].slot].kind != IMPILO_JSON_ABSENT));
 		if (there)
-			fuzz_compare_value(doc, &found[i], tree);
+			fuzz_compare_value(doc, &found[paths[i].slot], tree);
 	}
 }
 
@@ -211,10 +215,11 @@ find_is_a_check(const Document *doc, bool valid)
 	}
 	for (i = 0; accepted && i < npaths; i++)
 	{
-		if (found[i].kind == IMPILO_JSON_ABSENT)
+		if (found[paths[i].slot].kind == IMPILO_JSON_ABSENT)
 			continue;
-		fuzz_inside(doc, &found[i]);
-		accepted = impilo_json_check(found[i].data, found[i].length,
+		fuzz_inside(doc, &found[paths[i].slot]);
+		accepted = impilo_json_check(found[paths[i].slot].data,
+									 found[paths[i].slot].length,
 									 DEPTH - (int) paths[i].count, &value,
 									 &error);
 	}
@@ -240,7 +245,7 @@ survive(const Document *doc)
 	if (impilo_json_find(&wanted, doc->data, doc->size, IMPILO_JSON_CHECKED,
 						 found, &error))
 	{
-		for (i = 0; i < npaths; i++)
+		for (i = 0; i < wanted.slots; i++)
 		{
 			if (found[i].kind != IMPILO_JSON_ABSENT)
 				fuzz_inside(doc, &found[i]);
@@ -248,10 +253,10 @@ survive(const Document *doc)
 	}
 	REQUIRE(error.offset <= doc->size);
 	impilo_json_begin(&cursor, &slice, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_element(&cursor, &value, &error) == 1)
+	while (impilo_json_next(&cursor, NULL, &value, &error) == 1)
 		fuzz_inside(doc, &value);
 	impilo_json_begin(&cursor, &slice, IMPILO_JSON_CHECKED);
-	while (impilo_json_next_member(&cursor, &name, &value, &error) == 1)
+	while (impilo_json_next(&cursor, &name, &value, &error) == 1)
 	{
 		fuzz_inside(doc, &name);
 		fuzz_inside(doc, &value);
