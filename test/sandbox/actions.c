@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * actions.c
- *		From the JSON that describes a fault to what is done.
+ *		Parsing the JSON that describes a fault.
  *
- * A table of members; README.md tells what each does.
+ * A table of members; README.md describes each of them.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,13 +15,13 @@
 
 #define BOMB_BLOCK ((size_t) 1024 * 1024)
 
-/* what parsing needs besides the action itself */
+/* what parsing needs in addition to the action */
 typedef struct Parse
 {
 	FaultAction *action;
 	bool		processed_given;
 	Buf			raw_end;
-	Buf			repeat;			/* already as often as asked */
+	Buf			repeat;			/* already as often as requested */
 } Parse;
 
 typedef bool (*MemberParser) (Parse *p, json_object *value);
@@ -421,7 +421,7 @@ static const Member members[] = {
 #define NMEMBERS (sizeof(members) / sizeof(members[0]))
 
 /*
- * A refusal has no effect and a spoilt answer has, unless it is said.
+ * By default a refusal has no effect and a damaged response has.
  */
 static bool
 processed_by_default(const FaultAction *action)
@@ -463,7 +463,7 @@ parse_members(Parse *p, json_object *spec, Buf *error)
 	return true;
 }
 
-/* makes an action with one reference; NULL and an error when it is bad */
+/* returns an action with one reference, or NULL and an error */
 FaultAction *
 action_parse(json_object *spec, Buf *error)
 {

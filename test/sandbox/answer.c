@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * answer.c
- *		Making answers and sending them as they should be sent.
+ *		Building responses and sending them correctly.
  *
- * What goes wrong on purpose is faults.c's; which answer a request gets is
- * pages.c's, create.c's and control.c's.
+ * faults.c decides about faults; pages.c, create.c and control.c decide which
+ * response a request gets.
  *
  *-------------------------------------------------------------------------
  */
@@ -83,7 +83,7 @@ answer_error(Answer *answer, unsigned int status, const char *message,
 	}
 }
 
-/* adds a header; the name must live for ever, the value is copied */
+/* adds a header; the name must be static, the value is copied */
 void
 answer_header(Answer *answer, const char *name, const char *value)
 {
@@ -93,7 +93,7 @@ answer_header(Answer *answer, const char *name, const char *value)
 	answer->header_values[answer->nheaders++] = xstrdup(value);
 }
 
-/* frees what an answer holds and makes it empty */
+/* frees the contents of a response and makes it empty */
 void
 answer_free(Answer *answer)
 {
@@ -105,7 +105,7 @@ answer_free(Answer *answer)
 	memset(answer, 0, sizeof(*answer));
 }
 
-/* appends the sandbox's time in the form of a Date header */
+/* appends the sandbox's time in the format of a Date header */
 void
 answer_date(Buf *b)
 {
@@ -153,7 +153,7 @@ gzip_body(Buf *body)
 	return true;
 }
 
-/* compresses the body when the client accepts it and it is configured */
+/* compresses the body if the client accepts it and it is configured */
 void
 answer_compress(Request *request)
 {
@@ -168,7 +168,7 @@ answer_compress(Request *request)
 		request->answer.gzipped = gzip_body(&request->answer.body);
 }
 
-/* a response that owns the answer's body, which is empty afterwards */
+/* returns a response that owns the body; the body is empty afterwards */
 struct MHD_Response *
 answer_response(Answer *answer)
 {
@@ -185,7 +185,7 @@ answer_response(Answer *answer)
 										   MHD_RESPMEM_MUST_FREE);
 }
 
-/* adds the headers to a response and queues it; the response is given away */
+/* adds the headers to a response and queues it; frees the response */
 enum MHD_Result
 answer_queue(Request *request, struct MHD_Response *response)
 {
@@ -217,7 +217,7 @@ answer_queue(Request *request, struct MHD_Response *response)
 	return result;
 }
 
-/* sends the answer whole */
+/* sends the complete response */
 enum MHD_Result
 answer_send(Request *request)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * answer.h
- *		Making answers and sending them as they should be sent.
+ *		Building responses and sending them correctly.
  *
  *-------------------------------------------------------------------------
  */

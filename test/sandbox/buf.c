@@ -24,7 +24,7 @@ out_of_memory(void)
 	abort();
 }
 
-/* malloc, realloc and strdup that give memory or end the program */
+/* malloc, realloc and strdup that exit if there is no memory */
 void *
 xmalloc(size_t size)
 {
@@ -53,7 +53,7 @@ xstrdup(const char *s)
 	return memcpy(xmalloc(len), s, len);
 }
 
-/* makes room for so many more bytes */
+/* allocates space for so many more bytes */
 void
 buf_reserve(Buf *b, size_t more)
 {
@@ -134,7 +134,7 @@ buf_fmt(Buf *b, const char *fmt,...)
 		b->len += len;
 }
 
-/* a JSON string with its quotes; bytes from 0x80 on pass as they are */
+/* a JSON string with quotes; bytes from 0x80 on are unchanged */
 void
 buf_json_string(Buf *b, const char *s, size_t len)
 {
@@ -208,7 +208,7 @@ base64_value(char c)
 	return -1;
 }
 
-/* appends what base64 text stands for; false if it is no base64 */
+/* appends decoded base64; returns false if it is invalid */
 bool
 buf_add_base64(Buf *b, const char *s, size_t len)
 {
@@ -246,7 +246,7 @@ now_wall_ms(void)
 	return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* a clock that only goes forward, in milliseconds */
+/* monotonic clock in milliseconds */
 int64_t
 now_mono_ms(void)
 {

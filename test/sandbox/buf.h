@@ -42,7 +42,7 @@ extern bool buf_add_base64(Buf *b, const char *s, size_t len);
 extern int64_t now_wall_ms(void);
 extern int64_t now_mono_ms(void);
 
-/* inline, since an order is written in a hundred small parts */
+/* inline, because an order is written in many small parts */
 static inline void
 buf_add(Buf *b, const void *data, size_t len)
 {

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * config.c
- *		How the sandbox behaves: one table of settings.
+ *		The settings of the sandbox: one table.
  *
  * A setting is a row here, a field in config.h and a line in README.md.
- * What a setting does is done where it is read, not here.
+ * The code that reads a setting implements it.
  *
  *-------------------------------------------------------------------------
  */
@@ -108,7 +108,7 @@ preset(const Setting *s)
 		*int_field(s) = s->preset;
 }
 
-/* everything as at the start */
+/* restores all settings */
 void
 config_reset(void)
 {
@@ -118,7 +118,7 @@ config_reset(void)
 		preset(&settings[i]);
 }
 
-/* the place of a word among the choices, -1 if it is none of them */
+/* returns the index of a word among the choices, or -1 */
 static int
 choice_index(const char *choices, const char *word)
 {
@@ -176,7 +176,7 @@ set_one(const Setting *s, json_object *value)
 	return false;
 }
 
-/* null gives a setting its preset; false and an error at the first bad one */
+/* null restores a setting; returns false and an error for the first bad one */
 bool
 config_merge(json_object *changes, Buf *error)
 {
@@ -260,7 +260,7 @@ config_show(Buf *b)
 	BUF_LIT(b, "}\n");
 }
 
-/* whether a list of names, as of "omit", holds one */
+/* returns whether a list of names, as of "omit", contains one */
 bool
 config_names(json_object *list, const char *name)
 {

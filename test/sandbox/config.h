@@ -4,7 +4,7 @@
  *		How the sandbox behaves, settable while it runs.
  *
  * README.md tells what each setting does.  Guarded by the lock of store.h;
- * numbers are also read without it, where the old or the new one will do.
+ * numbers are also read without it, where either value is acceptable.
  *
  *-------------------------------------------------------------------------
  */

@@ -60,7 +60,7 @@ done(Request *request)
 	BUF_LIT(&request->answer.body, "{}\n");
 }
 
-/* the account that ?key= names, the first one without; NULL when failed */
+/* returns the account of ?key=, by default the first one; NULL on error */
 static Account *
 account_of(Request *request)
 {
@@ -72,7 +72,7 @@ account_of(Request *request)
 	return account;
 }
 
-/* the body as JSON of a type; NULL when failed */
+/* returns the body as JSON of a type; NULL on error */
 static json_object *
 body_of(Request *request, json_type type)
 {
@@ -205,7 +205,7 @@ run_dump(Request *request)
 	store_unlock();
 }
 
-/* the id that an order can be fetched by: ?id=, else its own, else 0 */
+/* returns the id to fetch the order by: ?id=, else its own, else 0 */
 static int64_t
 id_to_put(Request *request, const Buf *document)
 {
@@ -327,7 +327,7 @@ static const Command commands[] = {
 	{"POST", "generate", run_generate},
 };
 
-/* fills the answer of a control request; takes the locks it needs */
+/* fills the response of a control request; acquires the locks */
 void
 control_answer(Request *request)
 {

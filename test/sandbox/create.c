@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * create.c
- *		POST /order: an order that was asked for becomes one of the list.
+ *		POST /order: creates an order and adds it to the list.
  *
  * What may be asked for is rules.c's.  A repeated request is a second
  * order: nothing in the API says that one is recognised.
@@ -49,7 +49,7 @@ add_recipient(const Generator *g, json_object *asked, Buf *b)
 	}
 }
 
-/* items or kits: each is shown whole though only its id was sent */
+/* items or kits: each is complete although only its id was sent */
 static void
 add_content(const Generator *g, json_object *list, const char *name, Buf *b)
 {
@@ -195,7 +195,7 @@ accept_order(Request *request, json_object *asked)
 	log_created();
 }
 
-/* creates an order or says why not; takes the lock by itself */
+/* creates an order or reports why not; acquires the lock */
 void
 create_order(Request *request)
 {

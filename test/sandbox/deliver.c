@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * deliver.c
- *		Answers that arrive spoilt, late, in part or not at all.
+ *		Responses that arrive damaged, late, incomplete or not at all.
  *
- * Most is done by how libmicrohttpd is given the body.  What no HTTP server
- * would send goes to the socket past it, from a thread of its own, so that
- * a client that does not read holds up nobody; on plain connections only.
+ * Most faults change the body that libmicrohttpd sends.  Bytes that no HTTP
+ * server would send are written directly to the socket by a separate thread,
+ * so that a client that does not read delays no other.  This works only on
+ * connections without TLS.
  *
  *-------------------------------------------------------------------------
  */
@@ -72,7 +73,7 @@ parse_answer(const Buf *body)
 	return value;
 }
 
-/* turns ~1 and ~0 of a pointer's token into what they stand for */
+/* decodes ~1 and ~0 in the token of a pointer */
 static void
 unescape_token(char *token)
 {
@@ -116,7 +117,7 @@ placeholder(int i, Buf *b)
 	buf_fmt(b, "@@sandbox-patch-%d@@", i);
 }
 
-/* puts raw bytes where the placeholder of a patch stands, quotes included */
+/* replaces the placeholder of a patch, with its quotes, by raw bytes */
 static void
 fill_placeholder(Buf *body, int i, const Buf *bytes)
 {
@@ -192,7 +193,7 @@ add_headers(const FaultAction *fault, Answer *answer)
 	}
 }
 
-/* makes the request's answer what its fault wants it to be */
+/* changes the response as the fault says */
 void
 fault_change_answer(Request *request)
 {
@@ -307,7 +308,7 @@ deliver_by_parts(Request *request)
 														  free_reader));
 }
 
-/* what goes past libmicrohttpd: given bytes, or a whole answer's */
+/* what bypasses libmicrohttpd: given bytes, or a complete response */
 static void
 wire_bytes(Request *request, Buf *out)
 {
@@ -328,7 +329,7 @@ wire_bytes(Request *request, Buf *out)
 	buf_add(out, request->answer.body.data, request->answer.body.len);
 }
 
-/* what is sent over and over, in pieces that are worth a system call */
+/* what is sent repeatedly, in pieces large enough for a system call */
 static void
 wire_again(Request *request, Buf *out)
 {
@@ -389,7 +390,7 @@ deliver_wire(Request *request)
 	return MHD_YES;
 }
 
-/* sends the answer in the way that the request's fault wants */
+/* sends the response as the fault says */
 enum MHD_Result
 fault_deliver(Request *request)
 {

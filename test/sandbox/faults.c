@@ -27,11 +27,11 @@ typedef struct Rule
 	char	   *key;			/* NULL: any */
 	bool		has_path_regex;
 	bool		has_body_regex;
-	regex_t		path_regex;		/* for path and query as sent */
+	regex_t		path_regex;		/* matches path and query as sent */
 	regex_t		body_regex;
 	int64_t		page;			/* -1: any */
 	int64_t		skip;
-	int64_t		times;			/* left; -1: for ever */
+	int64_t		times;			/* remaining; -1: unlimited */
 	double		probability;
 	int64_t		matched;
 	int64_t		fired;
@@ -191,7 +191,7 @@ faults_set(json_object *list, Buf *error)
 	return true;
 }
 
-/* appends how often each rule matched and fired, as a JSON array */
+/* appends as a JSON array how often each rule matched and fired */
 void
 faults_show(Buf *b)
 {
@@ -261,7 +261,7 @@ rule_matches(const Rule *rule, Request *request)
 		body_matches(rule, request);
 }
 
-/* the same throws in each run */
+/* the same random numbers in each run */
 static double
 throw_dice(void)
 {
@@ -284,7 +284,7 @@ rule_fires(Rule *rule)
 	return true;
 }
 
-/* the fault that this request meets, or NULL */
+/* returns the fault for this request, or NULL */
 FaultAction *
 fault_match(Request *request)
 {
@@ -306,7 +306,7 @@ fault_match(Request *request)
 	return action;
 }
 
-/* gives an action back, which may be NULL */
+/* releases an action, which may be NULL */
 void
 fault_release(FaultAction *action)
 {

@@ -17,44 +17,44 @@
 
 enum Delivery
 {
-	DELIVER_WHOLE,				/* as an answer should be sent */
+	DELIVER_WHOLE,				/* as a correct response */
 	DELIVER_RESET_BEFORE,		/* connection reset, nothing done */
-	DELIVER_RESET_AFTER,		/* done, then reset without an answer */
-	DELIVER_CLOSE,				/* done or not, closed without an answer */
-	DELIVER_HANG,				/* never answered */
+	DELIVER_RESET_AFTER,		/* done, then reset without a response */
+	DELIVER_CLOSE,				/* done or not, closed without a response */
+	DELIVER_HANG,				/* no response */
 	DELIVER_CUT,				/* fewer bytes than Content-Length says */
-	DELIVER_CHUNKED_CUT,		/* chunks that end without the last one */
-	DELIVER_CHUNKED,			/* whole, in chunks */
+	DELIVER_CHUNKED_CUT,		/* chunks without the last one */
+	DELIVER_CHUNKED,			/* complete, in chunks */
 	DELIVER_DRIP,				/* some bytes at a time */
-	DELIVER_ENDLESS,			/* chunks for ever */
-	DELIVER_WIRE				/* these bytes instead of any HTTP answer */
+	DELIVER_ENDLESS,			/* endless chunks */
+	DELIVER_WIRE				/* these bytes instead of an HTTP response */
 };
 
 typedef struct Patch
 {
 	char	   *pointer;		/* RFC 6901 */
 	bool		remove;
-	Buf			bytes;			/* what stands there instead */
+	Buf			bytes;			/* the replacement */
 } Patch;
 
 typedef struct FaultAction
 {
 	int			references;
 	enum Delivery delivery;
-	int64_t		number;			/* bytes before a cut, bytes a drip */
+	int64_t		number;			/* bytes before a cut, bytes of a drip */
 	int64_t		every_ms;		/* of a drip, or of each byte of a wire */
-	int64_t		header_bytes;	/* of a header without sense; 0: none */
-	unsigned int status;		/* 0: as it is */
-	bool		processed;		/* the request has its effect all the same */
+	int64_t		header_bytes;	/* of a meaningless header; 0: none */
+	unsigned int status;		/* 0: unchanged */
+	bool		processed;		/* the request takes effect nevertheless */
 	bool		has_body;
 	Buf			body;
 	Buf			wire;			/* what DELIVER_WIRE sends */
-	Buf			wire_loop;		/* and then over and over */
-	char	   *content_type;	/* NULL: as it is */
+	Buf			wire_loop;		/* and then repeatedly */
+	char	   *content_type;	/* NULL: unchanged */
 	char	   *retry_after;
 	char	   *location;
-	json_object *headers;		/* more of them, name to value, or NULL */
-	bool		gzipped;		/* the body is compressed already */
+	json_object *headers;		/* more headers, name to value, or NULL */
+	bool		gzipped;		/* the body is already compressed */
 	bool		close;
 	int64_t		delay_ms;
 	int64_t		appear_after_ms;

@@ -130,7 +130,7 @@ add_birth_date(Buf *b, uint64_t h, int64_t id)
 	buf_char(b, '"');
 }
 
-/* a site; not whole: as another object shows it, without the address */
+/* a site; if not whole, without the address, as in other objects */
 void
 gen_site(const Generator *g, int64_t id, bool whole, Buf *b)
 {
@@ -153,7 +153,7 @@ gen_site(const Generator *g, int64_t id, bool whole, Buf *b)
 	BUF_LIT(b, "}");
 }
 
-/* a patient; not whole: as a device shows its patient */
+/* a patient; if not whole, as in a device */
 void
 gen_patient(const Generator *g, int64_t id, bool whole, Buf *b)
 {
@@ -202,7 +202,7 @@ gen_patient(const Generator *g, int64_t id, bool whole, Buf *b)
 	BUF_LIT(b, "}");
 }
 
-/* an item with its later members; every ninth shows its id alone */
+/* an item with its later members; every ninth has only an id */
 void
 gen_item(const Generator *g, int64_t id, Buf *b)
 {

@@ -66,7 +66,7 @@ typedef struct Generator
 {
 	uint64_t	seed;
 	int			account;		/* 0 or 1 */
-	size_t		bytes;			/* wanted size of an order; 0: natural */
+	size_t		bytes;			/* target size of an order; 0: natural */
 } Generator;
 
 extern int64_t gen_id(const Generator *g, int64_t k);

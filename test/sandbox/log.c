@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * log.c
- *		What the sandbox was asked.
+ *		The log of requests.
  *
  * Requests stand in the order in which they were read.  The log is bounded
  * in entries and bytes, the counters go on.  A request is in flight from
@@ -41,7 +41,7 @@ typedef struct Entry
 	size_t		body_len;
 	char	   *headers[NLOGGED];
 	uint32_t	key_hash;		/* 0: no key was sent */
-	unsigned int status;		/* 0: not answered, or cut off */
+	unsigned int status;		/* 0: no response, or incomplete */
 	int64_t		connection;
 	int64_t		start_ms;		/* since the log was last reset */
 	int64_t		end_ms;
@@ -64,7 +64,8 @@ typedef struct Counts
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static Entry *entries;
 static int64_t nentries;
-static int64_t first_slot;		/* slot of entries[0], grows at each reset */
+static int64_t first_slot;		/* slot of entries[0], increases with each
+								 * reset */
 static size_t bytes;
 static int64_t started_ms;
 static Counts counts;
@@ -130,7 +131,7 @@ count_request(const Request *request)
 		counts.pages++;
 }
 
-/* notes a request that was read completely; gives its slot, -1 without one */
+/* records a request that was read completely; returns its slot, or -1 */
 int64_t
 log_begin(Request *request)
 {
@@ -151,7 +152,7 @@ log_begin(Request *request)
 	return slot;
 }
 
-/* notes that a request is answered now, or given up with status 0 */
+/* records that a request is answered, or given up with status 0 */
 void
 log_end(Request *request, unsigned int status)
 {
@@ -173,7 +174,7 @@ log_end(Request *request, unsigned int status)
 	pthread_mutex_unlock(&mutex);
 }
 
-/* counts a connection that was used for the API */
+/* counts a connection used for the API */
 void
 log_connection(void)
 {
@@ -202,7 +203,7 @@ log_in_flight(void)
 	return n;
 }
 
-/* empties the log; what is in flight stays counted as such */
+/* empties the log; requests in flight remain counted */
 void
 log_reset(void)
 {
@@ -245,7 +246,7 @@ show_counts(Buf *b)
 			counts.posts, counts.most_posts_in_flight, counts.created);
 }
 
-/* appends the counters as a JSON object and a line's end */
+/* appends the counters as a JSON object and a newline */
 void
 log_show_counts(Buf *b)
 {
@@ -336,7 +337,7 @@ text_line(const Entry *e)
 
 /*
  * Appends a line a request: method, target, body.  Requests that were in
- * flight together come in any order, hence the choice to sort.
+ * flight together have no fixed order, so the caller can sort them.
  */
 void
 log_show_text(Buf *b, bool sorted)

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * log.h
- *		What the sandbox was asked.
+ *		The log of requests.
  *
- * These functions take a lock of their own.
+ * These functions acquire a separate lock.
  *
  *-------------------------------------------------------------------------
  */

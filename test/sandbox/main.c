@@ -189,7 +189,7 @@ block_signals(sigset_t *set)
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
-/* thousands of sockets, and answers kept in the heap rather than mapped */
+/* allow thousands of sockets, and keep responses in the heap */
 static void
 raise_limits(void)
 {
@@ -238,7 +238,7 @@ main(int argc, char **argv)
 	fflush(stdout);
 	sigwait(&set, &number);
 
-	/* from here on nothing is created that nobody would find again */
+	/* from here on no order is created that the file would not contain */
 	store_lock(true);
 	if (o.state != NULL && !store_save(o.state))
 		fatal("could not write the state");
@@ -246,6 +246,6 @@ main(int argc, char **argv)
 	__lsan_do_leak_check();
 #endif
 
-	/* requests may sleep or hang: nothing is waited for */
+	/* requests may sleep or hang, so do not wait for them */
 	_exit(0);
 }

@@ -26,7 +26,7 @@ static const char *const device_statuses[] = {
 	"availableAtSite", "withPatient", "decommissioned"
 };
 
-/* the id of an account's order number k */
+/* returns the id of an account's order number k */
 int64_t
 gen_id(const Generator *g, int64_t k)
 {
@@ -34,7 +34,7 @@ gen_id(const Generator *g, int64_t k)
 		(g->account > 0 ? GEN_OTHER_ACCOUNT : 0);
 }
 
-/* the other way round; 0 or less, or another id's k, if there is none */
+/* the inverse; 0 or less, or the k of another id, if there is none */
 int64_t
 gen_number(const Generator *g, int64_t id)
 {
@@ -241,7 +241,7 @@ add_device(const Generator *g, int64_t k, int j, int events, Buf *b)
 	buf_str(b, id % 7 ? "false}" : "true}");
 }
 
-/* devices, and more of them or fewer to reach the size that is wanted */
+/* devices, as many as are needed for the target size */
 static void
 add_devices(const Generator *g, int64_t k, size_t start, Buf *b)
 {

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * pages.c
- *		The API itself: who may ask, the list of orders, one order.
+ *		The API: keys, the list of orders, single orders.
  *
- * An honest page unless the configuration, or the fault that a request has
- * met, says otherwise; each lie is one line where the truth is written.
- * Creation is create.c's.
+ * A page is correct unless the configuration or the fault of the request says
+ * otherwise.  Each deviation is one line at the place of the correct value.
+ * create.c creates orders.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,20 +23,20 @@
 
 typedef struct Page
 {
-	int64_t		index;			/* from 0, whatever the API's base is */
+	int64_t		index;			/* from 0 */
 	int64_t		size;
-	int64_t		count;			/* orders that it holds */
-	int64_t		all;			/* orders that there are */
+	int64_t		count;			/* orders on this page */
+	int64_t		all;			/* all orders */
 } Page;
 
 typedef struct Envelope
 {
 	Buf		   *b;
 	const FaultAction *fault;
-	bool		any;			/* a member is written already */
+	bool		any;			/* a member has been written */
 } Envelope;
 
-/* a query parameter as a number; false if it is none, fallback if absent */
+/* a query parameter as a number; false if invalid, fallback if absent */
 static bool
 number_argument(Request *request, const char *name, int64_t fallback,
 				int64_t *value)
@@ -90,7 +90,7 @@ page_size(Request *request, Page *page)
 	return true;
 }
 
-/* begins a member; false if it is not to be written, or was written already */
+/* begins a member; false if it is omitted or has been written */
 static bool
 begin_member(Envelope *e, const char *name)
 {
@@ -236,7 +236,7 @@ shifts_configured(void)
 		config.vanish > 0 || config.shrink_size_after > 0;
 }
 
-/* orders that appear, move and vanish once a page was served */
+/* orders that appear, move and vanish after a page was served */
 static void
 shift_orders(Account *a)
 {
@@ -361,7 +361,7 @@ wrong_method(Request *request, const char *allowed)
 	answer_header(&request->answer, "Allow", allowed);
 }
 
-/* fills the request's answer; takes the lock by itself */
+/* fills the response; acquires the lock */
 void
 api_answer(Request *request)
 {

@@ -20,7 +20,7 @@ typedef struct Answer
 	unsigned int status;
 	Buf			body;
 	const char *content_type;	/* static, or NULL for the API's own */
-	bool		gzipped;		/* the body is compressed already */
+	bool		gzipped;		/* the body is already compressed */
 	bool		close;
 	int			nheaders;
 	const char *header_names[MAX_ANSWER_HEADERS];	/* static */
@@ -29,10 +29,10 @@ typedef struct Answer
 
 enum Stage
 {
-	STAGE_NEW,					/* nothing but the request line */
+	STAGE_NEW,					/* only the request line */
 	STAGE_READING,				/* headers, perhaps some of the body */
 	STAGE_WAITING,				/* read, sleeping before it is answered */
-	STAGE_CLOSING,				/* to be closed without more */
+	STAGE_CLOSING,				/* to be closed */
 	STAGE_DONE					/* answered */
 };
 
@@ -44,14 +44,14 @@ typedef struct Request
 	const char *method;
 	const char *path;			/* decoded, without the query */
 	Buf			body;
-	bool		api;			/* not of the control endpoint */
-	bool		answered;		/* the answer below is complete */
-	bool		in_flight;		/* counted as such */
+	bool		api;			/* not for the control endpoint */
+	bool		answered;		/* the response below is complete */
+	bool		in_flight;		/* counted */
 	int64_t		log_slot;
 	int64_t		connection_number;
-	Account    *account;		/* NULL until the key was checked */
+	Account    *account;		/* NULL until the key is checked */
 	Answer		answer;
-	struct FaultAction *fault;	/* what shall go wrong, or NULL */
+	struct FaultAction *fault;	/* the fault, or NULL */
 } Request;
 
 #endif							/* SANDBOX_REQUEST_H */

@@ -59,7 +59,7 @@ is_positive(json_object *value)
 		json_object_get_int64(value) > 0;
 }
 
-/* an object with exactly these members, the first of which must be there */
+/* an object with only these members, of which the first is required */
 static bool
 is_object_of(json_object *value, const Member *members, int nmembers)
 {
@@ -180,7 +180,7 @@ is_object(json_object *value)
 	return json_object_is_type(value, json_type_object);
 }
 
-/* the members of return* are not documented: any objects will do */
+/* the members of return* are not documented: accept any object */
 static bool
 is_objects(json_object *value)
 {
@@ -203,7 +203,7 @@ static const Member order_members[] = {
 
 #define NORDER_MEMBERS (sizeof(order_members) / sizeof(order_members[0]))
 
-/* the form: known members only, each of its type */
+/* the form: only known members, each with its type */
 static bool
 check_form(json_object *asked, Refusal *r)
 {

@@ -13,8 +13,8 @@
 
 typedef struct Refusal
 {
-	char		message[160];	/* one of the API's documented texts */
-	char		detail[160];	/* our own words, may be empty */
+	char		message[160];	/* a text from the API's documentation */
+	char		detail[160];	/* our own text, may be empty */
 } Refusal;
 
 extern bool rules_accept(json_object *asked, Refusal *refusal);

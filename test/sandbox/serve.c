@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * serve.c
- *		What a request goes through from its first byte to its answer.
+ *		The steps of a request from its first byte to its response.
  *
- * Read, logged, matched against the faults; a POST takes effect now, so that
- * an order exists even if its client gives up while the answer sleeps; the
- * latency; a GET looks at the orders only then; the answer.
+ * A request is read, logged and matched against the faults.  A POST takes
+ * effect now, so that an order exists even if the client gives up during the
+ * latency.  A GET reads the orders after the latency.  Then the response is
+ * sent.
  *
  *-------------------------------------------------------------------------
  */
@@ -29,7 +30,7 @@ typedef struct Connection
 	int64_t		requests;
 } Connection;
 
-/* called by libmicrohttpd with the request line: the request begins here */
+/* called by libmicrohttpd with the request line, the beginning of a request */
 void *
 serve_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 {
@@ -60,7 +61,7 @@ serve_connection(void *cls, struct MHD_Connection *connection,
 	}
 }
 
-/* called by libmicrohttpd when a request is over, however it ended */
+/* called by libmicrohttpd when a request has ended */
 void
 serve_completed(void *cls, struct MHD_Connection *connection,
 				void **request_cls, enum MHD_RequestTerminationCode how)
@@ -78,7 +79,7 @@ serve_completed(void *cls, struct MHD_Connection *connection,
 	*request_cls = NULL;
 }
 
-/* counts the connection, and closes it after as many requests as configured */
+/* counts the connection and closes it after the configured requests */
 static void
 number_connection(Request *request)
 {
@@ -103,7 +104,7 @@ number_connection(Request *request)
 		request->answer.close = true;
 }
 
-/* whether there were too many requests; if so the answer says it */
+/* returns whether there were too many requests; fills the response if so */
 static bool
 over_limit(Request *request)
 {

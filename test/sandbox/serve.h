@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * serve.h
- *		What a request goes through from its first byte to its answer.
+ *		The steps of a request from its first byte to its response.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,10 +3,9 @@
  * store.c
  *		The orders of each account, in the order of their creation.
  *
- * Orders made by rule are rendered once, at the start, a chunk of memory at a
- * time: a read costs a copy, from the first one on.  What was created or put
- * since is kept beside them.  Whether an order is right, and how a page
- * looks, is not decided here.
+ * Generated orders are rendered once, at the start, so that every read is only
+ * a copy.  Orders created or put later are stored separately.  This file does
+ * not decide whether an order is valid or what a page contains.
  *
  *-------------------------------------------------------------------------
  */
@@ -87,7 +86,7 @@ init_account(Account *a, const char *key, int64_t norders)
 	fill_base(a);
 }
 
-/* fills both accounts; called once, before any thread; takes no lock */
+/* fills both accounts; called once before any thread; acquires no lock */
 void
 store_init(const char *key, int64_t norders, uint64_t seed, size_t bytes)
 {
@@ -124,7 +123,7 @@ store_unlock(void)
 	pthread_rwlock_unlock(&lock);
 }
 
-/* the account that a key opens, or NULL; needs no lock */
+/* returns the account of a key, or NULL; needs no lock */
 Account *
 store_account(const char *key)
 {
@@ -145,7 +144,7 @@ store_first_account(void)
 	return &accounts[0];
 }
 
-/* memory that is kept for ever; in large pages, for gigabytes cost faults */
+/* memory that is never freed; in large pages, to avoid page faults */
 static char *
 chunk_memory(size_t size)
 {
@@ -231,7 +230,7 @@ hash_slot(const Account *a, int64_t id)
 	return (h ^ h >> 32) & (a->extra_room - 1);
 }
 
-/* the first of the orders with that id stays the one that is found */
+/* the first of the orders with an id remains the one that is found */
 static void
 hash_insert(Account *a, Order *order)
 {
@@ -266,7 +265,7 @@ hash_add(Account *a, Order *order)
 	a->nextra++;
 }
 
-/* the order with that id, or NULL */
+/* returns the order with that id, or NULL */
 Order *
 store_find(Account *a, int64_t id)
 {
@@ -325,7 +324,7 @@ store_add(Account *a, int64_t id, const char *bytes, size_t len, bool front,
 	return order;
 }
 
-/* adds an order made by rule, as if somebody else had created it */
+/* adds a generated order, as if another client had created it */
 void
 store_generate(Account *a, bool front)
 {
@@ -338,7 +337,7 @@ store_generate(Account *a, bool front)
 }
 
 /*
- * Lets the orders appear whose time has come.  Takes the lock by itself,
+ * Lets the orders appear whose time has come.  Acquires the lock,
  * and only when there is something to do.
  */
 void
@@ -384,7 +383,7 @@ dump_order(const Order *order, Buf *to)
 	buf_char(to, '\n');
 }
 
-/* the list, an order a line; then, if wanted, what is to appear later */
+/* the list, one order on each line; optionally the orders that appear later */
 void
 store_dump(const Account *a, bool all, Buf *to)
 {
@@ -394,7 +393,7 @@ store_dump(const Account *a, bool all, Buf *to)
 		dump_order(p->order, to);
 }
 
-/* takes an order from the list; false if there is none with that id */
+/* removes an order from the list; false if there is none with that id */
 bool
 store_remove(Account *a, int64_t id)
 {
@@ -417,7 +416,7 @@ store_remove(Account *a, int64_t id)
 	return true;
 }
 
-/* gives an order other bytes in the same place; false if there is none */
+/* replaces the bytes of an order; false if there is none */
 bool
 store_replace(Account *a, int64_t id, const char *bytes, size_t len)
 {
@@ -476,7 +475,7 @@ store_drop_oldest(Account *a, int64_t n)
 	memmove(a->list, a->list + n, a->count * sizeof(Order *));
 }
 
-/* what was counted for the orders that shift is counted anew */
+/* restarts the counters for orders that shift */
 void
 store_restart_shifts(void)
 {
@@ -491,7 +490,7 @@ store_restart_shifts(void)
 	}
 }
 
-/* back to the orders of the start */
+/* restores the orders of the start */
 void
 store_reset(void)
 {

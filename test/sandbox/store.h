@@ -3,9 +3,9 @@
  * store.h
  *		The orders of each account, in the order of their creation.
  *
- * One lock guards the orders of all accounts and the configuration.  Every
- * function whose comment does not say otherwise wants it held: shared by who
- * reads, exclusive by who changes.
+ * One lock protects the orders of all accounts and the configuration.  Unless
+ * its comment says otherwise, a function requires it: shared if it reads,
+ * exclusive if it changes something.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,11 +16,11 @@
 
 typedef struct Order
 {
-	int64_t		id;				/* 0: none that it could be fetched by */
+	int64_t		id;				/* 0: it cannot be fetched by id */
 	const char *bytes;			/* the JSON served, whatever it is */
 	uint32_t	len;
 	bool		base;			/* made by rule at the start */
-	bool		gone;			/* a base order taken from the list */
+	bool		gone;			/* a base order removed from the list */
 } Order;
 
 typedef struct Account
@@ -33,11 +33,11 @@ typedef struct Account
 	int64_t		count;			/* entries of the list */
 	int64_t		room;
 	int64_t		next_id;
-	Order	  **extra;			/* hash by id of what is not base */
+	Order	  **extra;			/* hash by id of all other orders */
 	int64_t		nextra;
 	int64_t		extra_room;		/* a power of two, or 0 */
 	struct Pending *pending;	/* orders that are to appear later */
-	int64_t		pages_served;	/* since the configuration was last set */
+	int64_t		pages_served;	/* since the last change of the configuration */
 	int64_t		inserts_done;
 	int64_t		moves_done;
 	bool		vanished;

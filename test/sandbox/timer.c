@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * timer.c
- *		Requests that sleep without a thread of their own.
+ *		Requests that sleep without a thread for each.
  *
  * A sleeping connection is suspended and stands in a heap by the time it
  * is due; one thread resumes what is due.  Ten thousand sleepers cost ten

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * timer.h
- *		Requests that sleep without a thread of their own.
+ *		Requests that sleep without a thread for each.
  *
  *-------------------------------------------------------------------------
  */
