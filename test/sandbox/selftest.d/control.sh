@@ -23,7 +23,7 @@ ctl config '{"nonsense":1}' 2>"$tmp/err" && not_ok 'bad setting taken' || ok
 has 'setting named' "$(cat "$tmp/err")" 'nonsense'
 ctl config '{"order":"sideways"}' 2>/dev/null && not_ok 'bad choice taken' || ok
 ctl config 'x' 2>/dev/null && not_ok 'bad JSON taken' || ok
-IMPILO_SANDBOX=http://127.0.0.1:1 ./ctl count 2>/dev/null && not_ok 'nobody there' || ok
+IMPILO_SANDBOX=http://127.0.0.1:1 ./ctl count 2>/dev/null && not_ok 'no server' || ok
 ctl reset
 has 'settings shown' "$(ctl settings)" '"latency_ms":0'
 
@@ -54,7 +54,7 @@ ctl reset
 curl "${curl_opts[@]}" -o "$tmp/body" "$S/_sandbox/nothing"
 has 'unknown command' "$(cat "$tmp/body")" 'no such control command'
 
-# a slow client of a large page holds up nobody
+# a slow client of a large page delays no other
 curl "${curl_opts[@]}" --limit-rate 1000 --max-time 30 -H "$key" -o /dev/null "$S/api/v3/order?size=250" 2>/dev/null &
 slow=$!
 begin=$(now_ms)
