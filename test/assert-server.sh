@@ -1,16 +1,14 @@
 #!/bin/bash
 # test/assert-server.sh FOLDER [VERSION]
 #
-# Builds PostgreSQL VERSION (default: that of pg_config) with its assertions
-# in FOLDER, and prints the path of its pg_config.  Such a server checks what
-# it is handed: memory is clobbered when it is freed and random when it is
-# allocated, plans are copied, written out and read back before they are
-# executed, and cache entries go as soon as nobody holds them.
+# Builds PostgreSQL VERSION (default: that of pg_config) with assertions in
+# FOLDER, and prints the path of its pg_config.  This server overwrites freed
+# memory, fills allocated memory with random bytes, copies, writes and reads each
+# plan before it executes it, and releases cache entries as early as possible.
 #
-# The source is the distribution's own, by its package lists, which are
-# fetched into FOLDER as well: the machine's are not touched.  Does not run
-# as root, so that nothing can be installed outside FOLDER.  Needs bison and
-# flex.
+# Uses the source package of the distribution.  The package lists are fetched
+# into FOLDER; those of the machine are not changed.  Does not run as root, so
+# that nothing can be installed outside FOLDER.  Requires bison and flex.
 
 set -euo pipefail
 
@@ -23,7 +21,7 @@ version=${2:-$("${PG_CONFIG:-pg_config}" --version | sed 's/^PostgreSQL \([0-9]*
 mkdir -p "$1"
 folder=$(cd "$1" && pwd)
 
-# The machine's sources, as sources of sources.
+# Fetches the source package, with the machine's package sources.
 fetch_source() {
 	local file release
 	local -a apt=(apt-get -q -o Dir::Etc::SourceList=/dev/null -o "Dir::Etc::SourceParts=$folder/sources"
@@ -35,7 +33,7 @@ fetch_source() {
 			"$file" >"sources/${file##*/}"
 	done
 	"${apt[@]}" update || return 1
-	# a mirror may announce a version that it does not have yet, or any more
+	# a mirror may list a version that it does not have
 	for release in $("${apt[@]/apt-get/apt-cache}" showsrc "postgresql-$version" |
 		sed -n 's/^Version: //p' | sort -rV); do
 		"${apt[@]}" source --only-source --download-only "postgresql-$version=$release" && return 0
@@ -46,7 +44,7 @@ fetch_source() {
 exec 3>&1 4>&2 >"$folder/log" 2>&1
 trap '[ $? = 0 ] || tail -n 40 "$folder/log" >&4' EXIT
 cd "$folder"
-fetch_source || die "no source of PostgreSQL $version here"
+fetch_source || die "cannot fetch the source of PostgreSQL $version"
 mkdir -p source build
 tar -C source --strip-components=1 -xf postgresql-"$version"_*.orig.tar.*
 cd build

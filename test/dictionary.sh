@@ -1,12 +1,12 @@
 #!/bin/bash
 # test/dictionary.sh [PSQL ARGUMENT...]
 #
-# Writes docs/data-dictionary.md to standard output, from what the extension
-# says of itself.  Needs a PostgreSQL in whose database it is created:
+# Prints docs/data-dictionary.md, from impilo_data_dictionary().  Requires a
+# database with the extension:
 #
 #   test/dictionary.sh -d DATABASE >docs/data-dictionary.md
 #
-# test/t/032_dictionary.pl fails where the file is out of date.
+# test/t/032_dictionary.pl fails if the file is out of date.
 
 set -euo pipefail
 
@@ -20,7 +20,7 @@ A path is a JSON pointer into an order, `*` standing for each element of an arra
 that the API leaves out and one that is null are both NULL. Columns marked *written* are those that INSERT takes.
 END
 
-# one array of lines a relation, so that psql prints nothing of its own
+# one string, so that psql adds nothing
 psql -X -A -t -q -v ON_ERROR_STOP=1 "$@" <<'SQL'
 SELECT string_agg(line, E'\n' ORDER BY number)
 FROM (

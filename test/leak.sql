@@ -1,6 +1,6 @@
--- Every path of the extension, the failing ones too, for valgrind.sh, which
--- runs all of this twice in one session.  A statement ends with an empty
--- line; one that must fail says how before it.
+-- Every path of the extension, including those that fail, for valgrind.sh, which
+-- runs this script twice in one session.  A statement ends with an empty line.
+-- A comment before a statement that must fail gives its SQLSTATE.
 
 CREATE EXTENSION impilo_fdw;
 
@@ -64,7 +64,7 @@ CREATE FOREIGN TABLE impilo.mine (id bigint, city text OPTIONS (json_pointer '/p
 
 SELECT count(city) FROM impilo.mine;
 
--- a name is no number
+-- a name is not a number
 -- fails: 22P02
 SELECT count(first_name) FROM impilo.mine;
 
@@ -237,14 +237,14 @@ ALTER SERVER impilo OPTIONS (SET base_url 'http://localhost:@port@/api/v3');
 SELECT count(*) FROM impilo.orders;
 
 -- Nothing listens there
--- (port 9 is nobody's)
+-- (nothing listens on port 9)
 
 ALTER SERVER impilo OPTIONS (SET base_url 'http://127.0.0.1:9/api/v3');
 
 -- fails: 08001
 SELECT count(*) FROM impilo.orders;
 
--- Connections that shall not be kept
+-- Connections that are not kept
 
 ALTER SERVER impilo OPTIONS (SET base_url '@url@', ADD keep_connections 'false');
 

@@ -1,26 +1,24 @@
 #!/bin/bash
-# test/valgrind.sh [twice] [suite]: no leak, no invalid access, no lost socket.
+# test/valgrind.sh [twice] [suite]: finds leaks, invalid accesses, lost sockets.
 #
-#   twice   test/leak.sql, which takes every path of the extension including
-#           those that fail, two times in one single-user backend: also no
-#           socket and no memory context that the second run added to the first
-#   suite   the regression tests, against a server whose every process runs
-#           under valgrind; REGRESS="NAME..." for some of them
+#   twice   runs test/leak.sql, which takes every path of the extension including
+#           those that fail, twice in one single-user backend; the second run
+#           may leave no more sockets and memory contexts than the first
+#   suite   runs the regression tests against a server whose processes all run
+#           under valgrind; REGRESS="NAME..." selects tests
 #
-# A leak counts if its stack passes through our code (what PostgreSQL itself
-# leaves behind is its own); an invalid access and a decision on uninitialised
-# memory count wherever they are, for the memory may have been ours.  Prints
-# "ok" or "not ok" for each kind of finding.
+# A leak counts if its stack contains our code.  An invalid access or a use of
+# uninitialized memory always counts, because the memory may have been ours.
+# Prints "ok" or "not ok" for each kind of finding.
 #
-# Finding nothing proves nothing by itself: every process also runs with
-# test/preload/canary.c, whose faults must be found through our code.
+# To show that valgrind would find errors, every process also runs with
+# test/preload/canary.c, whose faults must be found in our code.
 #
-# Wants the extension built here with -g and installed into the PostgreSQL
-# that PG_CONFIG names, best one with assertions: it wipes memory that is given
-# back, which keeps stale pointers from passing for references, and knows
-# the ends of palloc's chunks.  Does not run as root (PostgreSQL does not
-# either).  VALGRIND_LOG=FILE keeps all that valgrind said; SLOW=1 tells where
-# uninitialised memory in the suite came from, so that what we handed on counts.
+# The extension must be built here with -g and installed into the PostgreSQL of
+# PG_CONFIG.  A server with assertions finds more: it overwrites freed memory
+# and knows the ends of palloc's chunks.  Does not run as root.
+# VALGRIND_LOG=FILE receives all output of valgrind.  SLOW=1 shows where
+# uninitialized memory came from.
 
 set -uo pipefail
 shopt -s lastpipe nullglob
@@ -29,7 +27,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 if [ -z "${IMPILO_SANDBOX:-}" ]; then
 	IMPILO_SANDBOX_ARGS=${IMPILO_SANDBOX_ARGS:---orders 60} exec test/with-sandbox "$0" "$@"
 fi
-# the regression tests want their sandboxes as they are
+# the regression tests start sandboxes with the default arguments
 unset IMPILO_SANDBOX_ARGS
 
 bin=$("${PG_CONFIG:-pg_config}" --bindir)
@@ -40,7 +38,7 @@ trap '[ -z "$server" ] || "$bin/pg_ctl" -D "$home/data" -m immediate stop >/dev/
 number=0
 failures=0
 
-# verdict NAME: holds where its input is empty
+# verdict NAME: passes if its input is empty
 verdict() {
 	local findings
 
@@ -64,22 +62,23 @@ new_cluster() {
 	}
 }
 
-# settings of both: small, and nothing that works on its own
+# settings of both parts: small, without background work
 settings=(-c log_line_prefix='%e ' -c shared_buffers=4MB -c fsync=off -c jit=off
 	-c wal_level=minimal -c max_wal_senders=0 -c autovacuum=off)
 
-# watched NAME COMMAND...: a log NAME.PID for each process
+# watched NAME COMMAND...: runs COMMAND under valgrind, with a log NAME.PID for
+# each process
 watched() {
 	local name=$1
 	shift
-	# a fork is followed always, another program never
+	# valgrind follows forks, but no other programs
 	LD_PRELOAD=$home/canary.so exec valgrind --log-file="$home/$name.%p" --trace-children=no \
 		--leak-check=full --show-leak-kinds=definite,possible \
 		--num-callers=40 --fullpath-after= --error-limit=no \
 		--suppressions=test/valgrind.supp "$@"
 }
 
-# await LOG...: until their processes have ended: a leak is told of last
+# await LOG...: waits until the processes have ended; leaks are reported last
 await() {
 	local log
 
@@ -91,13 +90,13 @@ await() {
 	done
 }
 
-# paragraphs LOG...: what valgrind said, without its mark on each line
+# paragraphs LOG...: prints valgrind's output without the prefix of each line
 paragraphs() {
 	sed -s -E 's/^==[0-9]+== ?//; $a\\' "$@" </dev/null
 }
 
-# findings KIND OURS LOG...: the paragraphs of a kind, which their first lines
-# tell; with OURS = yes those whose stack passes through our sources
+# findings KIND OURS LOG...: prints the paragraphs whose first line matches KIND;
+# with OURS = yes only those whose stack contains our sources
 findings() {
 	local kind=$1 ours=$2
 	shift 2
@@ -106,8 +105,9 @@ findings() {
 			$0 ~ kind && !/ canary_/ && (ours != "yes" || index($0, src)) { print $0 "\n" }'
 }
 
-# judge WHAT LEAST LOG...: at least LEAST of the processes have sung.  Not
-# each of them must: a pointer left on the stack can hide the lost block.
+# judge WHAT LEAST LOG...: checks the findings of the processes.  In at least
+# LEAST of them valgrind must have found all faults of canary.c.  A pointer that
+# remains on the stack can hide the lost block in some processes.
 judge() {
 	local what=$1 least=$2 log
 	shift 2
@@ -123,10 +123,10 @@ judge() {
 		done | awk -v least="$least" '
 			$0 == "1 1 1" { sung++ }
 			END { if (sung < least) print sung + 0 " processes with planted faults, " least " wanted" }'
-	} | verdict "$what: what was planted is found"
+	} | verdict "$what: the planted faults are found"
 	findings 'Invalid (read|write|free)|overlap|Mismatched|(depends on|Use of) uninitialised' no "$@" |
 		verdict "$what: no invalid access"
-	findings 'uninitialised' yes "$@" | verdict "$what: nothing uninitialised is used"
+	findings 'uninitialised' yes "$@" | verdict "$what: no use of uninitialized memory"
 	findings 'definitely lost|possibly lost' yes "$@" | verdict "$what: no leak"
 	[ -z "${VALGRIND_LOG:-}" ] || cat "$@" >>"$VALGRIND_LOG"
 }
@@ -135,7 +135,8 @@ judge() {
 # All paths twice
 #----------------------------------------------------------------------
 
-# After each run: descriptors of no file, and what our memory contexts hold.
+# After each run: the number of descriptors that are not files, and the size of
+# our memory contexts.
 measure() {
 	cat <<-'END'
 		COPY measured (descriptors) FROM PROGRAM 'ls -l /proc/$PPID/fd | grep -vc -- "-> /"';
@@ -173,15 +174,15 @@ part_twice() {
 			echo "exit code $status"
 			tail -n 40 "$home/errors" "$home"/twice.*
 		}
-	} | verdict 'twice: the backend lives to the end'
+	} | verdict 'twice: the backend does not crash'
 
-	# each failing statement says in leak.sql how it shall fail
+	# leak.sql states the SQLSTATE of each failing statement
 	{
 		diff -u --label expected --label seen \
 			<(sed -n 's/^-- fails: //p' "$home/leak.sql") \
 			<(sed -nE 's/^([0-9A-Z]{5}) (ERROR|FATAL|PANIC):.*/\1/p' "$home/errors") ||
 			cat "$home/errors"
-	} | verdict 'twice: every path was taken, and failed where it should'
+	} | verdict 'twice: every statement succeeded or failed as expected'
 
 	judge twice 1 "$home"/twice.*
 	touch "$home/measured"
@@ -192,7 +193,7 @@ part_twice() {
 			if (nd != 2 || nc != 2) print "not measured"
 			if (d[2] > d[1]) print "open descriptors: " d[1] ", then " d[2]
 			if (c[2] > c[1]) print "memory contexts: " names[1] "; then " names[2]
-			# texts of a few digits more or less are no leak
+			# numbers in texts can have more digits
 			if (b[2] > b[1] + 500) print "bytes in them: " b[1] ", then " b[2]
 		}' "$home/measured" | verdict 'twice: a second run leaves no more sockets or memory'
 }
@@ -201,7 +202,7 @@ part_twice() {
 # The regression tests
 #----------------------------------------------------------------------
 
-# the program that pg_ctl takes for postgres
+# prints a program that pg_ctl starts in place of postgres
 watched_postgres() {
 	local origins=
 
@@ -237,9 +238,9 @@ part_suite() {
 			head -n 200 "$home/regression.diffs"
 		}
 		grep -aE 'PANIC|terminated by signal' "$home/server.log"
-	} | verdict 'suite: the tests pass as ever'
+	} | verdict 'suite: the regression tests pass'
 
-	# some tests send nothing
+	# some tests send no request
 	results=("$home"/results/*.out)
 	judge suite $(((${#results[@]} + 1) / 2)) "$home"/suite.*
 }
@@ -251,7 +252,7 @@ for part in "${parts[@]}"; do
 	case $part in
 		twice | suite) "part_$part" ;;
 		*)
-			echo "no such part: $part" >&2
+			echo "unknown part: $part" >&2
 			exit 2
 			;;
 	esac

@@ -1,9 +1,9 @@
 /*
  * fetch.c
- *		The least that a client of the API has to do, with libcurl.
+ *		The minimum that a client of the API has to do, with libcurl.
  *
- * Answers are received into memory, as every client has to, and handed to
- * who wants them.  Errors end the program: it measures, and is no client.
+ * Responses are received into memory and passed to a callback.  Errors end the
+ * program.
  */
 #include <curl/curl.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 
 #include "fetch.h"
 
-/* as large a receive buffer as the extension has */
+/* the same receive buffer as the extension */
 #define RECEIVE_SIZE (256 * 1024L)
 
 typedef struct Slot
@@ -41,7 +41,7 @@ die(const char *format,...)
 	exit(1);
 }
 
-/* A whole number of the command line */
+/* Parse an integer of the command line */
 long
 number_of(const char *argument)
 {
@@ -81,7 +81,7 @@ receive(char *data, size_t one, size_t length, void *arg)
 	return length;
 }
 
-/* Make handles; connections are made by the first requests */
+/* Create handles; the first requests open connections */
 void
 fetch_begin(Work *work)
 {
@@ -131,7 +131,7 @@ start(Work *work, Slot *slot, long number)
 	curl_multi_add_handle(multi, slot->easy);
 }
 
-/* One request has ended: use its answer */
+/* Process the response of a request that has ended */
 static Slot *
 finish(Work *work, CURLMsg *message)
 {
@@ -152,7 +152,7 @@ finish(Work *work, CURLMsg *message)
 	return slot;
 }
 
-/* Make the requests from `first` on, work->in_flight of them at a time */
+/* Send the requests from `first` on, work->in_flight at a time */
 void
 fetch(Work *work, long first, long count)
 {
@@ -212,7 +212,7 @@ take_page(Work *work, long number, Answer *answer)
 {
 	if (number == 1)
 	{
-		/* the last member of the envelope, or the first: not in an order */
+		/* the last member of the envelope, or the first: not one of an order */
 		const char *total = strstr(answer->data, "\"total\"");
 
 		list.total = total ? strtol(total + 8, NULL, 10) : 0;
@@ -221,7 +221,7 @@ take_page(Work *work, long number, Answer *answer)
 		list.take(work, number, answer);
 }
 
-/* The whole list: its first page tells how many there are */
+/* Read the list; its first page has the number of orders */
 void
 list_pages(Work *work, int page_size)
 {

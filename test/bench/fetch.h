@@ -1,7 +1,7 @@
 /*
  * fetch.h
- *		Many HTTP requests, some of them in flight together, and nothing else:
- *		what any client of the API has to spend at least.
+ *		Many HTTP requests, several in flight together: the minimum for any
+ *		client of the API.
  */
 #ifndef BENCH_FETCH_H
 #define BENCH_FETCH_H
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The bytes of an answer; NUL-terminated.  Used again by the next one. */
+/* The body of a response, NUL-terminated; reused by the next one */
 typedef struct Answer
 {
 	char	   *data;
@@ -25,9 +25,9 @@ typedef struct Work
 
 	/* Write the path and body (may stay empty: GET) of request `number` */
 	void		(*ask) (struct Work *work, long number, char *path, char *body);
-	/* Use its answer, which is a 2xx; NULL: do nothing */
+	/* Process its response, a 2xx; NULL: do nothing */
 	void		(*take) (struct Work *work, long number, Answer *answer);
-	void	   *data;			/* of these two */
+	void	   *data;			/* for these two */
 } Work;
 
 #define PATH_SIZE 256

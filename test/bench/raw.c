@@ -1,13 +1,13 @@
 /*
  * raw.c
- *		The same requests as the extension makes, and nothing done with the
- *		answers: the time that no client can undercut by much.
+ *		The same requests as those of the extension, with discarded responses:
+ *		a lower bound for any client.
  *
  *	raw BASE_URL KEY IN_FLIGHT pages SIZE
  *	raw BASE_URL KEY IN_FLIGHT orders FIRST COUNT [STEP]
  *	raw BASE_URL KEY IN_FLIGHT create COUNT
  *
- * Prints milliseconds, from before the first connection to the last answer.
+ * Prints milliseconds, from the first connection to the last response.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
 /*
  * tree.c
- *		The list the plain way: each page made into a json-c tree, out of
- *		which twelve members of every order are taken.
+ *		Reading the list with json-c: each page becomes a tree, and twelve
+ *		members of every order are looked up.
  *
  *	tree BASE_URL KEY IN_FLIGHT SIZE
  *
- * Prints milliseconds, as raw does.  Nothing is made of the members: no row,
- * no jsonb.  Those would come on top.
+ * Prints milliseconds, as raw does.  The members are not converted to rows or
+ * jsonb, which would take more time.
  */
 #include <json-c/json.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 
 #include "fetch.h"
 
-/* What the benchmark's wide query asks for; at most three steps */
+/* The columns of the wide query; at most three steps each */
 static const char *const members[][3] = {
 	{"id"},
 	{"externalOrderIds"},
@@ -33,7 +33,8 @@ static const char *const members[][3] = {
 #define NMEMBERS (sizeof(members) / sizeof(members[0]))
 
 static struct json_tokener *tokener;
-static unsigned long met;		/* members, so that nothing is left out */
+static unsigned long met;		/* members, so that the compiler keeps the
+								 * lookups */
 
 static void
 take_order(struct json_object *order)

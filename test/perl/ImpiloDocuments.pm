@@ -1,19 +1,17 @@
-# ImpiloDocuments: orders and pages as a broken or hostile API would send them.
+# ImpiloDocuments: orders and pages of a broken or hostile API.
 #
-# All of it is bytes.  A document is made of an order that is as it should be:
-# some of its values, or its members, are replaced by what nobody expects
-# there, so that the whole mostly stays well-formed; or its bytes are
-# cut, flipped and mixed, so that it mostly does not.  Uses rand(): srand()
-# makes the same ones again.
+# Documents are bytes.  A document begins as a correct order.  Either some of its
+# values or members are replaced by unexpected ones, so that it usually remains
+# well-formed, or its bytes are cut, flipped and mixed.  Uses rand(): srand()
+# reproduces the documents.
 #
-#   hostile_order(ID)      an order with that id, if that is not what is hostile
-#   page_of(ORDERS)        an honest page of these
-#   hostile_page(ORDERS)   one that may lie, or be no page
-#   mutated(BYTES, OTHER)  the bytes changed, parts of the other spliced in
-#   shape_of(BYTES)        containers inside one another, and whether a member
-#                          is repeated
-#   $MARK                  is in many strings that are hostile, and in most
-#                          others: what nobody should see elsewhere
+#   hostile_order(ID)      an order with that id, unless the id is replaced
+#   page_of(ORDERS)        a correct page of these
+#   hostile_page(ORDERS)   a page with wrong members, or something else
+#   mutated(BYTES, OTHER)  changed bytes, with parts of the other inserted
+#   shape_of(BYTES)        depth of containers, and whether a member is repeated
+#   $MARK                  is part of most strings, and must not appear in
+#                          messages
 
 package ImpiloDocuments;
 
@@ -35,7 +33,7 @@ sub any { return $_[ int(rand(@_)) ]; }
 sub chance { return rand() < $_[0]; }
 
 #----------------------------------------------------------------------
-# Values that nobody expects
+# Unexpected values
 #----------------------------------------------------------------------
 
 my @plain = (

@@ -1,74 +1,73 @@
-# ImpiloTest: what the TAP tests of impilo_fdw share.
+# ImpiloTest: functions for the TAP tests of impilo_fdw.
 #
 #   use strict;
 #   use warnings;
 #   use FindBin;
 #   use lib "$FindBin::RealBin/../perl";
-#   use ImpiloTest;                 # brings Test::More along
+#   use ImpiloTest;                 # exports Test::More, too
 #
-#   my $api  = sandbox(orders => 100);         # an API of our own
-#   my $node = cluster();                      # a PostgreSQL of our own
+#   my $api  = sandbox(orders => 100);         # a new sandbox of the API
+#   my $node = cluster();                      # a new PostgreSQL server
 #   attach($node, $api, server => { request_timeout => '2s' });
 #
 #   is($node->safe_psql('postgres', 'SELECT count(*) FROM impilo.orders'),
-#      100, 'every order is there');
+#      100, 'a scan returns every order');
 #   done_testing();
 #
 # cluster(NAME, conf => TEXT)
-#   A running PostgreSQL::Test::Cluster with the extension created in the
+#   Returns a running PostgreSQL::Test::Cluster with the extension in the
 #   database postgres.  All its methods work: safe_psql, psql, restart,
-#   logfile...  Statements are not logged, so that a key which a test wrote
-#   in a statement is not found in the log by a test that looks for it there.
+#   logfile...  Statements are not logged, so that a test can search the log
+#   for keys.
 #
 # cluster(NAME, names => 'slow.test=never far.test=192.0.2.1')
-#   One whose backends look these names up so (see test/preload/names.c), until
-#   it is started again.
+#   As above; until the next start, its backends resolve these names as given
+#   (see test/preload/names.c).
 #
 # sandbox(orders => N, args => [...], tls => 1 | certificate(...))
-#   A sandbox of its own, on a port of its own.  It ends with the test.
-#     $api->url, $api->port, $api->ca_file    where it is; the authority that
-#                                             signed its certificate (tls)
-#     $api->config(latency_ms => 100)         settings of the sandbox
-#     $api->fault({...}, ...)                 these fault rules and no others
-#     $api->counts, $api->count('posts')      what was asked: a hash, a number
+#   Starts a sandbox on a free port.  It ends with the test.
+#     $api->url, $api->port, $api->ca_file    its address; the authority of its
+#                                             certificate (tls)
+#     $api->config(latency_ms => 100)         changes settings of the sandbox
+#     $api->fault({...}, ...)                 replaces all fault rules
+#     $api->counts, $api->count('posts')      counters: a hash, a number
 #     $api->log                               the requests, as text lines
-#     $api->ctl('delete', 7)                  the shell client test/sandbox/ctl;
-#                                             gives what it printed, dies
-#                                             where it fails
-#     $api->stop, $api->start                 takes it away, and back again
-#                                             on the same port, new orders
+#     $api->ctl('delete', 7)                  runs test/sandbox/ctl and returns
+#                                             its output; dies if it fails
+#     $api->stop, $api->start                 stops it; starts it on the same
+#                                             port with new orders
 #
 # attach(NODE, API, name => 'impilo', key => 'sandbox-key', url => ...,
 #        database => 'postgres', server => {...}, import => 1)
-#   The server NAME with these options, a user mapping for the current user
-#   and the schema NAME with all relations.
+#   Creates the server NAME with these options, a user mapping for the current
+#   user and the schema NAME with all relations.
 #
 # psql_error(NODE, SQL, database => ..., vars => {...})
-#   Runs SQL; gives the first error as a hash: severity, sqlstate, message,
-#   detail, hint, context, statement... each a string, '' where there is none.
-#   Without an error sqlstate is '00000'; where psql could not connect it is
-#   '' and message is what psql said.  {messages} holds every message in
-#   order (notices and warnings too), {stdout} what was printed.
+#   Runs SQL and returns the first error as a hash: severity, sqlstate,
+#   message, detail, hint, context, statement... Missing fields are ''.
+#   Without an error sqlstate is '00000'.  If psql could not connect, sqlstate
+#   is '' and message is psql's message.  {messages} has all messages in order,
+#   including notices and warnings, {stdout} the output.
 #
 # session(NODE, database => ..., user => ...)
-#   A psql that stays, for what needs two sessions or a running statement:
-#     $s->query(SQL)      waits; gives what was printed
-#     $s->send(SQL)       does not wait;  $s->wait then gives what was printed
-#     $s->error           as psql_error gives it, of the last query or wait
+#   Starts a psql that keeps running, for two sessions or a running statement:
+#     $s->query(SQL)      waits and returns the output
+#     $s->send(SQL)       does not wait;  $s->wait waits and returns the output
+#     $s->error           as from psql_error, for the last query or wait
 #     $s->pid             of its backend;  $s->cancel cancels its statement
-#     $s->quit            ends it; the end of the test does so too
+#     $s->quit            ends it, as the end of the test does
 #
 # certificate(host => 'localhost', ip => '127.0.0.1', days => 2, ca => OTHER)
-#   A key and a certificate by a new authority, or by that of another
-#   certificate: a hash with ca_file, cert_file, key_file.  With days below 0
-#   it has expired.
+#   Creates a key and a certificate of a new authority, or of the authority of
+#   another certificate.  Returns a hash with ca_file, cert_file, key_file.  With
+#   days below 0 the certificate has expired.
 #
-# elapsed(CODE)           seconds that CODE took
-# log_text(NODE)          the whole server log; log_text(NODE, log_mark) only
-# log_mark(NODE)          what came after the mark
-# wait_until(CODE, TEXT)  asks CODE again until it is true; dies at last
+# elapsed(CODE)           returns the seconds that CODE took
+# log_text(NODE)          returns the server log; log_text(NODE, MARK) only the
+# log_mark(NODE)          part after the mark
+# wait_until(CODE, TEXT)  repeats CODE until it returns true; dies after a minute
 #
-# initdb refuses to run as root, so as root every test is skipped.
+# As root, every test is skipped, because initdb refuses to run.
 
 package ImpiloTest;
 
@@ -90,12 +89,11 @@ our @EXPORT = (
 	qw(attach certificate cluster elapsed log_mark log_text psql_error
 	  sandbox session wait_until));
 
-our $PATIENCE = 60;    # seconds until a wait is given up
+our $PATIENCE = 60;    # seconds until a wait fails
 our $SANDBOX_DIR = abs_path(dirname(__FILE__) . '/../sandbox');
 
-# Whatever must not outlive the test.  Package variables: were these lexical,
-# perl would close the pipes at exit and wait for the processes behind them,
-# before any END block could end those.
+# Processes that END stops.  These are package variables: with lexical ones, perl
+# would close the pipes at exit and wait for the processes before END runs.
 our @sandboxes;
 our @sessions;
 
@@ -131,7 +129,7 @@ CONF
 	return $node;
 }
 
-# A library of test/preload/, built; flags: more for the compiler.
+# Builds a library of test/preload/ and returns its path.
 sub preload
 {
 	my ($name, @flags) = @_;
@@ -201,7 +199,7 @@ sub attach
 	return $node->safe_psql($option{database} // 'postgres', $sql);
 }
 
-# What psql prints under VERBOSITY verbose, taken apart.
+# Parses what psql prints with VERBOSITY verbose.
 sub parse_messages
 {
 	my ($text) = @_;
@@ -233,7 +231,7 @@ sub parse_messages
 		}
 		else
 		{
-			# psql's own complaint, such as a lost connection
+			# a message of psql, such as a lost connection
 			push @messages,
 			  {
 				severity => '',
@@ -309,7 +307,7 @@ sub certificate
 			'req', '-x509', @key, '-days', 2, '-subj', '/CN=sandbox authority',
 			'-keyout', $ca->{ca_key}, '-out', $ca->{ca_file});
 	}
-	# an expired one: from 3.4 on openssl takes no negative number of days
+	# expired: openssl 3.4 and later accept no negative number of days
 	my @validity = ('-days', $days);
 	@validity = qw(-not_before 20200101000000Z -not_after 20200201000000Z)
 	  if $days < 0 && `openssl x509 -help 2>&1` =~ /-not_before/;
@@ -361,7 +359,7 @@ sub wait_until
 
 	until ($code->())
 	{
-		croak 'waited in vain for: ' . ($what // 'a condition')
+		croak 'timeout while waiting for: ' . ($what // 'a condition')
 		  if time > $end;
 		sleep 0.02;
 	}
@@ -404,7 +402,7 @@ sub start
 	}
 	$self->{pid} = $pid;
 
-	# One line, not to the end: it goes on running.
+	# Read one line only: the sandbox keeps running.
 	my $line = readline $self->{pipe};
 	my ($port) = ($line // '') =~ /:(\d+)\/?\s*$/;
 	croak "the sandbox did not start: @command" unless $port;
@@ -448,8 +446,7 @@ sub ctl
 	return $out;
 }
 
-# The same endpoint without a process for each question, for tests that ask
-# often; https is left to ctl.
+# Uses the control endpoint without starting a process; only for http.
 sub steer
 {
 	my ($self, $method, $path, $data) = @_;
@@ -499,7 +496,7 @@ sub count
 sub log { return $_[0]->ctl('log'); }
 
 #----------------------------------------------------------------------
-# A psql that stays
+# A psql that keeps running
 #----------------------------------------------------------------------
 
 package ImpiloTest::Session;

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * canary.c
- *	  Faults for valgrind to find, by LD_PRELOAD: a check that finds nothing
- *	  proves nothing unless it would have found something.
+ *	  Faults for valgrind to find, by LD_PRELOAD: they show that valgrind
+ *	  would find a fault of the extension.
  *
- * The first time that a process of PostgreSQL asks libcurl for a handle, one
- * block is written behind its end and judged by before it was written, and one
- * is lost.  The extension is the caller, so that these are findings whose stack
- * passes through our code, as those of valgrind.sh are that count.  Programs
- * that PostgreSQL starts are spared.
+ * When a process of PostgreSQL first requests a handle from libcurl, one block
+ * is written past its end and read before it is initialized, and one is lost.
+ * The extension is the caller, so that the stack of these findings contains our
+ * code, which valgrind.sh requires.  Programs that PostgreSQL starts are not
+ * affected.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -28,7 +28,7 @@
 static volatile int sink;
 static bool due = false;
 
-/* valgrind itself, which comes first, has to hand the variable on */
+/* valgrind, which starts first, must pass the variable on */
 static void
 __attribute__((constructor))
 canary_wakes(void)

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * heap.c
- *	  For tests: an SQL function that tells how much of malloc's memory a
- *	  backend has in use.
+ *	  An SQL function for tests that returns how much memory of malloc a
+ *	  backend uses.
  *
- * palloc's blocks are part of it, so are libcurl's, OpenSSL's and json-c's,
+ * This includes the blocks of palloc and those of libcurl, OpenSSL and json-c,
  * which no view of PostgreSQL counts.
  *
  * Copyright (c) 2026, the impilo_fdw authors
@@ -24,7 +24,7 @@ PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(impilo_test_heap);
 
-/* bytes in all arenas, and mapped for themselves */
+/* bytes in all arenas and in separate mappings */
 Datum
 impilo_test_heap(PG_FUNCTION_ARGS)
 {

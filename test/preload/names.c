@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * names.c
- *	  Names for tests, by LD_PRELOAD: who looks one up is told what
+ *	  Name resolution for tests, by LD_PRELOAD: getaddrinfo() returns what
  *	  IMPILO_TEST_NAMES says.
  *
- * A test cannot change the resolver of its machine.  The variable holds
- * "name=address name=address …"; a name may have several addresses, and one
- * whose address is "never" is looked up for a minute.  Of "name=one/other" a
- * process is told one until there is a file "turned" in its working folder
- * (the data folder, to a backend), and the other from then on: how often
- * libcurl asks is its own affair.  All other names are the resolver's.
+ * A test cannot change the resolver of its machine.  The variable contains
+ * "name=address name=address …".  A name may have several addresses.  If the
+ * address is "never", the lookup takes a minute.  For "name=one/other" a process
+ * gets the first address until its working folder (for a backend, the data
+ * folder) contains a file "turned", and then the other, however often libcurl
+ * looks it up.  All other names go to the resolver.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -31,7 +31,7 @@
 typedef int (*LookUp) (const char *, const char *, const struct addrinfo *,
 					   struct addrinfo **);
 
-/* look up one address, and put what is found before `*result` */
+/* look up one address and prepend the results to `*result` */
 static int
 add(LookUp original, const char *address, const char *service,
 	const struct addrinfo *hints, struct addrinfo **result)
