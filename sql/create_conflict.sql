@@ -66,9 +66,9 @@ INSERT INTO impilo.parted SELECT 1, ARRAY['part_' || i], impilo_order_item(1000)
 SELECT count(*), count(DISTINCT external_order_ids) FROM impilo.orders WHERE external_order_ids[1] LIKE 'part%';
 
 -- EXPLAIN ANALYZE counts them; core's own line does so where core runs the INSERT
-SELECT line FROM pg_temp.explained('INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) SELECT 1, ARRAY[''part_'' || i], impilo_order_item(1000) FROM generate_series(18, 22) i ON CONFLICT DO NOTHING RETURNING patient_id') line WHERE line !~ 'Received';
-SELECT line FROM pg_temp.explained('INSERT INTO impilo.parted SELECT 1, ARRAY[''part_'' || i], impilo_order_item(1000) FROM generate_series(21, 24) i ON CONFLICT DO NOTHING') line WHERE line !~ 'Received';
-SELECT line FROM pg_temp.explained('INSERT INTO impilo.parted_remote SELECT 1, ARRAY[''part_'' || i], impilo_order_item(1000) FROM generate_series(24, 25) i ON CONFLICT DO NOTHING') line WHERE line !~ 'Received';
+SELECT line FROM pg_temp.explained('INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) SELECT 1, ARRAY[''part_'' || i], impilo_order_item(1000) FROM generate_series(18, 22) i ON CONFLICT DO NOTHING RETURNING patient_id') line WHERE line !~ 'Response Bytes';
+SELECT line FROM pg_temp.explained('INSERT INTO impilo.parted SELECT 1, ARRAY[''part_'' || i], impilo_order_item(1000) FROM generate_series(21, 24) i ON CONFLICT DO NOTHING') line WHERE line !~ 'Response Bytes';
+SELECT line FROM pg_temp.explained('INSERT INTO impilo.parted_remote SELECT 1, ARRAY[''part_'' || i], impilo_order_item(1000) FROM generate_series(24, 25) i ON CONFLICT DO NOTHING') line WHERE line !~ 'Response Bytes';
 
 -- a target is for core's constraints, of which a foreign table has none
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{t1}', impilo_order_item(1000))

@@ -13,13 +13,17 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
+#include "access/xact.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 
 #include "fdw/analyze.h"
 #include "fdw/import.h"
-#include "fdw/insert.h"
+#include "fdw/modify.h"
 #include "fdw/plan.h"
 #include "fdw/scan.h"
 
@@ -30,6 +34,102 @@ PG_FUNCTION_INFO_V1(impilo_fdw_handler_1_0);
 void		_PG_init(void);
 
 
+/* ------------------------------------------------------------------------
+ * Settings
+ *
+ * Both settings can prevent orders.  The library is loaded at its first use,
+ * and until then a setting is a placeholder, to which a client or a
+ * configuration file can give any value.  So both fail closed: a value that
+ * turns out to be invalid or unauthorised has the safe meaning, and neither
+ * RESET nor a reload of the configuration changes that.
+ * ------------------------------------------------------------------------
+ */
+
+bool		impilo_allow_create = true;
+int			impilo_post_at = IMPILO_POST_AT_STATEMENT;
+
+/* whether check_allow_create has refused a value */
+static bool allow_create_refused = false;
+
+static const struct config_enum_entry post_at_values[] = {
+	{"", IMPILO_POST_AT_STATEMENT, false},
+	{"statement", IMPILO_POST_AT_STATEMENT, false},
+	{"commit", IMPILO_POST_AT_COMMIT, false},
+	{"never", IMPILO_POST_AT_NEVER, false},
+	{NULL, 0, false}
+};
+
+/*
+ * Any role can switch allow_create off, only a superuser on.  PostgreSQL lets
+ * only superusers, and those to whom they grant it, change the sources that
+ * are accepted here unseen: the configuration file, and the settings of
+ * databases and roles, which are checked when they are made (PGC_S_TEST).
+ */
+static bool
+check_allow_create(bool *newval, void **extra, GucSource source)
+{
+	if (!*newval || source < PGC_S_CLIENT || source == PGC_S_OVERRIDE ||
+		InitializingParallelWorker ||
+		(IsTransactionState() && superuser()))
+		return true;
+	allow_create_refused = true;
+	GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
+	GUC_check_errmsg("permission denied to set parameter \"impilo_fdw.allow_create\" to \"on\"");
+	GUC_check_errdetail("Only superusers can switch it on.");
+	return false;
+}
+
+/*
+ * The value that a setting has before it is defined, palloc'd, or NULL.
+ */
+static char *
+placeholder_value(const char *name)
+{
+	const char *value = GetConfigOption(name, true, false);
+
+	return value ? pstrdup(value) : NULL;
+}
+
+/*
+ * Set a setting to its safe value, for RESET too.  In a parallel worker the
+ * leader's value counts, which it gets after the library was loaded.
+ */
+static void
+fail_closed(const char *name, const char *value)
+{
+	if (!InitializingParallelWorker)
+		SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+static void
+define_settings(void)
+{
+	char	   *allow_create = placeholder_value("impilo_fdw.allow_create");
+	char	   *post_at = placeholder_value("impilo_fdw.post_at");
+	bool		asked;
+
+	DefineCustomBoolVariable("impilo_fdw.allow_create",
+							 "Allows INSERT to create orders.",
+							 "Turn this off in copies of a production database.",
+							 &impilo_allow_create, true, PGC_USERSET, 0,
+							 check_allow_create, NULL, NULL);
+	if (allow_create_refused ||
+		(allow_create &&
+		 (!parse_bool(allow_create, &asked) || asked != impilo_allow_create)))
+		fail_closed("impilo_fdw.allow_create", "off");
+
+	DefineCustomEnumVariable("impilo_fdw.post_at",
+							 "Overrides option \"post_at\" of foreign tables towards safety.",
+							 "\"commit\" and \"never\" take the place of an option that posts earlier.",
+							 &impilo_post_at, IMPILO_POST_AT_STATEMENT,
+							 post_at_values, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	if (post_at &&
+		strcmp(post_at, GetConfigOption("impilo_fdw.post_at", false, false)) != 0)
+		fail_closed("impilo_fdw.post_at", "never");
+	MarkGUCPrefixReserved("impilo_fdw");
+}
+
 /*
  * Module start.  Nothing of libcurl or json-c is initialised here: this may
  * be the postmaster.
@@ -37,12 +137,7 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
-	DefineCustomBoolVariable("impilo_fdw.allow_create",
-							 "Permits to create orders.",
-							 "Set it off in copies of production.",
-							 &impilo_allow_create, true, PGC_SUSET, 0,
-							 NULL, NULL, NULL);
-	MarkGUCPrefixReserved("impilo_fdw");
+	define_settings();
 }
 
 /*
@@ -67,25 +162,26 @@ impilo_fdw_handler_1_0(PG_FUNCTION_ARGS)
 	routine->EndForeignScan = impiloEndForeignScan;
 	routine->ExplainForeignScan = impiloExplainForeignScan;
 
-	/* INSERT and COPY, row by row or in batches (insert.c) */
+	/* Planning of INSERT, and refusals (modify_plan.c) */
 	routine->IsForeignRelUpdatable = impiloIsForeignRelUpdatable;
 	routine->AddForeignUpdateTargets = impiloAddForeignUpdateTargets;
 	routine->PlanForeignModify = impiloPlanForeignModify;
-	routine->BeginForeignModify = impiloBeginForeignModify;
-	routine->GetForeignModifyBatchSize = impiloGetForeignModifyBatchSize;
-	routine->ExecForeignInsert = impiloExecForeignInsert;
-	routine->ExecForeignBatchInsert = impiloExecForeignBatchInsert;
-	routine->EndForeignModify = impiloEndForeignModify;
-	routine->BeginForeignInsert = impiloBeginForeignInsert;
-	routine->EndForeignInsert = impiloEndForeignInsert;
-	routine->ExplainForeignModify = impiloExplainForeignModify;
-
-	/* INSERT that the wrapper runs as a whole (direct_insert.c) */
 	routine->PlanDirectModify = impiloPlanDirectModify;
+
+	/* INSERT that the wrapper runs as a whole (modify.c) */
 	routine->BeginDirectModify = impiloBeginDirectModify;
 	routine->IterateDirectModify = impiloIterateDirectModify;
 	routine->EndDirectModify = impiloEndDirectModify;
 	routine->ExplainDirectModify = impiloExplainDirectModify;
+
+	/* INSERT and COPY that core runs, row by row or in batches (modify.c) */
+	routine->BeginForeignModify = impiloBeginForeignModify;
+	routine->GetForeignModifyBatchSize = impiloGetForeignModifyBatchSize;
+	routine->ExecForeignInsert = impiloExecForeignInsert;
+	routine->ExecForeignBatchInsert = impiloExecForeignBatchInsert;
+	routine->BeginForeignInsert = impiloBeginForeignInsert;
+	routine->EndForeignInsert = impiloEndForeignInsert;
+	routine->ExplainForeignModify = impiloExplainForeignModify;
 
 	/* ANALYZE (analyze.c) */
 	routine->AnalyzeForeignTable = impiloAnalyzeForeignTable;

@@ -326,6 +326,27 @@ next_row(ImpiloScan *state)
 }
 
 /*
+ * impilo_set_system_columns
+ *		Give a row the system columns that it would have in postgres_fdw: no
+ *		transaction, no place, and the table's OID.
+ *
+ * To be called once all columns that are needed are filled in.  Rows of
+ * partitioned tables can come in slots without system columns.
+ */
+void
+impilo_set_system_columns(TupleTableSlot *slot)
+{
+	HeapTuple	tuple;
+
+	if (!TTS_IS_HEAPTUPLE(slot))
+		return;
+	tuple = ExecFetchSlotHeapTuple(slot, true, NULL);
+	HeapTupleHeaderSetXmin(tuple->t_data, InvalidTransactionId);
+	HeapTupleHeaderSetXmax(tuple->t_data, InvalidTransactionId);
+	HeapTupleHeaderSetCmin(tuple->t_data, FirstCommandId);
+}
+
+/*
  * impiloIterateForeignScan
  *		The next row that passes the filter, or an empty slot.
  *
@@ -338,6 +359,7 @@ impiloIterateForeignScan(ForeignScanState *node)
 	ImpiloScan *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	ExprContext *econtext = node->ss.ps.ps_ExprContext;
+	bool		system_columns = castNode(ForeignScan, node->ss.ps.plan)->fsSystemCol;
 
 	ExecClearTuple(slot);
 	if (state->done || state->route == IMPILO_ROUTE_NOTHING)
@@ -351,12 +373,18 @@ impiloIterateForeignScan(ForeignScanState *node)
 	{
 		CHECK_FOR_INTERRUPTS();
 		impilo_row_reader_filter(state->rows, slot->tts_values, slot->tts_isnull);
+		if (system_columns)
+			impilo_row_reader_rest(state->rows, slot->tts_values,
+								   slot->tts_isnull);
 		ExecStoreVirtualTuple(slot);
+		if (system_columns)
+			impilo_set_system_columns(slot);
 		econtext->ecxt_scantuple = slot;
 		if (ExecQual(state->filter, econtext))
 		{
-			impilo_row_reader_rest(state->rows, slot->tts_values,
-								   slot->tts_isnull);
+			if (!system_columns)
+				impilo_row_reader_rest(state->rows, slot->tts_values,
+									   slot->tts_isnull);
 			return slot;
 		}
 		InstrCountFiltered1(node, 1);

@@ -1,31 +1,39 @@
 /*-------------------------------------------------------------------------
  *
- * insert.h
- *	  Executor callbacks of INSERT and COPY.
+ * modify.h
+ *	  INSERT and COPY: callbacks, and what planning and execution share.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/fdw/insert.h
+ *	  src/fdw/modify.h
  *
  *-------------------------------------------------------------------------
  */
-#ifndef IMPILO_INSERT_H
-#define IMPILO_INSERT_H
+#ifndef IMPILO_MODIFY_H
+#define IMPILO_MODIFY_H
 
 #include "foreign/fdwapi.h"
 
-/* setting impilo_fdw.allow_create */
+#include "catalog/options.h"
+#include "http/http.h"
+#include "rows/columns.h"
+
+/* Members of the private list of an INSERT's plan. */
+typedef enum ImpiloInsertPrivate
+{
+	IMPILO_INSERT_DO_NOTHING,	/* Boolean: ON CONFLICT DO NOTHING */
+	IMPILO_INSERT_SET_PROCESSED,	/* Boolean: its rows are the statement's */
+	IMPILO_INSERT_SYSTEM_COLUMNS,	/* Boolean: RETURNING needs some */
+	IMPILO_INSERT_RETURNED		/* IntList: columns that RETURNING needs */
+} ImpiloInsertPrivate;
+
+/* settings, see impilo_fdw.c */
 extern bool impilo_allow_create;
+extern int	impilo_post_at;
 
-/* in insert.c */
+/* in modify.c */
 
-extern int	impiloIsForeignRelUpdatable(Relation relation);
-extern void impiloAddForeignUpdateTargets(PlannerInfo *root, Index rtindex,
-										  RangeTblEntry *target_rte,
-										  Relation target_relation);
-extern List *impiloPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
-									 Index resultRelation, int subplan_index);
 extern void impiloBeginForeignModify(ModifyTableState *mtstate,
 									 ResultRelInfo *rinfo, List *fdw_private,
 									 int subplan_index, int eflags);
@@ -39,7 +47,6 @@ extern TupleTableSlot **impiloExecForeignBatchInsert(EState *estate,
 													 TupleTableSlot **slots,
 													 TupleTableSlot **planSlots,
 													 int *numSlots);
-extern void impiloEndForeignModify(EState *estate, ResultRelInfo *rinfo);
 extern void impiloBeginForeignInsert(ModifyTableState *mtstate,
 									 ResultRelInfo *rinfo);
 extern void impiloEndForeignInsert(EState *estate, ResultRelInfo *rinfo);
@@ -47,15 +54,28 @@ extern void impiloExplainForeignModify(ModifyTableState *mtstate,
 									   ResultRelInfo *rinfo,
 									   List *fdw_private, int subplan_index,
 									   struct ExplainState *es);
-
-/* in direct_insert.c */
-
-extern bool impiloPlanDirectModify(PlannerInfo *root, ModifyTable *plan,
-								   Index resultRelation, int subplan_index);
 extern void impiloBeginDirectModify(ForeignScanState *node, int eflags);
 extern TupleTableSlot *impiloIterateDirectModify(ForeignScanState *node);
 extern void impiloEndDirectModify(ForeignScanState *node);
 extern void impiloExplainDirectModify(ForeignScanState *node,
 									  struct ExplainState *es);
 
-#endif							/* IMPILO_INSERT_H */
+/* in modify_plan.c */
+
+extern int	impiloIsForeignRelUpdatable(Relation relation);
+extern void impiloAddForeignUpdateTargets(PlannerInfo *root, Index rtindex,
+										  RangeTblEntry *target_rte,
+										  Relation target_relation);
+extern List *impiloPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
+									 Index resultRelation, int subplan_index);
+extern bool impiloPlanDirectModify(PlannerInfo *root, ModifyTable *plan,
+								   Index resultRelation, int subplan_index);
+extern void impilo_insert_options(const ForeignTable *foreign,
+								  ImpiloTableOptions *options);
+extern void impilo_check_insert(const ImpiloTable *table,
+								const ForeignTable *foreign,
+								const ImpiloTableOptions *options,
+								bool do_nothing);
+extern bool impilo_returns_system_columns(List *returning, Index rti);
+
+#endif							/* IMPILO_MODIFY_H */

@@ -1,0 +1,331 @@
+/*-------------------------------------------------------------------------
+ *
+ * modify_plan.c
+ *	  Planning of INSERT, and everything that is refused before a row is sent.
+ *
+ * PostgreSQL runs an INSERT into a foreign table row by row, or in batches
+ * that cannot return rows; or the wrapper runs it as a "direct modification".
+ * This wrapper takes over every INSERT that it is offered (see modify.c).
+ *
+ * An order that was created cannot be taken back, so whatever can be refused
+ * is refused before the first request: tables that are not orders, RETURNING
+ * of values that are not known, and transactions that clients or workers
+ * repeat as a whole.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/fdw/modify_plan.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "foreign/foreign.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "replication/logicalworker.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "fdw/modify.h"
+
+/*
+ * impiloIsForeignRelUpdatable
+ *		Orders can be inserted, unless option updatable forbids it.
+ *
+ * Raises no error: the catalog's views call this for every table, also for
+ * one whose options are wrong.
+ */
+int
+impiloIsForeignRelUpdatable(Relation relation)
+{
+	ForeignTable *foreign = GetForeignTable(RelationGetRelid(relation));
+	const char *name = impilo_given_option(foreign->options, "relation");
+	const ImpiloSchemaRelation *found;
+	ImpiloTableOptions options;
+
+	impilo_insert_options(foreign, &options);
+	found = impilo_schema_relation(name ? name : RelationGetRelationName(relation));
+	if (!options.updatable || found == NULL || found->array != NULL)
+		return 0;
+	return 1 << CMD_INSERT;
+}
+
+/*
+ * impiloAddForeignUpdateTargets
+ *		The first callback of UPDATE and DELETE: refuse them.
+ */
+void
+impiloAddForeignUpdateTargets(PlannerInfo *root, Index rtindex,
+							  RangeTblEntry *target_rte,
+							  Relation target_relation)
+{
+	bool		update = root->parse->commandType == CMD_UPDATE;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot %s foreign table \"%s\"",
+					update ? "update" : "delete from",
+					RelationGetRelationName(target_relation)),
+			 errdetail("The API has no call to change or remove an order."),
+			 errhint("Orders can be read and created only.")));
+}
+
+/*
+ * impilo_insert_options
+ *		The options of a table that orders are inserted into.
+ *
+ * The setting impilo_fdw.post_at overrides the option towards safety only.
+ */
+void
+impilo_insert_options(const ForeignTable *foreign, ImpiloTableOptions *options)
+{
+	impilo_table_options(foreign, GetForeignServer(foreign->serverid), options);
+	options->post_at = Max(options->post_at, (ImpiloPostAt) impilo_post_at);
+}
+
+/* ------------------------------------------------------------------------
+ * Refusals
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Raise an error unless the API can create what this table shows.
+ */
+static void
+require_updatable_orders(const ImpiloTable *table,
+						 const ImpiloTableOptions *options)
+{
+	if (table->relation->array != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot insert into foreign table \"%s\"", table->name),
+				 errdetail("It shows a part of orders (relation \"%s\"), and the API creates whole orders only.",
+						   table->relation->name),
+				 errhint("Insert into the foreign table of relation \"orders\": its columns order_items, order_kits and external_order_ids take what belongs to an order.")));
+	if (!options->updatable)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("foreign table \"%s\" does not allow inserts",
+						table->name),
+				 errhint("Option \"updatable\" of the table or its server is 'false'.")));
+}
+
+/*
+ * Refuse a plain INSERT where clients or workers repeat a transaction by
+ * themselves: the repetition would create its orders again.
+ *
+ * postgres_fdw always uses REPEATABLE READ on its remote side, and does not
+ * repeat; there, the option set for the table itself is the user's consent.
+ */
+static void
+refuse_repeated_transaction(const ImpiloTable *table,
+							const ForeignTable *foreign)
+{
+	const char *post_at = impilo_given_option(foreign->options, "post_at");
+	bool		repeatable_read = XactIsoLevel == XACT_REPEATABLE_READ;
+
+	if (IsLogicalWorker())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot insert into foreign table \"%s\" in a logical replication worker",
+						table->name),
+				 errdetail("The worker repeats a transaction that fails, which would create its orders again."),
+				 errhint("Use INSERT ... ON CONFLICT DO NOTHING, or set option \"post_at\" to 'commit'.")));
+	if (!IsolationUsesXactSnapshot() ||
+		(repeatable_read && post_at && strcmp(post_at, "statement") == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot insert into foreign table \"%s\" in a transaction of isolation level %s",
+					table->name,
+					repeatable_read ? "REPEATABLE READ" : "SERIALIZABLE"),
+			 errdetail("Clients repeat such a transaction after a serialization failure, which would create its orders again."),
+			 repeatable_read
+			 ? errhint("Use INSERT ... ON CONFLICT DO NOTHING or isolation level READ COMMITTED, or set option \"post_at\" of the foreign table itself to 'statement'.")
+			 : errhint("Use INSERT ... ON CONFLICT DO NOTHING or isolation level READ COMMITTED.")));
+}
+
+static void
+check_post_at_commit(bool do_nothing)
+{
+	if (IsolationIsSerializable())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot create orders at the commit of a serializable transaction"),
+				 errdetail("A serialization failure would be detected only after the orders were created."),
+				 errhint("Use another isolation level, or set option \"post_at\" to 'statement'.")));
+	if (do_nothing)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("ON CONFLICT DO NOTHING requires option \"post_at\" to be 'statement'"),
+				 errdetail("Conflicts are found in the list of orders, where orders that wait for the commit are missing.")));
+}
+
+/*
+ * impilo_check_insert
+ *		Refuse what can be refused when a statement starts.
+ *
+ * `options` come from impilo_insert_options().
+ */
+void
+impilo_check_insert(const ImpiloTable *table, const ForeignTable *foreign,
+					const ImpiloTableOptions *options, bool do_nothing)
+{
+	require_updatable_orders(table, options);
+	if (options->post_at == IMPILO_POST_AT_NEVER)
+		return;
+	if (!impilo_allow_create)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot insert into foreign table \"%s\": creating orders is switched off",
+						table->name),
+				 errhint("Parameter \"impilo_fdw.allow_create\" is off. Only superusers can switch it on.")));
+	if (options->post_at == IMPILO_POST_AT_COMMIT)
+		check_post_at_commit(do_nothing);
+	else if (!do_nothing)
+		refuse_repeated_transaction(table, foreign);
+}
+
+/* ------------------------------------------------------------------------
+ * The plan
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * With post_at 'commit' the API's values are not known to RETURNING.
+ */
+static void
+require_known(const ImpiloTable *table, AttrNumber attnum)
+{
+	const ImpiloColumn *column = attnum > 0 ? &table->columns[attnum - 1] : NULL;
+
+	if (column && (column->attnum == 0 || column->write_member))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot return %s%s%s of an order that is created at commit",
+					column ? "column \"" : "the whole row",
+					column ? column->name : "", column ? "\"" : ""),
+			 errdetail("Option \"post_at\" of foreign table \"%s\" is 'commit': values assigned by the API are not available before the commit.",
+					   table->name),
+			 errhint("Return inserted columns only, or call impilo_created_orders() after the commit.")));
+}
+
+/*
+ * impilo_returns_system_columns
+ *		Returns whether the expressions use a system column of this relation
+ *		other than tableoid, which core fills in itself.
+ */
+bool
+impilo_returns_system_columns(List *returning, Index rti)
+{
+	Bitmapset  *attributes = NULL;
+	int			member = -1;
+
+	pull_varattnos((Node *) returning, rti, &attributes);
+	while ((member = bms_next_member(attributes, member)) >= 0)
+	{
+		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
+
+		if (attnum < 0 && attnum != TableOidAttributeNumber)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The columns that RETURNING needs, as a list of attribute numbers.
+ */
+static List *
+returned_columns(List *returning, Index rti, const ImpiloTable *table,
+				 ImpiloPostAt post_at)
+{
+	Bitmapset  *attributes = NULL;
+	List	   *columns = NIL;
+	int			member = -1;
+
+	pull_varattnos((Node *) returning, rti, &attributes);
+	while ((member = bms_next_member(attributes, member)) >= 0)
+	{
+		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
+
+		if (attnum < 0)
+			continue;
+		if (post_at == IMPILO_POST_AT_COMMIT)
+			require_known(table, attnum);
+		if (attnum > 0)
+		{
+			columns = list_append_unique_int(columns, attnum);
+			continue;
+		}
+		for (int i = 1; i <= table->natts; i++)
+			columns = list_append_unique_int(columns, i);
+	}
+	return columns;
+}
+
+/*
+ * impiloPlanForeignModify
+ *		The private list of an INSERT's plan.
+ *
+ * Raises an error for a table that cannot be inserted into, and for a
+ * RETURNING that cannot be answered.
+ */
+List *
+impiloPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
+						Index resultRelation, int subplan_index)
+{
+	Oid			relid = planner_rt_fetch(resultRelation, root)->relid;
+	Relation	relation = table_open(relid, NoLock);
+	ImpiloTable *table = impilo_table_bind(relation);
+	ImpiloTableOptions options;
+	List	   *returning = NIL;
+
+	impilo_insert_options(GetForeignTable(relid), &options);
+	require_updatable_orders(table, &options);
+	if (plan->returningLists)
+		returning = list_nth(plan->returningLists, subplan_index);
+	table_close(relation, NoLock);
+	return list_make4(makeBoolean(plan->onConflictAction == ONCONFLICT_NOTHING),
+					  makeBoolean(plan->canSetTag),
+					  makeBoolean(impilo_returns_system_columns(returning,
+																resultRelation)),
+					  returned_columns(returning, resultRelation, table,
+									   options.post_at));
+}
+
+/*
+ * impiloPlanDirectModify
+ *		Take an INSERT over: put the plan of its rows below a ForeignScan.
+ */
+bool
+impiloPlanDirectModify(PlannerInfo *root, ModifyTable *plan,
+					   Index resultRelation, int subplan_index)
+{
+	Plan	   *rows = outerPlan(plan);
+	RangeTblEntry *rte = planner_rt_fetch(resultRelation, root);
+	ForeignScan *scan;
+
+	if (plan->operation != CMD_INSERT)
+		return false;
+
+	scan = makeNode(ForeignScan);
+	scan->scan.plan.startup_cost = rows->startup_cost;
+	scan->scan.plan.total_cost = rows->total_cost;
+	scan->scan.plan.plan_rows = rows->plan_rows;
+	scan->scan.plan.plan_width = rows->plan_width;
+	scan->scan.plan.lefttree = rows;
+	scan->scan.scanrelid = resultRelation;
+	scan->operation = CMD_INSERT;
+	scan->resultRelation = resultRelation;
+	scan->fs_server = GetForeignTable(rte->relid)->serverid;
+	scan->fdw_private = impiloPlanForeignModify(root, plan, resultRelation,
+												subplan_index);
+	outerPlan(plan) = &scan->scan.plan;
+	return true;
+}
