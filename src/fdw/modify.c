@@ -76,8 +76,8 @@ typedef struct InsertState
 	int64		nchecked;		/* by check_row */
 	int64		nsent;			/* by send_rows */
 	int64		nskipped;		/* orders that exist already */
-	List	   *new_rows;		/* with do_nothing, the numbers of the rows that
-								 * check_row found new */
+	List	   *new_rows;		/* with do_nothing, the numbers of the rows
+								 * that check_row found new */
 
 	/* rows kept until the last one has come: direct, and COPY */
 	Tuplestorestate *kept;		/* NULL: rows are sent as they come */

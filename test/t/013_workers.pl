@@ -1,0 +1,79 @@
+# A logical replication worker repeats a transaction that fails, every few
+# seconds and without end: a trigger there creates no order twice.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use ImpiloTest;
+
+my $api = sandbox(orders => 3);
+my $publisher = cluster('publisher', conf => "wal_level = logical\nmax_wal_senders = 5\nmax_replication_slots = 5\n");
+my $subscriber = cluster('subscriber', conf => "wal_retrieve_retry_interval = 200ms\nmax_replication_slots = 5\n");
+attach($subscriber, $api);
+
+$_->safe_psql('postgres', 'CREATE TABLE visit (id int PRIMARY KEY, note text)')
+  foreach $publisher, $subscriber;
+$subscriber->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION plain() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+		VALUES (1, ARRAY['visit-' || NEW.id], impilo.item());
+	RETURN NULL;
+END $$;
+CREATE FUNCTION impilo.item() RETURNS jsonb LANGUAGE sql SET search_path = public AS
+	'SELECT impilo_order_item(1000)';
+CREATE FUNCTION careful() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
+		VALUES (1, ARRAY['visit-' || NEW.id], impilo.item())
+		ON CONFLICT DO NOTHING;
+	RETURN NULL;
+END $$;
+CREATE FUNCTION fail_later() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM 1 / (CASE WHEN NEW.note = 'fail' AND NOT EXISTS (SELECT FROM public.passed) THEN 0 ELSE 1 END);
+	RETURN NULL;
+END $$;
+CREATE TABLE passed ();
+CREATE TRIGGER a AFTER INSERT ON visit FOR EACH ROW EXECUTE FUNCTION plain();
+ALTER TABLE visit ENABLE ALWAYS TRIGGER a;
+SQL
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION p FOR TABLE visit');
+my $connection = $publisher->connstr . ' dbname=postgres';
+$subscriber->safe_psql('postgres',
+	"CREATE SUBSCRIPTION s CONNECTION '$connection' PUBLICATION p");
+$subscriber->wait_for_subscription_sync($publisher, 's')
+  if $subscriber->can('wait_for_subscription_sync');
+
+#----------------------------------------------------------------------
+# A plain INSERT is refused
+#----------------------------------------------------------------------
+
+my $mark = log_mark($subscriber);
+$publisher->safe_psql('postgres', "INSERT INTO visit VALUES (1, 'fail')");
+wait_until(sub { log_text($subscriber, $mark) =~ /in a logical replication worker/ },
+	'the worker says why');
+is($api->count('posts'), 0, 'a plain INSERT in the worker sends nothing');
+like(log_text($subscriber, $mark), qr/ON CONFLICT DO NOTHING/, 'the hint names the way');
+
+#----------------------------------------------------------------------
+# ON CONFLICT DO NOTHING is accepted, and a repeat creates nothing
+#----------------------------------------------------------------------
+
+$subscriber->safe_psql('postgres', <<'SQL');
+CREATE TRIGGER b AFTER INSERT ON visit FOR EACH ROW EXECUTE FUNCTION careful();
+CREATE TRIGGER c AFTER INSERT ON visit FOR EACH ROW EXECUTE FUNCTION fail_later();
+ALTER TABLE visit ENABLE ALWAYS TRIGGER b;
+ALTER TABLE visit ENABLE ALWAYS TRIGGER c;
+DROP TRIGGER a ON visit;
+SQL
+wait_until(sub { (() = log_text($subscriber, $mark) =~ /division by zero/g) > 2 },
+	'the worker fails several times after the order');
+is($api->count('created'), 1, 'the order is created once');
+$subscriber->safe_psql('postgres', 'INSERT INTO passed DEFAULT VALUES');
+wait_until(sub { $subscriber->safe_psql('postgres', 'SELECT count(*) FROM visit') == 1 },
+	'the transaction is applied at last');
+is($api->count('created'), 1, 'and the order still exists once');
+
+done_testing();
