@@ -1,4 +1,4 @@
-# The extension, a sandbox and the harness itself work together.
+# The extension, a sandbox and the test library work together.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# Orders and transactions, where it takes two sessions, a signal, or a
+# Orders and transactions: tests that need two sessions, a signal, or a
 # prepared transaction.
 
 use strict;

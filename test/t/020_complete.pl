@@ -1,5 +1,5 @@
-# A scan of the list is complete and gives every order once, whatever its
-# pages state and while orders are created; where that cannot be, it fails.
+# A scan of the list returns every order once, whatever its pages contain and
+# while orders are created.  If that is impossible, the scan fails.
 
 use strict;
 use warnings;
@@ -137,7 +137,7 @@ is_refused('total too large, last missing', total_offset => 5, omit => ['last'])
 is_refused('total huge, the last page repeated unsaid',
 	total => 9_000_000_000_000_000, past_end => 'last_page', omit => ['page']);
 
-# Never short in silence.
+# An incomplete list is always an error.
 is_refused('pages that hold less than they say', max_content => 100);
 is_refused('page ignored', ignore_page => JSON::PP::true());
 is_refused('page ignored and missing', ignore_page => JSON::PP::true(), omit => ['page']);

@@ -1,5 +1,5 @@
-# Requests are repeated where that may help, and only then; connections are
-# kept, limits kept to, and accounts kept apart.
+# Requests are retried if a retry can help, and only then.  Connections are
+# reused, limits are respected, and accounts do not share connections.
 
 use strict;
 use warnings;
@@ -42,8 +42,8 @@ foreach my $lost ({ reset => 'before' }, { reset => 'after' }, { close => JSON::
 	  or diag($s->error->{message});
 }
 
-# Within limits: caught if max_retries is not heeded, or what a repetition
-# cannot mend is repeated.
+# Within limits: fails if max_retries is ignored, or if a request is retried
+# although a retry cannot help.
 fresh();
 $api->fault({ path => 'order', page => 2, do => { status => 503 } });
 is($s->query($scan), '', 'a page that never comes');
@@ -139,7 +139,7 @@ is($s->query($scan), $all, 'and all rows thereafter');
 is($s->query('SELECT id FROM impilo.orders WHERE id = 9'), 9, 'and one');
 
 # A cursor left open: the server has closed the connection, or given up on
-# the page that nobody fetched.
+# the page that was not fetched.
 foreach my $how ('reset', 'hang')
 {
 	fresh();
@@ -159,7 +159,7 @@ $api->config(latency_ms => 300);
 $s->query("ALTER SERVER impilo OPTIONS (ADD request_timeout '1s')");
 $s->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; MOVE 30 FROM c; SELECT pg_sleep(2.5)');
 $s->query('MOVE 100 FROM c');
-is($s->query('FETCH 130 FROM c') =~ tr/\n//, 129, 'a page that was in flight while nobody fetched');
+is($s->query('FETCH 130 FROM c') =~ tr/\n//, 129, 'a page that was in flight while no row was fetched');
 is($s->error->{sqlstate}, '00000', 'is asked for again');
 $s->query('COMMIT; ALTER SERVER impilo OPTIONS (DROP request_timeout)');
 
@@ -186,7 +186,7 @@ $api->fault({ path => 'order', page => 2, do => { endless => JSON::PP::true() } 
 $s->query("ALTER SERVER impilo OPTIONS (SET request_timeout '60s', ADD max_response_size '1MB')");
 $s->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; MOVE 30 FROM c; SELECT pg_sleep(1.2)');
 $s->query('MOVE 100 FROM c');
-is($s->error->{sqlstate}, '54000', 'a page too large, while nobody fetched');
+is($s->error->{sqlstate}, '54000', 'a page that is too large, while no row was fetched');
 is(() = $api->log =~ /page=2&/g, 1, 'is asked for once');
 $s->query("ROLLBACK; ALTER SERVER impilo OPTIONS (DROP request_timeout, DROP fetch_size, DROP max_concurrency, DROP max_response_size)");
 

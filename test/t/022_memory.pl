@@ -1,5 +1,5 @@
-# What is kept goes to temporary files beyond work_mem, and those go; a list
-# of any length takes little memory.
+# Stored orders use temporary files beyond work_mem, which are removed.  A scan
+# of a list of any length uses little memory.
 
 use strict;
 use warnings;

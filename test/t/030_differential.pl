@@ -1,12 +1,11 @@
-# The same questions to the foreign tables and to plain tables with the same
-# orders give the same answers, whatever way the planner takes.
+# Queries on the foreign tables return the same rows as queries on plain tables
+# with the same orders, for every plan.
 #
-# The plain tables are made of the sandbox's own dump by SQL and the rule for
-# columns as it stands in the documentation, so they share no code with the
-# extension.  Questions are generated.
+# SQL builds the plain tables from the sandbox's dump and the documented rule for
+# columns, so they share no code with the extension.  Queries are generated.
 #
-#   IMPILO_SEED=N      the same questions again; a run prints its seed
-#   IMPILO_QUERIES=N   how many (150, or 1500 with SLOW=1)
+#   IMPILO_SEED=N      repeats the queries of a run, which prints its seed
+#   IMPILO_QUERIES=N   number of queries (150, or 1500 with SLOW=1)
 
 use strict;
 use warnings;

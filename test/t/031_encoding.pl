@@ -1,5 +1,5 @@
-# Databases of other encodings than UTF-8: what fits is right, what does not
-# is a clear error or NULL, and names of members, too, are text.
+# Databases with encodings other than UTF-8: characters of the encoding are
+# correct, others are a clear error or NULL, also in names of members.
 
 use strict;
 use warnings;
@@ -148,7 +148,7 @@ is(query($latin1, "SELECT column_name, unfit, statement FROM impilo_check_schema
 	q{item_name|2|ALTER FOREIGN TABLE impilo.order_items ALTER COLUMN item_name OPTIONS (ADD on_invalid 'null')},
 	'knows that no type takes what the encoding lacks');
 query($latin1, query($latin1, "SELECT statement || ';' FROM impilo_check_schema('impilo') WHERE statement IS NOT NULL"));
-is(query($latin1, 'SELECT "größe" FROM impilo.orders WHERE id = 1'), 'ja', 'mends what it found');
+is(query($latin1, 'SELECT "größe" FROM impilo.orders WHERE id = 1'), 'ja', 'fixes what it found');
 is(query($latin1, 'SELECT id, current_status FROM impilo.orders WHERE id = 2'), '2|', 'both ways');
 is(query($latin1, "SELECT DISTINCT finding, statement FROM impilo_check_schema('impilo') WHERE finding = 'type' OR statement IS NOT NULL"),
 	'type|', 'and can do no more');

@@ -1,5 +1,5 @@
-# docs/data-dictionary.md says what the extension says of itself, and what it
-# says is true of the tables that it makes.
+# docs/data-dictionary.md is current, and the dictionary describes the tables
+# that IMPORT FOREIGN SCHEMA creates.
 
 use strict;
 use warnings;

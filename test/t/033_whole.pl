@@ -1,7 +1,7 @@
-# The account as a whole: exact numbers of 10,000 orders, definitions through
-# pg_dump and back, and a standby, which reads and never creates.
+# A whole account: exact numbers of 10,000 orders, definitions after pg_dump and
+# restore, and a standby, which reads and never creates.
 #
-# What 10,000 orders add up to stands in test/sandbox/generate.h.
+# test/sandbox/generate.h has the formulas for the numbers.
 
 use strict;
 use warnings;

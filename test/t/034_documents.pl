@@ -1,17 +1,18 @@
-# Orders and pages as a broken or hostile API would send them, read and
-# created in every way that SQL has.
+# Orders and pages of a broken or hostile API, in every statement that reads or
+# creates orders.
 #
-# For each document: the backend lives; every error is one of ours, and shows
-# nothing of the document; what PostgreSQL's own jsonb takes is what `document`
-# gives, and what columns give agrees with it; and then a statement that has
-# nothing to do with it gives the right rows.
+# For each document: the backend does not crash; every error is one of the
+# extension's and shows nothing of the document; `document` equals PostgreSQL's
+# jsonb, and the columns agree with it; and a following statement returns the
+# right rows.
 #
-# First those of test/fuzz/corpus/documents (*.order, *.page), then generated
-# ones.  One that fails is shown, and kept in tmp_check/log/documents.
+# The documents of test/fuzz/corpus/documents (*.order, *.page) come first, then
+# generated ones.  A document that fails is shown, and stored in
+# tmp_check/log/documents.
 #
-#   IMPILO_SEED=N        the same documents again; a run prints its seed
-#   IMPILO_SECONDS=N     for how long (15, or an hour with SLOW=1)
-#   IMPILO_DOCUMENT=FILE only this one
+#   IMPILO_SEED=N        repeats the documents of a run, which prints its seed
+#   IMPILO_SECONDS=N     duration (15, or an hour with SLOW=1)
+#   IMPILO_DOCUMENT=FILE only this document
 
 use strict;
 use warnings;

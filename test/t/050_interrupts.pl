@@ -1,10 +1,10 @@
-# Whatever the extension waits for, a cancel, a statement_timeout and the end
-# of the session or of the server take effect at once, and the session goes on.
+# A cancel, a statement_timeout, and the end of the session or of the server end
+# every wait of the extension at once, and after a cancel the session continues.
 #
-# The times are printed, with their 99th percentile, which is to be below 50 ms.
-# They are held to limits that a busy machine does not reach either: the
-# longest to two seconds, the middle one to what a wait that looks about now
-# and then would exceed.
+# The test prints the times and their 99th percentile, which is below 50 ms on an
+# idle machine.  The limits that it checks hold on a busy machine, too: two
+# seconds for the longest time, and for the median a value that polling would
+# exceed.
 #
 # SLOW=1 cancels more often.
 
@@ -20,7 +20,7 @@ use POSIX ();
 use Socket;
 use Time::HiRes qw(sleep time);
 
-# none of the waits below ends by itself before five times this
+# without an interrupt, each of the waits below takes five times this
 my $limit = 2;
 my $middle_limit = 0.1;
 my $rounds = $ENV{SLOW} ? 30 : 2;
@@ -250,7 +250,7 @@ foreach my $wait (map { (@waits) } 1 .. $rounds)
 #----------------------------------------------------------------------
 
 # the signals of 1 to 31 that this thread does not block, but those that are
-# of a crash, and KILL and STOP, which nobody can
+# of a crash, and KILL and STOP, which cannot be caught
 sub let_through
 {
 	my ($thread) = @_;
@@ -445,7 +445,7 @@ SKIP:
 			'terminating connection due to transaction timeout',
 			"$name: the server's own text");
 		like($short->error->{context}, qr/may have been created/,
-			"$name: what is left in doubt")
+			"$name: orders of unknown outcome")
 		  if $name =~ /create/;
 		$short->quit;
 	}
@@ -456,7 +456,7 @@ SKIP:
 # The end of the session
 #----------------------------------------------------------------------
 
-# nobody may be there to notice the end of a process whose parent has ended
+# a process whose parent has ended may not be reaped
 sub is_gone
 {
 	my ($pid) = @_;
@@ -483,7 +483,7 @@ foreach my $wait (@waits)
 	wait_until(sub { is_gone($pid) }, "$name: end");
 	is($victim->error->{sqlstate}, '57P01', "$name: SQLSTATE of the end");
 	like($victim->error->{context}, qr/may have been created/,
-		"$name: what is left in doubt")
+		"$name: orders of unknown outcome")
 	  if $name =~ /create/;
 	$victim->quit;
 }
@@ -608,7 +608,7 @@ unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
 
 	end_of_all('death of the postmaster', sub { $node->kill9 }, @victims,
 		$watcher);
-	# whoever has inherited it may take a second to notice
+	# the process that reaps it may take a second
 	wait_until(sub { !kill 0, $pid }, 'the end of the postmaster');
 }
 $api->fault;

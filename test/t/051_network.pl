@@ -1,6 +1,6 @@
-# Whom the extension talks to: https with a verified certificate, plain http
-# to this machine only, no redirect, no proxy but that of the option; and that
-# it does so over few connections, by HTTP/2, compressed.
+# The servers that the extension connects to: https with a verified certificate,
+# plain http only on this machine, no redirects, no proxy except that of the
+# option.  It uses few connections, HTTP/2 and compression.
 
 use strict;
 use warnings;
@@ -62,7 +62,7 @@ sub literal
 	return "'$text'";
 }
 
-# one order asked for at an address, with these options of the server besides
+# requests one order from an address, with additional options of the server
 sub ask
 {
 	my ($url, %option) = @_;
@@ -152,7 +152,7 @@ foreach my $url (
 
 	is($error->{sqlstate}, 'HV024', "base_url '$shown' is refused");
 }
-is(visitors(), 0, 'nobody was asked');
+is(visitors(), 0, 'no request was sent');
 
 # what would end a header line, or begin another
 foreach my $key ("k\r\nX-Injected: 1", "k\nX: 1", "k\x01", 'k k', "k\xc3\xa4", '')
@@ -214,9 +214,9 @@ answers(ask("http://127.1:$port/api/v3"), 'http to 127.1');
 answers(ask("http://127.near.test:$port/api/v3"),
 	'http to a name whose address is loopback');
 is(ask("http://[::1]:$far_port/api/v3")->{sqlstate},
-	'08001', '[::1] is allowed, though nobody listens there');
+	'08001', '[::1] is allowed; the connection is refused');
 is(ask("http://127.0.0.2:$port/api/v3")->{sqlstate},
-	'08001', '127.0.0.2 is allowed, though nobody listens there');
+	'08001', '127.0.0.2 is allowed; the connection is refused');
 SKIP:
 {
 	skip 'no IPv6 here', 1 if !-s '/proc/net/if_inet6';
@@ -282,7 +282,7 @@ while (my $visit = $listener->accept)
 	push @visits, $visit->sockhost;
 }
 is(scalar(grep { !/^127\./ } @visits), 0,
-	'nobody was asked at an address that is not loopback');
+	'no request went to an address that is not loopback');
 
 #----------------------------------------------------------------------
 # Certificates
@@ -592,7 +592,7 @@ is($proxy->{asked}->(), '', 'the proxy of the environment was not asked');
 {
 	my $seen = $api->ctl('log-json');
 
-	like($seen, qr/"method"/, 'the log of the sandbox tells of requests');
+	like($seen, qr/"method"/, 'the log of the sandbox has requests');
 	unlike($seen, qr/Basic|curlrc/,
 		'no password of .netrc was sent, nor what .curlrc says');
 }

@@ -1,5 +1,5 @@
-# The API key is seen by nobody but the server that it is for; and whose key
-# is used is decided as PostgreSQL decides whose rights count.
+# Only the server of its mapping receives the API key, and PostgreSQL's rules for
+# permissions decide whose key is used.
 
 use strict;
 use warnings;
@@ -256,7 +256,7 @@ is(as('other', 'SELECT count(id) FROM impilo.orders')->{stdout},
 is(as('guest', 'SELECT count(id) FROM seen')->{stdout},
 	$own, 'a view reads with the key of its owner');
 is(as('other', 'SELECT count(id) FROM seen')->{stdout},
-	$own, 'also for who has a key');
+	$own, 'also for a role with a key');
 is(as('guest', 'SELECT count(id) FROM invoked')->{sqlstate},
 	'42704', 'a security_invoker view does not');
 is(as('other', 'SELECT count(id) FROM invoked')->{stdout},
@@ -383,7 +383,7 @@ sub write_file
 	return;
 }
 
-# with a way out for who waits for a pipe, which would be wrong
+# a writer for the pipe, in case the backend waits for one, which would be wrong
 sub waits_for_no_pipe
 {
 	my ($pipe, $sql, $name) = @_;

@@ -1,5 +1,5 @@
-# Whatever the server sends, the backend lives, its memory stays within what
-# the options allow, and the statement ends.
+# Whatever the server sends, the backend does not crash, its memory stays within
+# the limits of the options, and the statement ends.
 
 use strict;
 use warnings;

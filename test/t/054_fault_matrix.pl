@@ -1,7 +1,7 @@
-# Every fault in every operation: what the error is, that nothing is sent
-# twice, that the session goes on, and that no patient is named anywhere.
+# Every fault in every operation: the error, that nothing is sent twice, that the
+# session continues, and that no message contains a patient's data.
 #
-# The matrix is printed: rows are faults, columns are operations.
+# The test prints the matrix: rows are faults, columns are operations.
 
 use strict;
 use warnings;
@@ -47,7 +47,7 @@ my $marks = qr/Zyxwyn|Quxwyn|1911-11-11|\b7770001\d\d\d\b/;
 my $personal = qr/Zyxwyn|1911-11-11/;
 my $json = JSON::PP->new->canonical;
 
-# Objects as the API documents them, each with a member that nobody knows
+# Objects as the API documents them, each with an unknown member
 sub marked
 {
 	my ($text, @names) = @_;
@@ -560,7 +560,7 @@ foreach my $view (
 	$printed .= $session->error->{stdout};
 }
 
-# statistics hold other values, but nobody's name
+# statistics contain other values, but no patient's name
 my @relations = split /\n/,
   $node->safe_psql('postgres',
 	q(SELECT relname FROM pg_class WHERE relnamespace = 'impilo'::regnamespace AND relkind = 'f'));

@@ -1,7 +1,7 @@
-# A session that lives long and fails in every way keeps its memory, files and
-# connections.
+# The memory, files and connections of a long session that fails in every way do
+# not grow.
 #
-# SLOW=1 makes the session's life longer.
+# SLOW=1 makes the session longer.
 
 use strict;
 use warnings;

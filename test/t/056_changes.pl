@@ -1,5 +1,5 @@
-# What a change of server or mapping means to a statement that begins after
-# it, and to one that is running: one by one, where 057_many_sessions.pl has
+# The effect of changing a server or a user mapping on following and on running
+# statements, one change at a time.  057_many_sessions.pl does the same with
 # fifty sessions at once.
 
 use strict;

@@ -1,21 +1,19 @@
-# Fifty sessions read and create at once while everything around them
-# changes: keys and addresses are altered, mappings dropped, the API goes away
-# and comes back, a standby is promoted.  Nobody gets a row of another account,
-# a stale key, or an order twice.
+# Fifty sessions read and create at once while everything around them changes:
+# keys and addresses are altered, mappings dropped, the API stops and starts
+# again, a standby is promoted.  No session gets a row of another account, a stale
+# key, or an order twice.
 #
-#   IMPILO_SECONDS=N       how long at least (20; with SLOW=1 600)
+#   IMPILO_SECONDS=N       minimum duration (20; with SLOW=1 600)
 #   IMPILO_MANY_SEED=S     as printed by an earlier run
 #
-# There are four accounts, told apart by the ids of their orders: A and B at
-# one sandbox, C and D at another.  Role r1 is moved between A, B and C, role
-# r2 between B and D; each move is noted with the time before it and the time
-# when it had committed.  A statement that begins after that may use the new
-# account only, one that was running may use the one or the other, and all
-# rows of it belong to one of them.
+# There are four accounts, distinguished by the ids of their orders: A and B at
+# one sandbox, C and D at another.  Role r1 moves between A, B and C, role r2
+# between B and D.  The times before each move and after its commit are recorded.
+# A statement that begins after the commit may use only the new account, a
+# running one either account, but all its rows belong to the same one.
 #
-# Statements are told apart, too, in what the sandboxes were asked: a look-up
-# asks for an id besides that nobody has, and a created order has an external
-# id of its own.
+# Statements are distinguished in the sandboxes' logs, too: a lookup also requests
+# an id that no order has, and each created order has its own external id.
 
 use strict;
 use warnings;
@@ -643,7 +641,7 @@ sub check_creating
 		my @there = @{ $orders{$id} // [] };
 
 		wrong('an order twice', $item, "$id: @there") if @there > 1;
-		wrong('an order that nobody told of', $item, "$id: @there") if @there && !$journal{$id};
+		wrong('an order that was not reported', $item, "$id: @there") if @there && !$journal{$id};
 		wrong('an order that is lost', $item, $id) if !@there && !@{ $item->{states} };
 		$accounts{ substr $_, 0, 1 }++ foreach @there;
 	}
@@ -693,7 +691,7 @@ foreach my $what (sort keys %wrong)
 	fail("$what: " . scalar @list);
 	diag join "\n", @list > 5 ? @list[ 0 .. 4 ] : @list;
 }
-ok(!%wrong, 'nobody got a wrong row, a stale key or an order twice');
+ok(!%wrong, 'no session got a wrong row, a stale key or an order twice');
 is(join(', ', %misled), '', 'no key was sent to whom it does not belong');
 
 # it was worth it

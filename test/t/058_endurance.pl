@@ -1,29 +1,28 @@
-# A session of 10,000 statements that fail in every way is at its end what it
-# was soon after its beginning: memory, descriptors, connections.
+# A session of 10,000 statements that fail in every way does not grow: memory,
+# descriptors, connections.
 #
-# The statements come in rounds, all alike.  The first rounds fill caches and
-# libraries' pools; then what is measured after each round must be flat, which
-# means from the end of the warm-up to the end of the session:
+# The statements run in equal rounds.  The first rounds fill caches and the pools
+# of libraries.  From the end of this warm-up to the end of the session there may
+# be
 #
-# - no memory context more, and less than 1 kB more in all of them, those of
-#   PostgreSQL included: pg_backend_memory_contexts counts each byte, so that
-#   what one statement of a round leaves each time adds up to more;
-# - less than 64 kB more of malloc's memory that is not PostgreSQL's: that is
-#   libcurl's, OpenSSL's and json-c's.  Contexts that PostgreSQL keeps for the
-#   next ones come and go in it; three transfers of libcurl are more, and
-#   so are ten bytes left by each statement.  (Counted with the connections
-#   closed, which have buffers of any number and size.)
-# - less than 2 MB more in RssAnon, the pages that the process has written:
-#   holes in the heap count there, and the buffers of connections;
-# - no more connections than max_concurrency lets each server have; and once
-#   they are closed, not one socket, pipe or other descriptor more than at the
-#   beginning, here and at the sandbox, and no temporary file.  (PostgreSQL
-#   opens and closes the files of its catalogs.)
+# - no new memory context, and less than 1 kB more in all of them, including
+#   PostgreSQL's: pg_backend_memory_contexts counts every byte, so a leak in one
+#   statement of a round adds up to more;
+# - less than 64 kB more memory of malloc that is not PostgreSQL's, but libcurl's,
+#   OpenSSL's and json-c's.  It includes contexts that PostgreSQL caches.  Three
+#   transfers of libcurl are more than that, and so are ten bytes for each
+#   statement.  (Measured with closed connections, whose buffers vary.)
+# - less than 2 MB more in RssAnon, the pages that the process has written, which
+#   include holes in the heap and the buffers of connections;
+# - no more connections to a server than max_concurrency; and after they are
+#   closed, no more sockets, pipes or other descriptors than at the beginning,
+#   here and in the sandbox, and no temporary file.  (PostgreSQL opens and closes
+#   the files of its catalogs.)
 #
-# The session of server impilo lives as long as the backend; others are closed
-# and opened anew by what happens to their options.
+# The connection of server impilo lives as long as the backend; others are closed
+# and reopened when their options change.
 #
-# SLOW=1: ten such sessions.
+# SLOW=1 runs ten such sessions.
 
 use strict;
 use warnings;
@@ -165,7 +164,7 @@ my @operations = (
 		'ROLLBACK TO s', "INSERT INTO impilo.later ($order", 'ROLLBACK'
 	]);
 
-# what fails, or ends early, by itself
+# statements that fail or end early without a fault
 my $prepare = 'PREPARE one(bigint) AS SELECT document FROM impilo.orders WHERE id = $1';
 my @others = (
 	['SELECT 1 / (id - 5) FROM impilo.orders'],

@@ -1,6 +1,5 @@
-# Each way in which PostgreSQL could make a statement run a row again, or drop
-# it: an order is created once for each row that was reported, and never for
-# another.
+# Each way in which PostgreSQL could run a row again or drop it: exactly one order
+# is created for each row that is reported, and none for other rows.
 
 use strict;
 use warnings;
@@ -113,7 +112,7 @@ once_each('limit-', 1, 8, 'LIMIT above the INSERT');
 $node->safe_psql('postgres',
 	'WITH n AS (INSERT INTO impilo.orders ' . rows('unread-', 1, 8)
 	  . ' RETURNING id) SELECT 1');
-once_each('unread-', 1, 8, 'nobody reads what is returned');
+once_each('unread-', 1, 8, 'the returned rows are not read');
 
 $node->safe_psql('postgres', <<"SQL");
 DO \$\$

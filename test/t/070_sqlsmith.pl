@@ -1,17 +1,16 @@
-# Random SQL: whatever statement comes, the backend lives, no internal error
-# comes out of the foreign tables, and the answer is that of plain tables.
+# Random SQL: no statement crashes the backend or raises an internal error because
+# of a foreign table, and the rows are those of plain tables.
 #
-# The statements are sqlsmith's.  It only writes them down (--dry-run); what
-# is done with them is ours, for three reasons.  Each is run in a way drawn by
-# lot: plain, prepared, by a cursor that goes back, explained...  An internal
-# error is held against plain tables with the same rows, of which PostgreSQL
-# has its own.  And an answer is compared with theirs: twice, the second time
-# with the rows in another order, so that what depends on the order or on
-# chance proves itself to be no question that has one answer.
+# sqlsmith only prints the statements (--dry-run); this test executes them, for
+# three reasons.  Each statement is executed in a random way: plain, prepared, with
+# a scrolling cursor, explained...  An internal error counts only if plain tables
+# with the same rows do not raise it.  And rows are compared with those of the
+# plain tables twice, the second time with the tables in another order, to exclude
+# statements whose result depends on the order or on chance.
 #
-#   IMPILO_SEED=N      these statements (1; with SLOW=1 others in each run,
-#                      which prints its seed)
-#   IMPILO_QUERIES=N   how many (400; with SLOW=1 5000)
+#   IMPILO_SEED=N      repeats statements (1; with SLOW=1 a new seed in each run,
+#                      which prints it)
+#   IMPILO_QUERIES=N   number of statements (400; with SLOW=1 5000)
 
 use strict;
 use warnings;
@@ -44,7 +43,7 @@ CREATE FUNCTION ask_created() RETURNS bigint LANGUAGE sql AS 'SELECT max(id) FRO
 CREATE FUNCTION ask_connections() RETURNS text LANGUAGE sql AS 'SELECT string_agg(c::text, $$ $$) FROM impilo_fdw_get_connections() c';
 SQL
 
-# few orders, for what is joined without a condition shall still end, but some
+# few orders, so that joins without a condition end, but some
 # of each kind
 my $api = sandbox(orders => 66);
 my @few = (1, 2, 3, 5, 7, 11, 22, 25, 50, 66);
@@ -99,12 +98,12 @@ SERVER impilo OPTIONS (relation 'orders', post_at 'never');
 CREATE FOREIGN TABLE impilo.created (
 	site_id bigint DEFAULT 1, order_items jsonb DEFAULT impilo_order_item(1000, 2), id bigint, current_status text)
 SERVER impilo OPTIONS (relation 'orders', max_concurrency '2');
-CREATE FUNCTION mend() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION complete() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
 	NEW.site_id := 5; NEW.id := NULL; NEW.current_status := NULL;
 	NEW.order_items := impilo_order_item(1001); RETURN NEW;
 END $$;
-CREATE TRIGGER mend BEFORE INSERT ON impilo.created FOR EACH ROW EXECUTE FUNCTION mend();
+CREATE TRIGGER complete BEFORE INSERT ON impilo.created FOR EACH ROW EXECUTE FUNCTION complete();
 
 CREATE VIEW impilo.summary AS
 SELECT o.id, o.current_status, count(*) AS items, sum(i.count) AS pieces
@@ -398,7 +397,7 @@ my @functions = map { [ split /\|/, $_, -1 ] } split /\n/, $node->safe_psql('pos
 SELECT p.oid::regproc, p.prokind, array_to_string(p.proargtypes::regtype[], ',')
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND e.extname = 'impilo_fdw'
-WHERE 'internal'::regtype <> ALL (p.proargtypes) -- which PostgreSQL lets nobody call
+WHERE 'internal'::regtype <> ALL (p.proargtypes) -- which PostgreSQL does not allow to call
 ORDER BY p.oid
 SQL
 my $called = 0;
