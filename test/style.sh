@@ -2,6 +2,7 @@
 # test/style.sh              checks the rules of the code that a tool can check
 # test/style.sh --fix        formats the C code as PostgreSQL does
 # test/style.sh --typedefs   updates test/typedefs.list from the built objects
+# test/style.sh --words      lists words that PostgreSQL's documentation avoids
 #
 # Every check prints "ok" or "not ok".  A failed check prints the reason for
 # the rule and the places that break it.
@@ -327,6 +328,20 @@ check_promises() {
 		"Each promise names the test that checks it."
 }
 
+# words: prints the places with archaic words and phrases
+words() {
+	perl -ne '
+		if ($ARGV !~ m{^sql/} || $ARGV =~ m{^sql/impilo_fdw--} || /^--/) {
+			while (/\b(anew|lest|nobody|whoever|whomever|heed(?:s|ed)?|mend(?:s|ed|ing)?|astray|shall|doubt(?:s|ed|ful)?
+				|in[ ]silence|at[ ]hand|of[ ]late|for[ ]who|is[ ]no(?<!there[ ]is[ ]no)(?<!There[ ]is[ ]no)(?![ ]longer)
+				|rooms?|house|kin|whence|thence|hither|thereof|whereof|aught|nought|an[ ]own|of[ ]an[ ]own|by[ ]itself[ ]alone)\b/xg) {
+				print "$ARGV:$.: $1\n";
+			}
+		}
+		close ARGV if eof;' \
+		src/*.[ch] src/*/*.[ch] sql/*.sql ./*.md docs/*.md Makefile
+}
+
 check_scripts() {
 	local -a scripts=(test/*.sh test/with-sandbox .ci/run test/sandbox/ctl test/*/*.sh)
 	local file
@@ -359,8 +374,9 @@ case ${1:-} in
 		;;
 	--fix) fix_layout ;;
 	--typedefs) write_typedefs ;;
+	--words) words ;;
 	*)
-		echo 'usage: test/style.sh [--fix | --typedefs]' >&2
+		echo 'usage: test/style.sh [--fix | --typedefs | --words]' >&2
 		exit 2
 		;;
 esac
