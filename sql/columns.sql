@@ -81,23 +81,40 @@ SELECT city FROM pointed WHERE nr = '1';
 DROP FOREIGN TABLE pointed, order_items;
 
 --
--- What neither the schema nor an option explains is an error, when the
--- statement is planned
+-- A column that neither the schema nor an option explains is an error of the
+-- statements that use it, when they are planned; others are not affected
 --
 CREATE FOREIGN TABLE wrong (id bigint, patient_firstname text) SERVER impilo OPTIONS (relation 'orders');
-SELECT id FROM wrong;
-\echo :LAST_ERROR_SQLSTATE
-EXPLAIN SELECT id FROM wrong;
+SELECT patient_firstname FROM wrong;
+\echo :LAST_ERROR_SQLSTATE :LAST_ERROR_MESSAGE
+EXPLAIN (COSTS OFF) SELECT * FROM wrong;
+SELECT id FROM wrong WHERE patient_firstname IS NULL;
+SELECT w FROM wrong w;
+SELECT o.id FROM impilo.orders o JOIN wrong w ON w.patient_firstname = o.patient_first_name;
+SELECT id FROM wrong ORDER BY id;
+SELECT id FROM wrong WHERE id = 2;
+SELECT count(*) FROM wrong;
+ANALYZE wrong;
+-- the error names the column in its fields, too
+DO $$
+DECLARE
+	s text; t text; c text;
+BEGIN
+	PERFORM patient_firstname FROM wrong;
+EXCEPTION WHEN fdw_invalid_column_name THEN
+	GET STACKED DIAGNOSTICS s = SCHEMA_NAME, t = TABLE_NAME, c = COLUMN_NAME;
+	RAISE NOTICE '%.%.%', s, t, c;
+END $$;
 ALTER FOREIGN TABLE wrong RENAME COLUMN patient_firstname TO city;
-SELECT id FROM wrong;
+SELECT city FROM wrong;
 ALTER FOREIGN TABLE wrong RENAME COLUMN city TO something_else_altogether;
-SELECT id FROM wrong;
+SELECT * FROM wrong;
 -- a column of another relation
 ALTER FOREIGN TABLE wrong RENAME COLUMN something_else_altogether TO item_id;
-SELECT id FROM wrong;
+SELECT item_id FROM wrong;
 -- names are case-sensitive as the API's columns are lower case
 ALTER FOREIGN TABLE wrong RENAME COLUMN item_id TO "Current_Status";
-SELECT id FROM wrong;
+SELECT "Current_Status" FROM wrong;
 DROP FOREIGN TABLE wrong;
 
 CREATE FOREIGN TABLE ordrs (id bigint) SERVER impilo;

@@ -43,7 +43,7 @@
 #include "catalog/connection.h"
 #include "fdw/analyze.h"
 #include "read/list.h"
-#include "rows/columns.h"
+#include "rows/read.h"
 
 /*
  * Pages read at most: at 250 orders each, as many as the default statistics
@@ -265,7 +265,7 @@ prepare(Sampler *sampler, Relation relation, const ImpiloTable *table,
 	sampler->treatment = palloc0(sizeof(Treatment) * Max(table->natts, 1));
 	for (int i = 0; i < table->natts; i++)
 	{
-		if (table->columns[i].attnum == 0)
+		if (table->columns[i].attnum == 0 || table->columns[i].unknown)
 			continue;
 		sampler->treatment[i] = treat(table, &table->columns[i], consent);
 		if (sampler->treatment[i] != LEAVE_OUT)

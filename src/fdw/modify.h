@@ -17,7 +17,7 @@
 
 #include "catalog/options.h"
 #include "http/http.h"
-#include "rows/columns.h"
+#include "rows/read.h"
 
 /* Members of the private list of an INSERT's plan. */
 typedef enum ImpiloInsertPrivate

@@ -46,10 +46,10 @@
 #include "utils/selfuncs.h"
 
 #include "catalog/connection.h"
+#include "catalog/table.h"
 #include "compat.h"
 #include "fdw/plan.h"
 #include "fdw/route.h"
-#include "rows/columns.h"
 
 /*
  * Pages of the list of which nothing is known: enough that a few keys are
@@ -287,8 +287,32 @@ is_impossible(const RelOptInfo *baserel, const RelInfo *info)
  */
 
 /*
+ * The user columns among these expressions, by attribute number; all of them
+ * if the whole row is asked for.
+ */
+static Bitmapset *
+columns_in(PlannerInfo *root, const RelOptInfo *rel, Node *expressions)
+{
+	Bitmapset  *offsets = NULL;
+	Bitmapset  *columns = NULL;
+	int			member = -1;
+
+	pull_varattnos(expressions, rel->relid, &offsets);
+	while ((member = bms_next_member(offsets, member)) >= 0)
+	{
+		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
+
+		if (attnum > 0)
+			columns = bms_add_member(columns, attnum);
+		else if (attnum == 0)
+			columns = bms_add_range(columns, 1, rel->max_attr);
+	}
+	return columns;
+}
+
+/*
  * impiloGetForeignRelSize
- *		Bind the columns, which raises an error for one that is unknown, and
+ *		Bind the columns, raise an error if one that is used is unknown, and
  *		estimate the number of rows.  Sends nothing, unless the table's
  *		options want the API asked.
  */
@@ -301,9 +325,13 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	ForeignServer *server = GetForeignServer(table->serverid);
 	Relation	relation = table_open(foreigntableid, NoLock);
 	ImpiloTable *bound = impilo_table_bind(relation);
+	List	   *used = list_concat_copy(baserel->reltarget->exprs,
+										extract_actual_clauses(baserel->baserestrictinfo,
+															   false));
 	KeyCondition condition;
 
 	table_close(relation, NoLock);
+	impilo_table_check(bound, columns_in(root, baserel, (Node *) used));
 	impilo_server_options(server, &info->server);
 	impilo_table_options(table, server, &info->options);
 	info->id_column = impilo_table_order_id(bound);
@@ -572,30 +600,6 @@ attribute_list(const Bitmapset *attributes)
 	while ((member = bms_next_member(attributes, member)) >= 0)
 		list = lappend(list, makeInteger(member));
 	return list;
-}
-
-/*
- * The user columns among these expressions, by attribute number; all of them
- * if the whole row is asked for.
- */
-static Bitmapset *
-columns_in(PlannerInfo *root, const RelOptInfo *rel, Node *expressions)
-{
-	Bitmapset  *offsets = NULL;
-	Bitmapset  *columns = NULL;
-	int			member = -1;
-
-	pull_varattnos(expressions, rel->relid, &offsets);
-	while ((member = bms_next_member(offsets, member)) >= 0)
-	{
-		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum > 0)
-			columns = bms_add_member(columns, attnum);
-		else if (attnum == 0)
-			columns = bms_add_range(columns, 1, rel->max_attr);
-	}
-	return columns;
 }
 
 /*

@@ -36,7 +36,7 @@
 #include "fdw/route.h"
 #include "fdw/scan.h"
 #include "read/reading.h"
-#include "rows/columns.h"
+#include "rows/read.h"
 
 /* A scan that is more than explained. */
 typedef struct ImpiloScan

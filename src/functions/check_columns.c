@@ -211,6 +211,7 @@ bind_table(Relation relation, const char *name)
 	PG_TRY();
 	{
 		table = impilo_table_bind(relation);
+		impilo_table_check(table, bms_add_range(NULL, 1, table->natts));
 	}
 	PG_CATCH();
 	{

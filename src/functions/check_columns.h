@@ -18,7 +18,7 @@
 #include "nodes/pg_list.h"
 
 #include "functions/check_tree.h"
-#include "rows/columns.h"
+#include "catalog/table.h"
 
 /* A foreign table of the server. */
 typedef struct ImpiloCheckedTable

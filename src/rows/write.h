@@ -15,7 +15,7 @@
 
 #include "executor/tuptable.h"
 
-#include "rows/columns.h"
+#include "catalog/table.h"
 
 /* Turns rows of one table into drafts. */
 typedef struct ImpiloRequestBuilder ImpiloRequestBuilder;

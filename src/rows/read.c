@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  *
- * rows.c
+ * read.c
  *	  Rows out of orders.
  *
  * An order is bytes.  All wanted places of a row are found in one pass over
@@ -17,7 +17,7 @@
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/rows/rows.c
+ *	  src/rows/read.c
  *
  *-------------------------------------------------------------------------
  */
@@ -30,8 +30,8 @@
 
 #include "json/scan.h"
 #include "json/pointer.h"
-#include "rows/columns.h"
 #include "rows/convert.h"
+#include "rows/read.h"
 
 /* a 64-bit integer as text */
 #define INTEGER_LENGTH 24
@@ -218,6 +218,26 @@ has_place(const ImpiloColumn *column)
 	return column->source == IMPILO_SOURCE_POINTER;
 }
 
+/*
+ * Option on_invalid 'null' is rejected if PostgreSQL could find out only by
+ * raising an error that a value is invalid.
+ */
+static void
+check_on_invalid(const ImpiloTable *table, const ReaderColumn *target)
+{
+	if (!target->column->null_on_invalid ||
+		impilo_converter_soft(target->converter))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("option \"on_invalid\" of column \"%s\" of foreign table \"%s\" cannot be 'null'",
+					target->column->name, table->name),
+			 errdetail("PostgreSQL %s cannot test whether a value is valid for type %s without raising an error.",
+					   PG_MAJORVERSION, target->type_name),
+			 errhint("Give the column type text or jsonb, and convert it in a view."),
+			 impilo_errtable(table, target->column)));
+}
+
 static void
 prepare_portion(const ImpiloTable *table, const Bitmapset *attributes,
 				const Bitmapset *without, Portion *portion)
@@ -242,6 +262,7 @@ prepare_portion(const ImpiloTable *table, const Bitmapset *attributes,
 											 CurrentMemoryContext);
 		target->type_name = format_type_with_typemod(column->type,
 													 column->typmod);
+		check_on_invalid(table, target);
 		if (!has_place(column))
 			continue;
 		portion->nfound++;
@@ -275,6 +296,8 @@ impilo_row_reader(const ImpiloTable *table, const Bitmapset *filter,
 	ImpiloRowReader *reader = palloc0(sizeof(ImpiloRowReader));
 
 	reader->table = table;
+	impilo_table_check(table, filter);
+	impilo_table_check(table, rest);
 	prepare_portion(table, filter, NULL, &reader->filter);
 	prepare_portion(table, rest, filter, &reader->rest);
 	prepare_array(&reader->outer, table->relation->array);
