@@ -33,8 +33,8 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_key 'sandbox-key
 
 -- columns and relations that there are not
 CREATE FOREIGN TABLE impilo.typo (id bigint, pateint_id bigint) SERVER impilo OPTIONS (relation 'orders');
-SELECT id FROM impilo.typo;
-EXPLAIN SELECT id FROM impilo.typo;
+SELECT pateint_id FROM impilo.typo;
+EXPLAIN SELECT pateint_id FROM impilo.typo;
 CREATE FOREIGN TABLE impilo.strange (id bigint) SERVER impilo;
 SELECT id FROM impilo.strange;
 

@@ -270,6 +270,30 @@ returned_columns(List *returning, Index rti, const ImpiloTable *table,
 }
 
 /*
+ * Raise an error if the INSERT gives a value to an unknown column, or returns
+ * one.
+ */
+static void
+require_known_columns(const ImpiloTable *table, const Plan *rows,
+					  List *returned)
+{
+	Bitmapset  *columns = NULL;
+	ListCell   *cell;
+
+	foreach(cell, returned)
+		columns = bms_add_member(columns, lfirst_int(cell));
+	foreach(cell, rows->targetlist)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk && entry->resno <= table->natts &&
+			!(IsA(entry->expr, Const) && castNode(Const, entry->expr)->constisnull))
+			columns = bms_add_member(columns, entry->resno);
+	}
+	impilo_table_check(table, columns);
+}
+
+/*
  * impiloPlanForeignModify
  *		The private list of an INSERT's plan.
  *
@@ -285,18 +309,21 @@ impiloPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
 	ImpiloTable *table = impilo_table_bind(relation);
 	ImpiloTableOptions options;
 	List	   *returning = NIL;
+	List	   *returned;
 
 	impilo_insert_options(GetForeignTable(relid), &options);
 	require_updatable_orders(table, &options);
 	if (plan->returningLists)
 		returning = list_nth(plan->returningLists, subplan_index);
 	table_close(relation, NoLock);
+	returned = returned_columns(returning, resultRelation, table,
+								options.post_at);
+	require_known_columns(table, outerPlan(plan), returned);
 	return list_make4(makeBoolean(plan->onConflictAction == ONCONFLICT_NOTHING),
 					  makeBoolean(plan->canSetTag),
 					  makeBoolean(impilo_returns_system_columns(returning,
 																resultRelation)),
-					  returned_columns(returning, resultRelation, table,
-									   options.post_at));
+					  returned);
 }
 
 /*

@@ -210,8 +210,10 @@ bind_table(Relation relation, const char *name)
 
 	PG_TRY();
 	{
-		table = impilo_table_bind(relation);
-		impilo_table_check(table, bms_add_range(NULL, 1, table->natts));
+		ImpiloTable *bound = impilo_table_bind(relation);
+
+		impilo_table_check(bound, bms_add_range(NULL, 1, bound->natts));
+		table = bound;
 	}
 	PG_CATCH();
 	{
