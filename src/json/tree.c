@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * tree.c
- *	  What needs a JSON tree: the body of a request, and error bodies.
+ *	  What needs a JSON tree: the bodies of errors.
  *
  * The only file that knows json-c, and therefore one that must not include
  * utils/builtins.h: both declare the name json_object.
@@ -45,121 +45,6 @@ typedef struct ErrorTexts
 	char		text[ERROR_TEXT_LIMIT + 100];
 	size_t		used;
 } ErrorTexts;
-
-/* ------------------------------------------------------------------------
- * Bodies of requests
- * ------------------------------------------------------------------------
- */
-
-/*
- * A value that is written as the given text, which stays the caller's.
- */
-static struct json_object *
-raw_value(const char *json)
-{
-	struct json_object *value = json_object_new_string("");
-
-	if (value)
-		json_object_set_serializer(value, json_object_userdata_to_json_string,
-								   (void *) json, NULL);
-	return value;
-}
-
-/*
- * Add a member, of which the object becomes the owner.
- */
-static bool
-add_member(struct json_object *object, const char *name,
-		   struct json_object *value)
-{
-	if (value &&
-		json_object_object_add_ex(object, name, value,
-								  JSON_C_OBJECT_ADD_KEY_IS_NEW |
-								  JSON_C_OBJECT_ADD_CONSTANT_KEY) == 0)
-		return true;
-	json_object_put(value);
-	return false;
-}
-
-static bool
-add_given(struct json_object *body, const ImpiloJsonMember *member)
-{
-	struct json_object *value = raw_value(member->json);
-	struct json_object *reference;
-
-	if (!member->by_id)
-		return add_member(body, member->name, value);
-	reference = json_object_new_object();
-	if (reference == NULL)
-	{
-		json_object_put(value);
-		return false;
-	}
-	if (!add_member(reference, "id", value))
-	{
-		json_object_put(reference);
-		return false;
-	}
-	return add_member(body, member->name, reference);
-}
-
-/*
- * The text of a tree in memory that the current context owns, or NULL if
- * there is none left.  Does not throw.
- */
-static char *
-copy_text(struct json_object *tree, size_t *length)
-{
-	const char *text = json_object_to_json_string_length(tree,
-														 JSON_C_TO_STRING_PLAIN |
-														 JSON_C_TO_STRING_NOSLASHESCAPE,
-														 length);
-	char	   *copy;
-
-	if (text == NULL)
-		return NULL;
-	copy = MemoryContextAllocExtended(CurrentMemoryContext, *length + 1,
-									  MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
-	if (copy)
-		memcpy(copy, text, *length + 1);
-	return copy;
-}
-
-/*
- * impilo_json_create_body
- *		The body of a create request: an object with the given members, in
- *		their order, and nothing between them.
- *
- * Values are written as they were given, digit by digit.  The result is in
- * CurrentMemoryContext, NUL-terminated, and `*length` bytes long.  Raises an
- * error only when there is no memory.
- */
-char *
-impilo_json_create_body(const ImpiloJsonMember *members, int nmembers,
-						size_t *length)
-{
-	struct json_object *body = json_object_new_object();
-	bool		complete = body != NULL;
-	char	   *text = NULL;
-
-	for (int i = 0; complete && i < nmembers; i++)
-		complete = add_given(body, &members[i]);
-	if (complete)
-		text = copy_text(body, length);
-	json_object_put(body);
-
-	if (text == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("Failed while writing the body of a request.")));
-	return text;
-}
-
-/* ------------------------------------------------------------------------
- * Bodies of errors
- * ------------------------------------------------------------------------
- */
 
 static void
 add_bytes(ErrorTexts *texts, const char *bytes, size_t length)

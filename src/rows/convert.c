@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "compat.h"
@@ -116,6 +117,35 @@ guard(ImpiloConverter *converter, GuardedAction action, char *string,
 	}
 	PG_END_TRY();
 	return done;
+}
+
+/* ------------------------------------------------------------------------
+ * Settings
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * impilo_fix_settings
+ *		Give the settings that input and output functions read fixed values,
+ *		until AtEOXact_GUC(true, nest level returned).
+ */
+int
+impilo_fix_settings(void)
+{
+	static const char *const fixed[][2] = {
+		{"DateStyle", "ISO, YMD"},
+		{"IntervalStyle", "postgres"},
+		{"TimeZone", "UTC"},
+		{"extra_float_digits", "1"},
+		{"bytea_output", "hex"}
+	};
+	int			nestlevel = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(fixed); i++)
+		(void) set_config_option(fixed[i][0], fixed[i][1],
+								 PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return nestlevel;
 }
 
 /* ------------------------------------------------------------------------

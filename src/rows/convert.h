@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * convert.h
- *	  One JSON value into one Datum, and back.
+ *	  One JSON value into one Datum.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -12,8 +12,6 @@
  */
 #ifndef IMPILO_CONVERT_H
 #define IMPILO_CONVERT_H
-
-#include "lib/stringinfo.h"
 
 #include "json/scan.h"
 
@@ -29,10 +27,9 @@ typedef struct ImpiloConvertError
 								 * raised again, whatever on_invalid says */
 } ImpiloConvertError;
 
-typedef struct ImpiloOutConverter ImpiloOutConverter;
-
 /* in convert.c */
 
+extern int	impilo_fix_settings(void);
 extern ImpiloConverter *impilo_converter(Oid type, int32 typmod,
 										 MemoryContext context);
 extern bool impilo_converter_soft(const ImpiloConverter *converter);
@@ -44,12 +41,5 @@ extern bool impilo_convert(ImpiloConverter *converter,
 /* in convert_scalar.c */
 
 extern const char *impilo_convert_kind(const ImpiloJsonSlice *value);
-
-/* in convert_out.c */
-
-extern ImpiloOutConverter *impilo_out_converter(Oid type,
-												MemoryContext context);
-extern void impilo_convert_out(ImpiloOutConverter *converter, Datum value,
-							   StringInfo json);
 
 #endif							/* IMPILO_CONVERT_H */

@@ -1,20 +1,24 @@
 /*-------------------------------------------------------------------------
  *
  * write.c
- *	  A row to be inserted, turned into the order that it asks for.
+ *	  Rows of a foreign table turned into requests to create orders.
  *
- * An order cannot be taken back, so whatever can be known to be wrong is an
- * error here, before anything is sent: what the API documents as required,
- * and whatever a row says that a create request cannot carry.  Nothing in a
- * row is ignored: a value in a column that only the API sets means that the
- * row was an order before, and a restored dump must not ship again; a member
- * of an item beside its id and count might be meant to do something.
+ * An order cannot be taken back.  So everything that can be known to be wrong
+ * is an error here, before anything is sent: the rules that the API
+ * documents, and whatever a row holds that a create request cannot carry.
+ * Nothing in a row is ignored.  A value in a column that only the API sets
+ * means that the row comes from an existing order, and a restored dump must
+ * not ship orders again.  An unexpected member of an item might have a
+ * meaning.
+ *
+ * A value is written as JSON, and this is converted to the default type of
+ * the place as if it had been read from there.  Columns of any type can be
+ * written, and what is sent is in the form that the API expects; a value that
+ * the default type cannot hold exactly is an error.
  *
  * The body holds what the row gives and nothing else.  An empty array counts
- * as not given.  Rules that depend on the account (stock, which patients
- * exist, which shipping options) are left to the API.
- *
- * Nothing is sent here, and nothing is known of other rows.
+ * as not given.  Rules that depend on the account (stock, existing patients,
+ * shipping options) are left to the API.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -25,25 +29,36 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "json/tree.h"
+#include "json/text.h"
 #include "rows/convert.h"
 #include "rows/write.h"
 
 typedef enum MemberKind
 {
-	MEMBER_RECIPIENT,			/* the id of a patient or site */
 	MEMBER_IDS,					/* array of strings */
+	MEMBER_RECIPIENT,			/* {"id": n} of a patient or site */
 	MEMBER_CONTENT,				/* array of {item or kit: {id}, count} */
 	MEMBER_RETURN,				/* array of anything; makes an order, too */
-	MEMBER_OTHER				/* anything */
+	MEMBER_TEXT,
+	MEMBER_BOOLEAN,
+	MEMBER_JSON					/* anything */
 } MemberKind;
 
 /*
  * The members of a create request, in the order of the guide's examples, and
- * behind them those that were documented later.
+ * after them those that were documented later.
  */
 typedef struct Member
 {
@@ -58,70 +73,649 @@ static const Member members[] = {
 	{"site", MEMBER_RECIPIENT},
 	{"orderItems", MEMBER_CONTENT, "item"},
 	{"orderKits", MEMBER_CONTENT, "kit"},
-	{"shippingOption", MEMBER_OTHER},
-	{"orderNotes", MEMBER_OTHER},
-	{"emailLabel", MEMBER_OTHER},
+	{"shippingOption", MEMBER_TEXT},
+	{"orderNotes", MEMBER_JSON},
+	{"emailLabel", MEMBER_BOOLEAN},
 	{"returnDevices", MEMBER_RETURN},
 	{"returnItems", MEMBER_RETURN},
 	{"returnPackedKits", MEMBER_RETURN},
 };
 
+/* How values of a type are written as JSON. */
+typedef enum OutForm
+{
+	OUT_BOOLEAN,
+	OUT_NUMBER,
+	OUT_JSON,
+	OUT_ARRAY,
+	OUT_STRING
+} OutForm;
+
+typedef struct OutType
+{
+	OutForm		form;
+	Oid			type;			/* the base type of a domain */
+	FmgrInfo	output;
+	struct OutType *element;	/* of arrays */
+	int16		typlen;			/* of the elements of arrays */
+	bool		typbyval;
+	char		typalign;
+} OutType;
+
+/* A column that INSERT writes. */
+typedef struct Writer
+{
+	const ImpiloColumn *column;
+	const Member *member;
+	OutType    *out;
+} Writer;
+
 struct ImpiloRequestBuilder
 {
 	const ImpiloTable *table;
-	const ImpiloColumn *columns[lengthof(members)]; /* NULL: the table has no
-													 * column for it */
-	ImpiloOutConverter *converters[lengthof(members)];
-	MemoryContext row;			/* reset at each row */
+	Writer	   *writers;		/* in the order of members */
+	int			nwriters;
+	ImpiloConverter *to_int8;	/* to the default types */
+	ImpiloConverter *to_text;
+	ImpiloConverter *to_bool;
+	ImpiloConverter *to_jsonb;
+	MemoryContext context;		/* reset for each row */
 };
 
-/* One row on its way to a draft, for the error context. */
-typedef struct Drafting
+/* A request that is being built. */
+typedef struct Build
 {
-	const ImpiloRequestBuilder *drafter;
-	const ImpiloColumn *column; /* being looked at, or NULL */
-	ImpiloOrderRequest draft;	/* what is known so far */
+	const ImpiloRequestBuilder *builder;
+	const Writer *writer;		/* of the current column, or NULL */
+	const Writer *given;		/* the last one that gave something, or NULL */
+	ImpiloOrderRequest request;
+	StringInfoData body;
 	bool		has_recipient;
 	bool		has_content;
-} Drafting;
+} Build;
+
+/* ------------------------------------------------------------------------
+ * Values as JSON
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Prepare to write values of a type, in CurrentMemoryContext.
+ */
+static OutType *
+prepare_out(Oid type)
+{
+	OutType    *out = palloc0(sizeof(OutType));
+	Oid			element;
+	Oid			function;
+	bool		varlena;
+
+	out->type = getBaseType(type);
+	element = get_element_type(out->type);
+	switch (out->type)
+	{
+		case BOOLOID:
+			out->form = OUT_BOOLEAN;
+			break;
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+			out->form = OUT_NUMBER;
+			break;
+		case JSONOID:
+		case JSONBOID:
+			out->form = OUT_JSON;
+			break;
+		default:
+			out->form = OidIsValid(element) ? OUT_ARRAY : OUT_STRING;
+			break;
+	}
+	if (out->form == OUT_ARRAY)
+	{
+		out->element = prepare_out(element);
+		get_typlenbyvalalign(element, &out->typlen, &out->typbyval,
+							 &out->typalign);
+	}
+	getTypeOutputInfo(out->type, &function, &varlena);
+	fmgr_info(function, &out->output);
+	return out;
+}
+
+/*
+ * The text of a value, in UTF-8.  Trailing spaces of character(n) do not
+ * belong to the value.
+ */
+static char *
+value_text(OutType *out, Datum value)
+{
+	char	   *text = OutputFunctionCall(&out->output, value);
+	size_t		length = strlen(text);
+
+	while (out->type == BPCHAROID && length > 0 && text[length - 1] == ' ')
+		text[--length] = '\0';
+	return pg_server_to_any(text, length, PG_UTF8);
+}
+
+/*
+ * Append a value as JSON in UTF-8.  With `json` set, a string is JSON text
+ * already; the caller checks it.
+ */
+static void
+append_value(OutType *out, Datum value, bool json, StringInfo buffer)
+{
+	char	   *text;
+	ArrayType  *array;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	switch (out->form)
+	{
+		case OUT_BOOLEAN:
+			appendStringInfoString(buffer,
+								   DatumGetBool(value) ? "true" : "false");
+			break;
+		case OUT_NUMBER:
+			text = value_text(out, value);
+			if (strspn(text, "+-.0123456789e") != strlen(text))
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("NaN and infinity cannot be written as JSON")));
+			appendStringInfoString(buffer, text);
+			break;
+		case OUT_JSON:
+			appendStringInfoString(buffer, value_text(out, value));
+			break;
+		case OUT_STRING:
+			if (json)
+				appendStringInfoString(buffer, value_text(out, value));
+			else
+				escape_json(buffer, value_text(out, value));
+			break;
+		case OUT_ARRAY:
+			array = DatumGetArrayTypeP(value);
+			if (ARR_NDIM(array) > 1)
+				ereport(ERROR,
+						(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+						 errmsg("an array of %d dimensions cannot be written as JSON",
+								ARR_NDIM(array)),
+						 errhint("Use an array of one dimension, or jsonb.")));
+			deconstruct_array(array, out->element->type, out->typlen,
+							  out->typbyval, out->typalign,
+							  &elements, &nulls, &count);
+			for (int i = 0; i < count; i++)
+			{
+				CHECK_FOR_INTERRUPTS();
+				appendStringInfoChar(buffer, i == 0 ? '[' : ',');
+				if (nulls[i])
+					appendStringInfoString(buffer, "null");
+				else
+					append_value(out->element, elements[i], false, buffer);
+			}
+			appendStringInfoString(buffer, count == 0 ? "[]" : "]");
+			break;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Errors
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Error context callback: name the row, the table and the column.
+ */
+static void
+row_error_callback(void *arg)
+{
+	const Build *build = arg;
+
+	if (build->writer)
+		errcontext("row " INT64_FORMAT " for foreign table \"%s\", column \"%s\"",
+				   build->request.row, build->builder->table->name,
+				   build->writer->column->name);
+	else
+		errcontext("row " INT64_FORMAT " for foreign table \"%s\"",
+				   build->request.row, build->builder->table->name);
+}
+
+/*
+ * What to do about a column that does not hold what it should.
+ */
+static const char *
+hint_for(const Writer *writer)
+{
+	const Member *member = writer->member;
+
+	switch (member->kind)
+	{
+		case MEMBER_IDS:
+			return "Use an array of text, for example ARRAY['my-id'].";
+		case MEMBER_RECIPIENT:
+			return psprintf("Use the id that the API has given the %s, an integer greater than 0.",
+							member->name);
+		case MEMBER_CONTENT:
+			return psprintf("Use impilo_order_%s(id, count).", member->part);
+		case MEMBER_RETURN:
+			return "Use a JSON array, of type jsonb.";
+		case MEMBER_BOOLEAN:
+			return "Use true or false.";
+		case MEMBER_TEXT:
+			return "Use a string.";
+		case MEMBER_JSON:
+			break;
+	}
+	return "Use type jsonb.";
+}
+
+/*
+ * Raise the error of a column that does not hold what it should.
+ */
+static void
+raise_not(const Build *build, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("column \"%s\" of foreign table \"%s\" does not hold %s",
+					build->writer->column->name, build->builder->table->name,
+					what),
+			 errhint("%s", hint_for(build->writer)),
+			 impilo_errtable(build->builder->table, build->writer->column)));
+}
+
+/*
+ * Raise the error of an element that is not {item or kit: {id}, count}.  If
+ * it has more members, it was probably read from an order.
+ */
+static void
+raise_element(const Build *build, int number, bool has_more,
+			  const char *detail)
+{
+	const char *column = build->writer->column->name;
+	const char *part = build->writer->member->part;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("element %d of column \"%s\" of foreign table \"%s\" is not {\"%s\": {\"id\": n}, \"count\": m}",
+					number, column, build->builder->table->name, part),
+			 errdetail_internal("%s", detail),
+			 has_more
+			 ? errhint("To copy what an existing order has, use (SELECT impilo_order_%ss((e->'%s'->>'id')::bigint, (e->>'count')::integer) FROM jsonb_array_elements(%s) e).",
+					   part, part, column)
+			 : errhint("Use impilo_order_%s(id, count).", part),
+			 impilo_errtable(build->builder->table, build->writer->column)));
+}
+
+/* ------------------------------------------------------------------------
+ * Members
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * The next element of an array that has been checked.
+ */
+static bool
+next_element(ImpiloJsonCursor *cursor, ImpiloJsonSlice *element)
+{
+	ImpiloJsonError wrong;
+	int			more = impilo_json_next(cursor, NULL, element, &wrong);
+
+	CHECK_FOR_INTERRUPTS();
+	if (more < 0)
+		elog(ERROR, "impilo_fdw: a checked array is broken: %s", wrong.what);
+	return more > 0;
+}
+
+/*
+ * Convert a value to one of the default types; false if it has no exact value
+ * of that type.
+ */
+static bool
+to_default(ImpiloConverter *converter, const ImpiloJsonSlice *value,
+		   Datum *result)
+{
+	ImpiloConvertError error;
+	bool		isnull;
+
+	return impilo_convert(converter, value, result, &isnull, &error) &&
+		!isnull;
+}
+
+/*
+ * An id, or with `max` a count: an integer from 1 on.
+ */
+static bool
+read_positive(const Build *build, const ImpiloJsonSlice *value, int64 max,
+			  int64 *number)
+{
+	Datum		datum;
+
+	if (!to_default(build->builder->to_int8, value, &datum))
+		return false;
+	*number = DatumGetInt64(datum);
+	return *number >= 1 && *number <= max;
+}
+
+static void
+write_recipient(Build *build, const ImpiloJsonSlice *value)
+{
+	if (build->has_recipient)
+	{
+		build->writer = NULL;
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("order has both a patient and a site"),
+				 errhint("Set either patient_id or site_id."),
+				 impilo_errtable(build->builder->table, NULL)));
+	}
+	if (!read_positive(build, value, PG_INT64_MAX, &build->request.recipient))
+		raise_not(build, "an id");
+	build->has_recipient = true;
+	build->request.to_site = strcmp(build->writer->member->name, "site") == 0;
+	appendStringInfo(&build->body, "{\"id\":" INT64_FORMAT "}",
+					 build->request.recipient);
+}
+
+/*
+ * The external ids are sent as they are kept in the request.
+ */
+static void
+write_external_ids(Build *build, const ImpiloJsonSlice *array)
+{
+	ImpiloOrderRequest *request = &build->request;
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice element;
+	int			room = 4;
+
+	request->ids = palloc(room * sizeof(char *));
+	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
+	while (next_element(&cursor, &element))
+	{
+		char	   *id = pnstrdup(element.data, element.length);
+		size_t		length;
+
+		if (element.kind == IMPILO_JSON_NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("column \"%s\" of foreign table \"%s\" holds a NULL element",
+							build->writer->column->name,
+							build->builder->table->name),
+					 errhint("Remove it, for example with array_remove(%s, NULL).",
+							 quote_identifier(build->writer->column->name)),
+					 impilo_errtable(build->builder->table,
+									 build->writer->column)));
+		if (element.kind == IMPILO_JSON_STRING)
+		{
+			if (impilo_json_unescape(&element, id, &length) !=
+				IMPILO_JSON_TEXT_OK)
+				raise_not(build, "an array of strings");
+			id[length] = '\0';
+		}
+		else if (element.kind >= IMPILO_JSON_ARRAY)
+			raise_not(build, "an array of strings");
+		if (request->nids == room)
+		{
+			room *= 2;
+			request->ids = repalloc(request->ids, room * sizeof(char *));
+		}
+		appendStringInfoChar(&build->body, request->nids == 0 ? '[' : ',');
+		escape_json(&build->body, id);
+		request->ids[request->nids++] = id;
+	}
+	appendStringInfoChar(&build->body, ']');
+}
+
+/*
+ * Read the members of an object that may have only the one or two named;
+ * those that it does not have are ABSENT.  Returns NULL, or what is wrong;
+ * *has_more says that it has other members.
+ */
+static const char *
+read_members(const ImpiloJsonSlice *object, const char *const *names,
+			 ImpiloJsonSlice *values, int n, bool *has_more)
+{
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice name;
+	ImpiloJsonSlice value;
+	ImpiloJsonError wrong;
+
+	memset(values, 0, n * sizeof(*values));
+	if (object->kind != IMPILO_JSON_OBJECT)
+		return "is not an object";
+	impilo_json_begin(&cursor, object, IMPILO_JSON_CHECKED);
+	while (impilo_json_next(&cursor, &name, &value, &wrong) > 0)
+	{
+		int			i = 0;
+
+		while (i < n &&
+			   !impilo_json_name_equals(&name, names[i], strlen(names[i])))
+			i++;
+		if (i == n)
+		{
+			*has_more = true;
+			return psprintf("has an unexpected member \"%s\"",
+							impilo_text_clean(name.data + 1, name.length - 2,
+											  40));
+		}
+		if (values[i].kind != IMPILO_JSON_ABSENT)
+			return psprintf("has the member \"%s\" twice", names[i]);
+		values[i] = value;
+	}
+	return NULL;
+}
+
+static void
+write_content(Build *build, const ImpiloJsonSlice *array)
+{
+	const char *part = build->writer->member->part;
+	const char *const outer[] = {part, "count"};
+	const char *const inner[] = {"id"};
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice element;
+	int			number = 0;
+
+	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
+	while (next_element(&cursor, &element))
+	{
+		bool		has_more = false;
+		ImpiloJsonSlice values[2];
+		ImpiloJsonSlice id_value;
+		const char *wrong = read_members(&element, outer, values, 2,
+										 &has_more);
+		int64		id;
+		int64		count;
+
+		number++;
+		if (wrong)
+			raise_element(build, number,
+						  has_more && values[0].kind != IMPILO_JSON_ABSENT,
+						  psprintf("It %s.", wrong));
+		wrong = read_members(&values[0], inner, &id_value, 1, &has_more);
+		if (wrong)
+			raise_element(build, number, has_more,
+						  psprintf("Member \"%s\" %s.", part, wrong));
+		if (id_value.kind != IMPILO_JSON_NUMBER ||
+			!read_positive(build, &id_value, PG_INT64_MAX, &id))
+			raise_element(build, number, false,
+						  "The id is not an integer greater than 0.");
+		if (values[1].kind <= IMPILO_JSON_NULL)
+			raise_element(build, number, false, "It has no count.");
+		if (values[1].kind != IMPILO_JSON_NUMBER ||
+			!read_positive(build, &values[1], PG_INT32_MAX, &count))
+			raise_element(build, number, false,
+						  psprintf("The count is not an integer from 1 to %d.",
+								   PG_INT32_MAX));
+		appendStringInfo(&build->body,
+						 "%s{\"%s\": {\"id\": " INT64_FORMAT "}, \"count\": " INT64_FORMAT "}",
+						 number == 1 ? "[" : ", ", part, id, count);
+	}
+	appendStringInfoChar(&build->body, ']');
+	build->has_content = true;
+}
+
+/*
+ * The number of members of all objects in a JSON text.
+ */
+static int
+count_members(const char *json)
+{
+	bool		in_string = false;
+	int			count = 0;
+
+	for (; *json; json++)
+	{
+		if (*json == '"')
+			in_string = !in_string;
+		else if (in_string && *json == '\\')
+			json++;
+		else if (!in_string && *json == ':')
+			count++;
+	}
+	return count;
+}
+
+/*
+ * Any JSON, as jsonb has it.  If that has fewer members, some were repeated.
+ */
+static void
+write_json(Build *build, const ImpiloJsonSlice *value)
+{
+	Datum		jsonb;
+	char	   *text;
+
+	if (!to_default(build->builder->to_jsonb, value, &jsonb))
+		raise_not(build, "JSON that type jsonb can hold");
+	text = JsonbToCString(NULL, &DatumGetJsonbP(jsonb)->root,
+						  (int) value->length);
+	if (count_members(text) !=
+		count_members(pnstrdup(value->data, value->length)))
+		raise_not(build, "JSON without repeated members");
+	appendStringInfoString(&build->body,
+						   pg_server_to_any(text, strlen(text), PG_UTF8));
+}
+
+/*
+ * Write the value of a member, or return false if it gives nothing: null or
+ * an empty array.
+ */
+static bool
+write_value(Build *build, const ImpiloJsonSlice *value)
+{
+	const Member *member = build->writer->member;
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice element;
+	Datum		datum;
+	char	   *string;
+
+	if (value->kind == IMPILO_JSON_NULL)
+		return false;
+	if ((member->kind == MEMBER_IDS || member->kind == MEMBER_CONTENT ||
+		 member->kind == MEMBER_RETURN) && value->kind != IMPILO_JSON_ARRAY)
+		raise_not(build, "an array");
+	if (value->kind == IMPILO_JSON_ARRAY)
+	{
+		impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
+		if (!next_element(&cursor, &element))
+			return false;
+	}
+
+	if (build->given && build->given->member == member)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("columns \"%s\" and \"%s\" of foreign table \"%s\" set the same part of the order",
+						build->given->column->name,
+						build->writer->column->name,
+						build->builder->table->name),
+				 errhint("Set only one of them."),
+				 impilo_errtable(build->builder->table,
+								 build->writer->column)));
+	appendStringInfo(&build->body, "%s\"%s\":", build->given ? "," : "{",
+					 member->name);
+	switch (member->kind)
+	{
+		case MEMBER_RECIPIENT:
+			write_recipient(build, value);
+			break;
+		case MEMBER_IDS:
+			write_external_ids(build, value);
+			break;
+		case MEMBER_CONTENT:
+			write_content(build, value);
+			break;
+		case MEMBER_TEXT:
+			if (value->kind >= IMPILO_JSON_ARRAY ||
+				!to_default(build->builder->to_text, value, &datum))
+				raise_not(build, "a string");
+			string = TextDatumGetCString(datum);
+			escape_json(&build->body,
+						pg_server_to_any(string, strlen(string), PG_UTF8));
+			break;
+		case MEMBER_BOOLEAN:
+			if (!to_default(build->builder->to_bool, value, &datum))
+				raise_not(build, "a boolean");
+			appendStringInfoString(&build->body,
+								   DatumGetBool(datum) ? "true" : "false");
+			break;
+		case MEMBER_RETURN:
+		case MEMBER_JSON:
+			build->has_content |= member->kind == MEMBER_RETURN;
+			write_json(build, value);
+			break;
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Requests
+ * ------------------------------------------------------------------------
+ */
 
 /*
  * impilo_request_builder
- *		Make ready to turn rows of a table into drafts.
+ *		Prepare to turn rows of a table into requests.
  *
- * Lives in `context`, like `table` must.  A table that has no column for a
- * member can not give it; that is not an error yet.
+ * The builder lives in `context`, as `table` must.
  */
 ImpiloRequestBuilder *
 impilo_request_builder(const ImpiloTable *table, MemoryContext context)
 {
-	ImpiloRequestBuilder *drafter = MemoryContextAllocZero(context,
-														   sizeof(ImpiloRequestBuilder));
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	ImpiloRequestBuilder *builder = palloc0(sizeof(ImpiloRequestBuilder));
 
-	drafter->table = table;
-	drafter->row = AllocSetContextCreate(context, "impilo_fdw draft",
-										 ALLOCSET_SMALL_SIZES);
-	for (int i = 0; i < table->natts; i++)
+	builder->table = table;
+	builder->writers = palloc0(Max(table->natts, 1) * sizeof(Writer));
+	for (int m = 0; m < lengthof(members); m++)
 	{
-		const ImpiloColumn *column = &table->columns[i];
-
-		if (column->attnum == 0 || column->write_member == NULL)
-			continue;
-		for (int m = 0; m < lengthof(members); m++)
+		for (int i = 0; i < table->natts; i++)
 		{
-			if (strcmp(column->write_member, members[m].name) != 0)
+			const ImpiloColumn *column = &table->columns[i];
+			Writer	   *writer = &builder->writers[builder->nwriters];
+
+			if (column->attnum == 0 || column->write_member == NULL ||
+				strcmp(column->write_member, members[m].name) != 0)
 				continue;
-			drafter->columns[m] = column;
-			drafter->converters[m] = impilo_out_converter(column->type,
-														  context);
+			writer->column = column;
+			writer->member = &members[m];
+			writer->out = prepare_out(column->type);
+			builder->nwriters++;
 		}
 	}
-	return drafter;
+	builder->to_int8 = impilo_converter(INT8OID, -1, context);
+	builder->to_text = impilo_converter(TEXTOID, -1, context);
+	builder->to_bool = impilo_converter(BOOLOID, -1, context);
+	builder->to_jsonb = impilo_converter(JSONBOID, -1, context);
+	builder->context = AllocSetContextCreate(context, "impilo_fdw request",
+											 ALLOCSET_SMALL_SIZES);
+	MemoryContextSwitchTo(caller);
+	return builder;
 }
 
 /*
  * impilo_external_ids_column
- *		Name of the column with the external ids, or NULL.
+ *		The name of the column with the external ids, or NULL.
  */
 const char *
 impilo_external_ids_column(const ImpiloTable *table)
@@ -137,41 +731,12 @@ impilo_external_ids_column(const ImpiloTable *table)
 	return NULL;
 }
 
-static void
-tell_row(void *arg)
-{
-	const Drafting *drafting = arg;
-
-	if (drafting->column)
-		errcontext("row " INT64_FORMAT " for foreign table \"%s\", column \"%s\"",
-				   drafting->draft.row, drafting->drafter->table->name,
-				   drafting->column->name);
-	else
-		errcontext("row " INT64_FORMAT " for foreign table \"%s\"",
-				   drafting->draft.row, drafting->drafter->table->name);
-}
-
 /*
- * Raise the error of a column that does not hold what it should.
+ * A column that only the API sets must be NULL.
  */
 static void
-raise_not(const Drafting *drafting, const char *what)
+check_read_only(const ImpiloTable *table, TupleTableSlot *slot)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_CHECK_VIOLATION),
-			 errmsg("column \"%s\" of foreign table \"%s\" does not hold %s",
-					drafting->column->name, drafting->drafter->table->name,
-					what)));
-}
-
-/*
- * A column that only the API fills must be NULL.
- */
-static void
-check_read_only(Drafting *drafting, TupleTableSlot *slot)
-{
-	const ImpiloTable *table = drafting->drafter->table;
-
 	for (int i = 0; i < table->natts; i++)
 	{
 		const ImpiloColumn *column = &table->columns[i];
@@ -179,348 +744,138 @@ check_read_only(Drafting *drafting, TupleTableSlot *slot)
 		if (column->attnum == 0 || column->write_member ||
 			slot->tts_isnull[i])
 			continue;
-		drafting->column = column;
+		impilo_table_check(table, bms_make_singleton(column->attnum));
 		ereport(ERROR,
 				(errcode(ERRCODE_GENERATED_ALWAYS),
 				 errmsg("cannot insert a value into column \"%s\" of foreign table \"%s\"",
 						column->name, table->name),
-				 errdetail("Only the API sets it: a row that has it is an order that exists already, and would be created and shipped once more."),
-				 errhint("Leave the column out, or NULL, to create a new order.")));
+				 errdetail("This column is set by the API. A row with a value in it comes from an existing order, which would be shipped again."),
+				 errhint("Omit the column, or set it to NULL, to create a new order."),
+				 impilo_errtable(table, column)));
 	}
-}
-
-/*
- * The id of a patient, site, item or kit.
- */
-static bool
-read_id(const ImpiloJsonSlice *value, int64 *id)
-{
-	int64_t		number;
-
-	if (!impilo_json_int64(value, &number) || number < 1)
-		return false;
-	*id = number;
-	return true;
 }
 
 static void
-read_recipient(Drafting *drafting, const Member *member,
-			   const ImpiloJsonSlice *value)
+check_complete(const Build *build)
 {
-	if (drafting->has_recipient)
-	{
-		drafting->column = NULL;
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("order is for a patient and for a site"),
-				 errdetail("An order is for exactly one of them."),
-				 errhint("Set either patient_id or site_id.")));
-	}
-	if (!read_id(value, &drafting->draft.recipient))
-		raise_not(drafting, "an id, which is an integer above 0");
-	drafting->has_recipient = true;
-	drafting->draft.to_site = strcmp(member->name, "site") == 0;
-}
-
-/*
- * The next element of an array that was checked.
- */
-static bool
-next_element(ImpiloJsonCursor *cursor, ImpiloJsonSlice *element)
-{
-	ImpiloJsonError wrong;
-	int			more = impilo_json_next(cursor, NULL, element, &wrong);
-
-	if (more < 0)
-		elog(ERROR, "impilo_fdw: a checked array is broken: %s", wrong.what);
-	return more > 0;
-}
-
-static int
-count_elements(const ImpiloJsonSlice *array)
-{
-	ImpiloJsonCursor cursor;
-	ImpiloJsonSlice element;
-	int			n = 0;
-
-	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
-	while (next_element(&cursor, &element))
-		n++;
-	return n;
-}
-
-static void
-read_external_ids(Drafting *drafting, const ImpiloJsonSlice *array)
-{
-	ImpiloOrderRequest *draft = &drafting->draft;
-	ImpiloJsonCursor cursor;
-	ImpiloJsonSlice element;
-
-	draft->ids = palloc(count_elements(array) * sizeof(char *));
-	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
-	while (next_element(&cursor, &element))
-	{
-		char	   *id = palloc(element.length + 1);
-		size_t		length = 0;
-
-		if (element.kind == IMPILO_JSON_NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_NOT_NULL_VIOLATION),
-					 errmsg("column \"%s\" of foreign table \"%s\" holds a NULL element",
-							drafting->column->name,
-							drafting->drafter->table->name)));
-		if (impilo_json_unescape(&element, id, &length) != IMPILO_JSON_TEXT_OK)
-			raise_not(drafting, "an array of strings");
-		id[length] = '\0';
-		draft->ids[draft->nids++] = id;
-	}
-}
-
-/*
- * Raise the error of an element that is not {item or kit: {id}, count}.  A
- * column that was read from the API has more members: the hint takes from
- * them what a new order needs.
- */
-static void
-raise_element(const Drafting *drafting, const Member *member, int number,
-			  const char *detail)
-{
-	const char *column = drafting->column->name;
-
-	ereport(ERROR,
-			(errcode(ERRCODE_CHECK_VIOLATION),
-			 errmsg("element %d of column \"%s\" of foreign table \"%s\" is not {\"%s\": {\"id\": n}, \"count\": m}",
-					number, column, drafting->drafter->table->name,
-					member->part),
-			 errdetail_internal("%s", detail),
-			 errhint("Build it with impilo_order_%s(id, count); what was read from an order with: (SELECT impilo_order_%ss((e->'%s'->>'id')::bigint, (e->>'count')::integer) FROM jsonb_array_elements(%s) e).",
-					 member->part, member->part, member->part, column)));
-}
-
-/*
- * Pass the members of an object that has to have exactly the one or two
- * named; those not met are left ABSENT.  Returns NULL, or what is wrong.
- */
-static const char *
-read_members(const ImpiloJsonSlice *object, const char *const *names,
-			 ImpiloJsonSlice *values, int n)
-{
-	ImpiloJsonCursor cursor;
-	ImpiloJsonSlice name;
-	ImpiloJsonSlice value;
-	ImpiloJsonError wrong;
-
-	memset(values, 0, n * sizeof(*values));
-	if (object->kind != IMPILO_JSON_OBJECT)
-		return "It is not an object.";
-	impilo_json_begin(&cursor, object, IMPILO_JSON_CHECKED);
-	while (impilo_json_next(&cursor, &name, &value, &wrong) > 0)
-	{
-		int			i = 0;
-
-		while (i < n &&
-			   !impilo_json_name_equals(&name, names[i], strlen(names[i])))
-			i++;
-		if (i == n)
-			return psprintf("It has another member, %s.",
-							pnstrdup(name.data, Min(name.length, 40)));
-		if (values[i].kind != IMPILO_JSON_ABSENT)
-			return psprintf("It has the member \"%s\" twice.", names[i]);
-		values[i] = value;
-	}
-	return NULL;
-}
-
-static void
-check_content(const Drafting *drafting, const Member *member,
-			  const ImpiloJsonSlice *array)
-{
-	const char *const outer[] = {member->part, "count"};
-	const char *const inner[] = {"id"};
-	ImpiloJsonCursor cursor;
-	ImpiloJsonSlice element;
-	int			number = 0;
-
-	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
-	while (next_element(&cursor, &element))
-	{
-		ImpiloJsonSlice values[2];
-		ImpiloJsonSlice id;
-		const char *wrong = read_members(&element, outer, values, 2);
-		int64_t		count;
-		int64		ignored;
-
-		number++;
-		if (wrong)
-			raise_element(drafting, member, number, wrong);
-		wrong = read_members(&values[0], inner, &id, 1);
-		if (wrong)
-			raise_element(drafting, member, number,
-						  psprintf("Of its member \"%s\": %s", member->part,
-								   wrong));
-		if (!read_id(&id, &ignored))
-			raise_element(drafting, member, number,
-						  "The id is not an integer above 0.");
-		if (!impilo_json_int64(&values[1], &count) || count < 1 ||
-			count > PG_INT32_MAX)
-			raise_element(drafting, member, number,
-						  "The count is not an integer above 0.");
-	}
-}
-
-/*
- * Read what a column says.  Returns false if that is nothing: an empty array.
- */
-static bool
-read_member(Drafting *drafting, const Member *member,
-			const char *json, size_t length)
-{
-	ImpiloJsonSlice value;
-	ImpiloJsonError wrong;
-	bool		array = member->kind == MEMBER_IDS ||
-	member->kind == MEMBER_CONTENT || member->kind == MEMBER_RETURN;
-
-	if (!impilo_json_check(json, length, IMPILO_JSON_MAX_DEPTH - 1,
-						   &value, &wrong))
-		raise_not(drafting, "valid JSON");
-	if (value.kind == IMPILO_JSON_NULL)
-		return false;
-	if (array && value.kind != IMPILO_JSON_ARRAY)
-		raise_not(drafting, value.kind == IMPILO_JSON_STRING
-				  ? "an array, but a string" : "an array");
-	if (value.kind == IMPILO_JSON_ARRAY && count_elements(&value) == 0)
-		return false;
-
-	switch (member->kind)
-	{
-		case MEMBER_RECIPIENT:
-			read_recipient(drafting, member, &value);
-			break;
-		case MEMBER_IDS:
-			read_external_ids(drafting, &value);
-			break;
-		case MEMBER_CONTENT:
-			check_content(drafting, member, &value);
-			drafting->has_content = true;
-			break;
-		case MEMBER_RETURN:
-			drafting->has_content = true;
-			break;
-		case MEMBER_OTHER:
-			break;
-	}
-	return true;
-}
-
-static void
-check_complete(Drafting *drafting)
-{
-	drafting->column = NULL;
-	if (!drafting->has_recipient)
+	if (!build->has_recipient)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("order is neither for a patient nor for a site"),
-				 errdetail("An order is for exactly one of them."),
-				 errhint("Set either patient_id or site_id.")));
-	if (!drafting->has_content)
+				 errmsg("order has neither a patient nor a site"),
+				 errhint("Set either patient_id or site_id."),
+				 impilo_errtable(build->builder->table, NULL)));
+	if (!build->has_content)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("order has nothing to ship and nothing to return"),
-				 errhint("Set order_items or order_kits, for instance to impilo_order_item(id, count), or one of return_items, return_devices and return_packed_kits.")));
+				 errhint("Set order_items or order_kits, for example to impilo_order_item(id, count), or one of return_items, return_devices, and return_packed_kits."),
+				 impilo_errtable(build->builder->table, NULL)));
 }
 
 /*
- * Fill in what a row says, and its request's body.
+ * Fill in the request of a row.
  */
 static void
-draft_row(Drafting *drafting, TupleTableSlot *slot)
+build_row(Build *build, TupleTableSlot *slot)
 {
-	const ImpiloRequestBuilder *drafter = drafting->drafter;
-	ImpiloJsonMember given[lengthof(members)];
-	int			ngiven = 0;
+	const ImpiloRequestBuilder *builder = build->builder;
 
 	slot_getallattrs(slot);
-	check_read_only(drafting, slot);
-	for (int m = 0; m < lengthof(members); m++)
+	check_read_only(builder->table, slot);
+	initStringInfo(&build->body);
+	for (int i = 0; i < builder->nwriters; i++)
 	{
-		const ImpiloColumn *column = drafter->columns[m];
-		StringInfoData json;
+		const Writer *writer = &builder->writers[i];
+		AttrNumber	attnum = writer->column->attnum;
+		bool		json = writer->member->kind == MEMBER_CONTENT ||
+		writer->member->kind == MEMBER_RETURN ||
+		writer->member->kind == MEMBER_JSON;
+		StringInfoData text;
+		ImpiloJsonSlice value;
+		ImpiloJsonError wrong;
 
-		if (column == NULL || slot->tts_isnull[column->attnum - 1])
+		if (slot->tts_isnull[attnum - 1])
 			continue;
-		drafting->column = column;
-		initStringInfo(&json);
-		impilo_convert_out(drafter->converters[m],
-						   slot->tts_values[column->attnum - 1], &json);
-		if (!read_member(drafting, &members[m], json.data, json.len))
-			continue;
-		given[ngiven].name = members[m].name;
-		given[ngiven].json = json.data;
-		given[ngiven].by_id = column->write_id;
-		ngiven++;
+		build->writer = writer;
+		initStringInfo(&text);
+		append_value(writer->out, slot->tts_values[attnum - 1], json, &text);
+		if (!impilo_json_check(text.data, text.len, IMPILO_JSON_MAX_DEPTH - 1,
+							   &value, &wrong))
+			raise_not(build, "valid JSON");
+		if (write_value(build, &value))
+			build->given = writer;
 	}
-	check_complete(drafting);
-	drafting->draft.body = impilo_json_create_body(given, ngiven,
-												   &drafting->draft.length);
+	build->writer = NULL;
+	check_complete(build);
+	appendStringInfoChar(&build->body, '}');
+	build->request.body = build->body.data;
+	build->request.length = build->body.len;
 }
 
 /*
  * impilo_build_request
- *		Turn a row into the order that it asks for.
+ *		Turn a row into a request to create an order.
  *
- * `row` is its number in the statement, from 1, for messages.  The draft is
- * made in the current memory context.  Raises an error if the row breaks a
- * rule of the API, or holds what a create request cannot carry.
+ * `row` is its number in the statement, from 1, for messages.  The request is
+ * allocated in CurrentMemoryContext.  Raises an error if the row breaks a
+ * rule of the API or holds what a create request cannot carry.
+ *
+ * Values are written independent of the session's settings, so that an
+ * external id is the same each time.
  */
 ImpiloOrderRequest *
-impilo_build_request(ImpiloRequestBuilder *drafter, TupleTableSlot *slot, int64 row)
+impilo_build_request(ImpiloRequestBuilder *builder, TupleTableSlot *slot,
+					 int64 row)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Drafting	drafting = {.drafter = drafter,.draft = {.row = row}};
+	Build		build = {.builder = builder,.request = {.row = row}};
 	ErrorContextCallback context = {
 		.previous = error_context_stack,
-		.callback = tell_row,
-		.arg = &drafting
+		.callback = row_error_callback,
+		.arg = &build
 	};
-	ImpiloOrderRequest *draft;
+	ImpiloOrderRequest *request;
+	int			nestlevel;
 
 	error_context_stack = &context;
-	MemoryContextReset(drafter->row);
-	MemoryContextSwitchTo(drafter->row);
-	draft_row(&drafting, slot);
+	nestlevel = impilo_fix_settings();
+	MemoryContextReset(builder->context);
+	MemoryContextSwitchTo(builder->context);
+	build_row(&build, slot);
 	MemoryContextSwitchTo(caller);
-	draft = impilo_copy_request(&drafting.draft);
+	AtEOXact_GUC(true, nestlevel);
+	request = impilo_copy_request(&build.request);
 	error_context_stack = context.previous;
-	return draft;
+	return request;
 }
 
 /*
  * impilo_copy_request
- *		A copy in the current memory context: one block, to be freed by pfree.
+ *		A copy in CurrentMemoryContext: one block, to be freed by pfree.
  */
 ImpiloOrderRequest *
-impilo_copy_request(const ImpiloOrderRequest *draft)
+impilo_copy_request(const ImpiloOrderRequest *request)
 {
 	Size		head = MAXALIGN(sizeof(ImpiloOrderRequest)) +
-	draft->nids * sizeof(char *);
-	Size		size = head + draft->length + 1;
+	request->nids * sizeof(char *);
+	Size		size = head + request->length + 1;
 	ImpiloOrderRequest *copy;
 	char	   *at;
 
-	for (int i = 0; i < draft->nids; i++)
-		size += strlen(draft->ids[i]) + 1;
+	for (int i = 0; i < request->nids; i++)
+		size += strlen(request->ids[i]) + 1;
 	copy = palloc(size);
-	*copy = *draft;
+	*copy = *request;
 	copy->ids = (char **) ((char *) copy + MAXALIGN(sizeof(ImpiloOrderRequest)));
 	at = (char *) copy + head;
-	for (int i = 0; i < draft->nids; i++)
+	for (int i = 0; i < request->nids; i++)
 	{
-		Size		length = strlen(draft->ids[i]) + 1;
+		Size		length = strlen(request->ids[i]) + 1;
 
-		copy->ids[i] = memcpy(at, draft->ids[i], length);
+		copy->ids[i] = memcpy(at, request->ids[i], length);
 		at += length;
 	}
-	copy->body = memcpy(at, draft->body, draft->length);
-	copy->body[draft->length] = '\0';
+	copy->body = memcpy(at, request->body, request->length);
+	copy->body[request->length] = '\0';
 	return copy;
 }

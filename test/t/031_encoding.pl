@@ -165,6 +165,15 @@ foreach my $name ($latin1, $japanese, $ascii)
 			  . "VALUES (5, ARRAY['$name-$text'], impilo_order_item(1000), '[{\"note\": \"$text\"}]') RETURNING external_order_ids[1]"),
 		"$name-$text", "$name: an order is created");
 	like(decode('UTF-8', $api->ctl('dump')), qr/"$name-$text"/, 'and the API was told in UTF-8');
+
+	# a cut of the name at any byte would not be valid in the client's encoding
+	foreach my $shift (38 .. 40)
+	{
+		$error = error_of($name,
+			"INSERT INTO impilo.orders (patient_id, order_items) VALUES (5, jsonb_build_array(jsonb_build_object(repeat('x', $shift) || repeat('$text', 9), 1)))");
+		is($error->{sqlstate}, '23514',
+			"$name: an unexpected member's name of $shift letters and more is shown in the database's encoding");
+	}
 }
 $error = psql_error($node,
 	q{INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (5, ARRAY[E'\\xe9'], impilo_order_item(1000))},
