@@ -1,5 +1,6 @@
 #!/bin/bash
 # test/style.sh              checks the rules of the code that a tool can check
+# test/style.sh --whole      checks more rules, which concern all modules
 # test/style.sh --fix        formats the C code as PostgreSQL does
 # test/style.sh --typedefs   updates test/typedefs.list from the built objects
 # test/style.sh --words      lists words that PostgreSQL's documentation avoids
@@ -359,8 +360,25 @@ check_scripts() {
 			"An unquoted variable removes the wrong files if it contains a space."
 }
 
+# Rules that a change of the architecture breaks until it is complete.
+check_whole() {
+	test/architecture.sh circles | rule "no two modules include each other" \
+		"Such modules are one module.  Each name printed is a .c file with its .h file."
+
+	test/architecture.sh stale | rule "docs/architecture.svg is up to date" \
+		"Run: test/architecture.sh (requires graphviz)"
+
+	words | rule "plain English" \
+		"Use the words of PostgreSQL's documentation, and name the actor."
+
+	comm -3 <(grep -ohE 'ExplainProperty[A-Za-z]*\("[^"]+"' "${sources[@]}" | cut -d'"' -f2 | sort -u) \
+		<(sed -n '/^## What EXPLAIN shows/,$s/^| `\([^`]*\)` .*/\1/p' docs/operating.md | sort -u) |
+		rule "docs/operating.md explains every label of EXPLAIN, and no others" \
+			"The first column has labels that are not explained, the second unknown labels."
+}
+
 case ${1:-} in
-	'')
+	'' | --whole)
 		check_layout
 		check_modules
 		check_symbols
@@ -368,6 +386,7 @@ case ${1:-} in
 		check_versions
 		check_promises
 		check_scripts
+		[ $# = 0 ] || check_whole
 		echo "1..$number"
 		test/architecture.sh numbers | sed 's/^/# /'
 		[ "$failures" = 0 ]
@@ -376,7 +395,7 @@ case ${1:-} in
 	--typedefs) write_typedefs ;;
 	--words) words ;;
 	*)
-		echo 'usage: test/style.sh [--fix | --typedefs | --words]' >&2
+		echo 'usage: test/style.sh [--whole | --fix | --typedefs | --words]' >&2
 		exit 2
 		;;
 esac
