@@ -26,14 +26,14 @@ SELECT string_agg(line, E'\n' ORDER BY number)
 FROM (
     SELECT number,
            CASE WHEN column_name IS NULL THEN
-               format(E'\n## %s\n\n%s\n\n| column | type | path | meaning |\n|---|---|---|---|',
-                      relation, meaning)
+               format(E'\n## %s\n\n%s\n\n| column | type | path | description |\n|---|---|---|---|',
+                      relation, description)
            ELSE
                format('| `%s` | %s | %s | %s%s |', column_name, type,
                       coalesce('`' || json_path || '`', ''),
-                      CASE WHEN writable THEN '*Written.* ' END, meaning)
+                      CASE WHEN writable THEN '*Written.* ' END, description)
            END AS line
     FROM impilo_data_dictionary() WITH ORDINALITY
-        AS d (relation, column_name, type, json_path, writable, meaning, number)
+        AS d (relation, column_name, type, json_path, writable, description, number)
 ) AS lines;
 SQL

@@ -1,21 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * connection.c
- *	  What one backend keeps for a user mapping: options, key, connections.
+ *	  The cache of connections: one for each user mapping in use.
  *
- * The key is the user mapping, not the server: what one account was told must
- * never answer for another.  A session is opened at first use and kept; when
- * its server or mapping changes, the next statement opens a new one, while
- * statements that still use the old one finish with it.  Its memory, and with
- * it the connections, goes when the last of them has ended.  Of a change of an
- * API key file nobody tells, so it is read again by every statement.
+ * The cache key is the user mapping, not the server, because two mappings of
+ * a server may belong to two accounts.  A connection is opened at first use
+ * and kept.  When its server or user mapping changes, the next statement
+ * opens a new one, and statements that use the old one continue with it.  The
+ * old one is closed when the last of them ends.  PostgreSQL reports no change
+ * of an API key file, so every statement reads it again.
  *
- * So a change that has committed is in force for every statement that begins
- * after it, and no statement is of two accounts: what has changed is asked
- * for when an executor run first needs a connection, also in the middle of a
- * transaction, and the run keeps that session for all of its relations.
+ * Hence a committed change applies to every statement that begins after it,
+ * and a statement never mixes two accounts: an executor run looks for changes
+ * when it first needs a connection, also in the middle of a transaction, and
+ * keeps that connection for all of its relations.
  *
- * Nothing is sent here.
+ * No request is sent here.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -31,13 +31,11 @@
 #include <unistd.h>
 
 #include "access/htup_details.h"
-#include "catalog/pg_proc.h"
 #include "catalog/pg_user_mapping.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -45,181 +43,158 @@
 
 #include "catalog/connection.h"
 
-/* a key is a short line; whatever is longer is another file */
+/* a key file is longer than this only by mistake */
 #define MAX_KEY_FILE 8192
 
-/* how often server and mapping are read in vain */
+/* how often server and mapping are read until they belong together */
 #define MAX_TRIES 10
 
-/* A session with what only this file needs to know of it. */
-typedef struct Holding
-{
-	ImpiloConnection connection;
-	MemoryContext context;		/* all of it lives there */
-	Oid			userid;			/* of the mapping; InvalidOid: PUBLIC */
-	uint32		server_hash;	/* of the catalog rows that it was made from, */
-	uint32		mapping_hash;	/* as invalidation messages name them */
-	bool		stale;			/* one of them has changed */
-	int			holders;		/* statements that use it */
-} Holding;
-
-/* A session that an executor run uses, for all of its relations. */
-typedef struct Use
-{
-	struct Use *next;
-	MemoryContext run;			/* the executor run's, or the like */
-	Oid			userid;			/* who asked */
-	Holding    *holding;
-} Use;
-
-typedef struct SessionEntry
+typedef struct ConnCacheEntry
 {
 	Oid			umid;			/* hash key */
-	Holding    *holding;
-} SessionEntry;
+	ImpiloConnection *connection;
+} ConnCacheEntry;
 
-static HTAB *sessions = NULL;
+/*
+ * A use of a connection.  It ends when the memory context that contains it is
+ * reset or deleted.
+ */
+typedef struct Pin
+{
+	struct Pin *next;
+	MemoryContextCallback callback;
+	MemoryContext holder;
+	Oid			userid;			/* who asked; InvalidOid: an additional pin */
+	ImpiloConnection *connection;
+} Pin;
 
-static Use *uses = NULL;
+static HTAB *cache = NULL;
+static Pin *pins = NULL;
 
-/* how many times something has changed that sessions could be made from */
+/* number of invalidation messages so far */
 static uint64 changes = 0;
 
 
+/* ------------------------------------------------------------------------
+ * The cache
+ * ------------------------------------------------------------------------
+ */
+
 /*
- * Close a session that nobody uses.  Does not throw.
+ * Closes a connection that is not pinned.  Does not throw.
  */
 static void
-drop(Holding *holding)
+close_connection(ImpiloConnection *connection)
 {
-	SessionEntry *entry = hash_search(sessions, &holding->connection.umid,
-									  HASH_FIND, NULL);
+	ConnCacheEntry *entry = hash_search(cache, &connection->umid, HASH_FIND,
+										NULL);
 
-	/* a stale one may have had its place in the table taken */
-	if (entry != NULL && entry->holding == holding)
-		hash_search(sessions, &holding->connection.umid, HASH_REMOVE, NULL);
-	MemoryContextDelete(holding->context);
+	/* a new connection may have replaced an invalidated one */
+	if (entry && entry->connection == connection)
+		hash_search(cache, &connection->umid, HASH_REMOVE, NULL);
+	MemoryContextDelete(connection->context);
 }
 
 /*
- * Let nobody else use a session: close it, if need be with its last statement.
+ * Stops handing out a connection, and closes it as soon as it is not pinned.
  */
 static void
-retire(Holding *holding)
+invalidate(ImpiloConnection *connection)
 {
-	holding->stale = true;
-	if (holding->holders == 0)
-		drop(holding);
+	connection->invalidated = true;
+	if (connection->pins == 0)
+		close_connection(connection);
 }
 
 /*
- * One of the catalog rows has changed: retire the sessions made from it.
- * Hash value 0 stands for all of them.
+ * Syscache callback: invalidates the connections made from the changed row.
+ * Hash value 0 stands for all rows.
  */
 static void
-invalidate(Datum arg, int cacheid, uint32 hashvalue)
+catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
 	HASH_SEQ_STATUS scan;
-	SessionEntry *entry;
+	ConnCacheEntry *entry;
 
 	changes++;
-	hash_seq_init(&scan, sessions);
+	hash_seq_init(&scan, cache);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		Holding    *holding = entry->holding;
+		ImpiloConnection *connection = entry->connection;
 
-		if (hashvalue != 0 &&
-			(cacheid != FOREIGNSERVEROID || hashvalue != holding->server_hash) &&
-			(cacheid != USERMAPPINGOID || hashvalue != holding->mapping_hash))
-			continue;
-		retire(holding);
+		if (hashvalue == 0 ||
+			(cacheid == FOREIGNSERVEROID && hashvalue == connection->server_hash) ||
+			(cacheid == USERMAPPINGOID && hashvalue == connection->mapping_hash))
+			invalidate(connection);
 	}
 }
 
 static void
-make_table(void)
+create_cache(void)
 {
-	HASHCTL		control = {.keysize = sizeof(Oid),.entrysize = sizeof(SessionEntry)};
+	HASHCTL		control = {
+		.keysize = sizeof(Oid),
+		.entrysize = sizeof(ConnCacheEntry)
+	};
 
-	sessions = hash_create("impilo_fdw sessions", 8, &control,
-						   HASH_ELEM | HASH_BLOBS);
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, invalidate, (Datum) 0);
-	CacheRegisterSyscacheCallback(USERMAPPINGOID, invalidate, (Datum) 0);
+	cache = hash_create("impilo_fdw connections", 8, &control,
+						HASH_ELEM | HASH_BLOBS);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
+}
+
+/*
+ * Callback of the context that a pin lives in.
+ */
+static void
+unpin(void *arg)
+{
+	Pin		   *pin = arg;
+	Pin		  **link = &pins;
+
+	while (*link != pin)
+		link = &(*link)->next;
+	*link = pin->next;
+	pin->connection->pins--;
+	if (pin->connection->invalidated && pin->connection->pins == 0)
+		close_connection(pin->connection);
 }
 
 static void
-release(void *arg)
+pin_for(ImpiloConnection *connection, Oid userid, MemoryContext holder)
 {
-	Holding    *holding = arg;
+	Pin		   *pin = MemoryContextAllocZero(holder, sizeof(Pin));
 
-	holding->holders--;
-	if (holding->stale && holding->holders == 0)
-		drop(holding);
-}
-
-static void
-call_at_end(MemoryContext holder, MemoryContextCallbackFunction function,
-			void *arg)
-{
-	MemoryContextCallback *callback;
-
-	callback = MemoryContextAllocZero(holder, sizeof(*callback));
-	callback->func = function;
-	callback->arg = arg;
-	MemoryContextRegisterResetCallback(holder, callback);
+	pin->holder = holder;
+	pin->userid = userid;
+	pin->connection = connection;
+	pin->callback.func = unpin;
+	pin->callback.arg = pin;
+	pin->next = pins;
+	pins = pin;
+	connection->pins++;
+	MemoryContextRegisterResetCallback(holder, &pin->callback);
 }
 
 /*
  * impilo_connection_pin
- *		Keep a session until `holder` is reset or deleted, besides who uses
- *		it now.
+ *		Keeps a connection open, in addition to its present users, until
+ *		`holder` is reset or deleted.
  */
 void
 impilo_connection_pin(ImpiloConnection *connection, MemoryContext holder)
 {
-	Holding    *holding = (Holding *) connection;
-
-	call_at_end(holder, release, holding);
-	holding->holders++;
+	pin_for(connection, InvalidOid, holder);
 }
 
-static void
-end_use(void *arg)
-{
-	Use		  **link = &uses;
-
-	while (*link != arg)
-		link = &(*link)->next;
-	*link = (*link)->next;
-}
-
-static void
-begin_use(Holding *holding, Oid userid, MemoryContext run)
-{
-	Use		   *use = MemoryContextAllocZero(run, sizeof(Use));
-
-	use->run = run;
-	use->userid = userid;
-	use->holding = holding;
-	impilo_connection_pin(&holding->connection, run);
-	call_at_end(run, end_use, use);
-	use->next = uses;
-	uses = use;
-}
-
-static Holding *
-find_use(Oid userid, Oid serverid, MemoryContext run)
-{
-	for (Use *use = uses; use; use = use->next)
-		if (use->run == run && use->userid == userid &&
-			use->holding->connection.serverid == serverid)
-			return use->holding;
-	return NULL;
-}
+/* ------------------------------------------------------------------------
+ * User mapping and key
+ * ------------------------------------------------------------------------
+ */
 
 /*
- * The user mapping, or an error that says how to make one.  Its `userid` is
- * InvalidOid if it is the one of PUBLIC.
+ * Returns the user mapping of a user, with userid InvalidOid if it is that of
+ * PUBLIC.  Raises an error with a hint if there is none.
  */
 static UserMapping *
 get_mapping(Oid userid, const ForeignServer *server)
@@ -236,7 +211,7 @@ get_mapping(Oid userid, const ForeignServer *server)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("user mapping not found for user \"%s\" and server \"%s\"",
 						GetUserNameFromId(userid, false), server->servername),
-				 errhint("Give the API key with CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key '...').",
+				 errhint("Set the API key with CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key '...').",
 						 quote_identifier(GetUserNameFromId(userid, false)),
 						 quote_identifier(server->servername))));
 	mapping = GetUserMapping(userid, server->serverid);
@@ -246,11 +221,11 @@ get_mapping(Oid userid, const ForeignServer *server)
 }
 
 /*
- * Open a file of the database server that an option names.  Who may name it
- * was checked when the option was set.
+ * Opens a file on the database server that an option names.  The validator
+ * has checked the privilege to name it.
  *
- * Nothing but a plain file: the other end of a pipe, or a device, could let
- * the backend wait for ever, and no cancel would end that.
+ * The file must be regular: reading from a pipe or a device could block the
+ * backend, and a cancel would not end that.
  */
 static int
 open_file(const char *option, const char *path)
@@ -272,7 +247,7 @@ open_file(const char *option, const char *path)
 }
 
 /*
- * Read a key from the first line of a file.
+ * Reads the API key from the first line of a file.
  */
 static char *
 read_key_file(const char *path)
@@ -295,11 +270,14 @@ read_key_file(const char *path)
 		line[length + (line[length] == '\r')] != '\n')
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("the first line of API key file \"%s\" is no API key", path),
+				 errmsg("invalid API key in first line of file \"%s\"", path),
 				 errhint("A key consists of visible ASCII characters.")));
 	return pnstrdup(line, length);
 }
 
+/*
+ * Returns the API key of a user mapping.
+ */
 static const char *
 get_key(const UserMapping *mapping, const ForeignServer *server)
 {
@@ -316,104 +294,84 @@ get_key(const UserMapping *mapping, const ForeignServer *server)
 		: "PUBLIC";
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
-			 errmsg("the user mapping of %s for server \"%s\" has no API key",
+			 errmsg("user mapping of %s for server \"%s\" has no API key",
 					user, server->servername),
-			 errhint("Give it with ALTER USER MAPPING FOR %s SERVER %s OPTIONS (ADD api_key '...').",
+			 errhint("Set it with ALTER USER MAPPING FOR %s SERVER %s OPTIONS (ADD api_key '...').",
 					 user, quote_identifier(server->servername))));
 	return NULL;				/* keep compiler quiet */
 }
 
-static ImpiloApi *
-open_api(MemoryContext context, const char *server_name,
-		 const ImpiloServerOptions *options, const UserMapping *mapping,
-		 const char *key)
-{
-	ImpiloApiConfig config = {
-		.server_name = server_name,
-		.base_url = options->base_url,
-		.api_key = key,
-		.max_pages = options->max_pages,
-		.scan_timeout = options->scan_timeout,
-		.key_in_file = impilo_given_option(mapping->options, "api_key") == NULL,
-		.key_owner = mapping->userid,
-		.http = {
-			.ca_file = options->ca_file,
-			.proxy = options->proxy,
-			.connect_timeout = options->connect_timeout,
-			.request_timeout = options->request_timeout,
-			.max_retries = options->max_retries,
-			.requests_per_second = options->requests_per_second,
-			.max_response_size = options->max_response_size,
-			.keep_connections = options->keep_connections
-		}
-	};
-
-	/* libcurl reads it, whenever it connects; but cannot be told how */
-	if (options->ca_file)
-		CloseTransientFile(open_file("ca_file", options->ca_file));
-	return impilo_api_open(context, &config);
-}
+/* ------------------------------------------------------------------------
+ * Connections
+ * ------------------------------------------------------------------------
+ */
 
 /*
- * A key for everybody: allowed, as in every wrapper, and seldom meant.
+ * Returns a new connection in CurrentMemoryContext; it opens no socket yet.  A
+ * private one does not retry.
  */
-static void
-warn_of_public(const ForeignServer *server)
+static ImpiloConnection *
+open_connection(const ForeignServer *server, const UserMapping *mapping,
+				const char *key, bool private)
 {
-	ereport(WARNING,
-			(errcode(ERRCODE_WARNING),
-			 errmsg("the user mapping of PUBLIC lets every role use the API key of server \"%s\"",
-					server->servername),
-			 errhint("Give a mapping to each role that shall read or create orders: CREATE USER MAPPING FOR role_name SERVER %s OPTIONS (api_key '...'), then DROP USER MAPPING FOR PUBLIC SERVER %s.",
-					 quote_identifier(server->servername),
-					 quote_identifier(server->servername))));
-}
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "impilo_fdw connection",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	ImpiloConnection *connection = palloc0(sizeof(ImpiloConnection));
+	ImpiloServerOptions *options = &connection->options;
+	char	   *name = pstrdup(server->servername);
+	ImpiloApiConfig config = {.server_name = name,.api_key = key};
 
-static Holding *
-open_session(const ForeignServer *server, const UserMapping *mapping,
-			 const char *key)
-{
-	MemoryContext context;
-	MemoryContext caller;
-	Holding    *holding;
-	ImpiloConnection *connection;
-
-	/*
-	 * Born below the caller's context, so that an error on the way leaves
-	 * nothing behind; kept only when it is complete, by impilo_connection.
-	 */
-	context = AllocSetContextCreate(CurrentMemoryContext,
-									"impilo_fdw session",
-									ALLOCSET_SMALL_SIZES);
-	caller = MemoryContextSwitchTo(context);
-	holding = palloc0(sizeof(Holding));
-	holding->context = context;
-	holding->userid = mapping->userid;
-	holding->server_hash =
+	impilo_server_options(server, options);
+	connection->context = context;
+	connection->umid = mapping->umid;
+	connection->mapping_user = mapping->userid;
+	connection->serverid = server->serverid;
+	connection->server_name = name;
+	connection->server_hash =
 		GetSysCacheHashValue1(FOREIGNSERVEROID,
 							  ObjectIdGetDatum(server->serverid));
-	holding->mapping_hash =
+	connection->mapping_hash =
 		GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(mapping->umid));
-	connection = &holding->connection;
-	connection->umid = mapping->umid;
-	connection->serverid = server->serverid;
-	connection->server_name = pstrdup(server->servername);
-	impilo_server_options(server, &connection->options);
-	connection->api = open_api(context, connection->server_name, &connection->options,
-							   mapping, key);
+
+	/* libcurl opens it for each connection, but without these checks */
+	if (options->ca_file)
+		CloseTransientFile(open_file("ca_file", options->ca_file));
+	config.base_url = options->base_url;
+	config.max_pages = options->max_pages;
+	config.scan_timeout = options->scan_timeout;
+	config.key_in_file = impilo_given_option(mapping->options, "api_key") == NULL;
+	config.key_owner = mapping->userid;
+	config.http.ca_file = options->ca_file;
+	config.http.proxy = options->proxy;
+	config.http.connect_timeout = options->connect_timeout;
+	config.http.request_timeout = options->request_timeout;
+	config.http.max_retries = private ? 0 : options->max_retries;
+	config.http.requests_per_second = private ? 0 : options->requests_per_second;
+	config.http.max_response_size = options->max_response_size;
+	config.http.keep_connections = options->keep_connections;
+	connection->api = impilo_api_open(context, &config);
 	MemoryContextSwitchTo(caller);
+
+	/* shares one key among all roles, which is seldom intended */
 	if (!OidIsValid(mapping->userid))
-		warn_of_public(server);
-	return holding;
+		ereport(WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("user mapping of PUBLIC lets every role use the API key of server \"%s\"",
+						name),
+				 errhint("Create a user mapping for each role that needs access with CREATE USER MAPPING FOR role_name SERVER %s OPTIONS (api_key '...'), then drop the one for PUBLIC with DROP USER MAPPING FOR PUBLIC SERVER %s.",
+						 quote_identifier(name), quote_identifier(name))));
+	return connection;
 }
 
 /*
- * The server and the user's mapping as they are now, both of one moment: a new
- * key must not be sent to an old address.  Returns what `changes` was then.
+ * Reads the server and the user's mapping, and returns the value of `changes`
+ * at that time.  Both are of the same moment, so that a new key is never sent
+ * to an old address.
  *
- * Looking one of them up may bring the news that the other has changed.  That
- * ends, except where PostgreSQL is made to forget at every turn what it has
- * read (debug_discard_caches).
+ * Looking up one of them may process the news that the other has changed,
+ * hence the loop.  With debug_discard_caches it would not end.
  */
 static uint64
 read_account(Oid userid, Oid serverid,
@@ -422,10 +380,10 @@ read_account(Oid userid, Oid serverid,
 	uint64		before;
 	int			tries = 0;
 
-	if (sessions == NULL)
-		make_table();
+	if (cache == NULL)
+		create_cache();
 
-	/* in a transaction that holds its locks already nobody else asks */
+	/* a transaction that already has its locks does not look for changes */
 	AcceptInvalidationMessages();
 	do
 	{
@@ -438,75 +396,77 @@ read_account(Oid userid, Oid serverid,
 
 /*
  * impilo_connection
- *		The session of a user at a server, opened if need be.
+ *		Returns the connection of a user to a server, opened if necessary.
  *
- * `userid` is the user whose rights count, which through a view is its owner.
- * `run` is the memory context of the executor run, or of what else needs a
- * connection; as long as it is not reset or deleted the session is good, and is
- * the one that another call for the same user and server gives.  Raises an
- * error if there is no user mapping, or no key in it.
+ * `userid` is the user whose privileges count, which through a view is its
+ * owner.  `run` is the memory context of the executor run or other user; the
+ * connection stays open until it is reset or deleted, and every call with the
+ * same arguments returns the same connection.  Raises an error if there is no
+ * user mapping, or no key in it.
  */
 ImpiloConnection *
 impilo_connection(Oid userid, Oid serverid, MemoryContext run)
 {
-	Holding    *holding = find_use(userid, serverid, run);
+	ImpiloConnection *connection;
 	ForeignServer *server;
 	UserMapping *mapping;
 	const char *key;
-	SessionEntry *entry;
+	ConnCacheEntry *entry;
 	uint64		before;
 
-	if (holding)
-		return &holding->connection;
+	for (Pin *pin = pins; pin; pin = pin->next)
+		if (pin->holder == run && pin->userid == userid &&
+			pin->connection->serverid == serverid)
+			return pin->connection;
+
 	before = read_account(userid, serverid, &server, &mapping);
 	key = get_key(mapping, server);
-	entry = hash_search(sessions, &mapping->umid, HASH_FIND, NULL);
-	if (entry && (entry->holding->stale ||
-				  !impilo_api_uses_key(entry->holding->connection.api, key)))
+	entry = hash_search(cache, &mapping->umid, HASH_FIND, NULL);
+	connection = entry ? entry->connection : NULL;
+	if (connection && (connection->invalidated ||
+					   !impilo_api_uses_key(connection->api, key)))
 	{
-		retire(entry->holding);
-		entry = NULL;
+		invalidate(connection);
+		connection = NULL;
 	}
-	if (entry == NULL)
+	if (connection == NULL)
 	{
-		holding = open_session(server, mapping, key);
-		/* a change that came meanwhile did not find it in the table */
-		holding->stale = changes != before;
-		entry = hash_search(sessions, &mapping->umid, HASH_ENTER, NULL);
-		entry->holding = holding;
-		MemoryContextSetParent(holding->context, CacheMemoryContext);
+		/* an error releases it; it is kept once it is complete */
+		connection = open_connection(server, mapping, key, false);
+		/* it was not in the cache for changes in the meantime */
+		connection->invalidated = changes != before;
+		entry = hash_search(cache, &mapping->umid, HASH_ENTER, NULL);
+		entry->connection = connection;
+		MemoryContextSetParent(connection->context, CacheMemoryContext);
 	}
-	begin_use(entry->holding, userid, run);
-	return &entry->holding->connection;
+	pin_for(connection, userid, run);
+	return connection;
 }
 
 /*
  * impilo_connection_last_total
- *		How many orders the list had when it was last read in this connection,
- *		or IMPILO_UNKNOWN.  For the planner: opens nothing, raises nothing.
+ *		Returns the number of orders when this session last read the list, or
+ *		IMPILO_UNKNOWN.
+ *
+ * For the planner: opens no connection and raises no error.
  */
 int64
 impilo_connection_last_total(Oid userid, Oid serverid)
 {
 	Oid			users[] = {userid, InvalidOid};
 
-	if (sessions == NULL)
-		return IMPILO_UNKNOWN;
-	for (int i = 0; i < lengthof(users); i++)
+	for (int i = 0; cache && i < lengthof(users); i++)
 	{
-		HeapTuple	row;
-		SessionEntry *entry;
-		Oid			umid;
+		ConnCacheEntry *entry;
+		Oid			umid = GetSysCacheOid2(USERMAPPINGUSERSERVER,
+										   Anum_pg_user_mapping_oid,
+										   ObjectIdGetDatum(users[i]),
+										   ObjectIdGetDatum(serverid));
 
-		row = SearchSysCache2(USERMAPPINGUSERSERVER,
-							  ObjectIdGetDatum(users[i]),
-							  ObjectIdGetDatum(serverid));
-		if (!HeapTupleIsValid(row))
+		if (!OidIsValid(umid))
 			continue;
-		umid = ((Form_pg_user_mapping) GETSTRUCT(row))->oid;
-		ReleaseSysCache(row);
-		entry = hash_search(sessions, &umid, HASH_FIND, NULL);
-		return entry ? impilo_api_last_total(entry->holding->connection.api)
+		entry = hash_search(cache, &umid, HASH_FIND, NULL);
+		return entry ? impilo_api_last_total(entry->connection->api)
 			: IMPILO_UNKNOWN;
 	}
 	return IMPILO_UNKNOWN;
@@ -514,130 +474,114 @@ impilo_connection_last_total(Oid userid, Oid serverid)
 
 /*
  * impilo_private_connection
- *		An API handle with a user's key and a server's options that shares
- *		nothing with the session's, and repeats no request.
+ *		Returns a connection that is not in the cache and does not retry.
  *
  * It lives as long as `context`.  Raises the errors of impilo_connection.
  */
 ImpiloApi *
 impilo_private_connection(Oid userid, Oid serverid, MemoryContext context)
 {
+	MemoryContext caller = MemoryContextSwitchTo(context);
 	ForeignServer *server;
 	UserMapping *mapping;
-	ImpiloServerOptions options;
+	ImpiloConnection *connection;
 
 	(void) read_account(userid, serverid, &server, &mapping);
-	impilo_server_options(server, &options);
-	options.max_retries = 0;
-	options.requests_per_second = 0;
-	if (!OidIsValid(mapping->userid))
-		warn_of_public(server);
-	return open_api(context, server->servername, &options, mapping,
-					get_key(mapping, server));
+	connection = open_connection(server, mapping, get_key(mapping, server),
+								 true);
+	MemoryContextSwitchTo(caller);
+	return connection->api;
 }
 
 /*
  * impilo_connections
- *		The sessions of this backend, in no order: a list of
- *		ImpiloConnectionState in CurrentMemoryContext.
+ *		Returns copies of the cached connections (ImpiloConnection), for
+ *		information only, in no order.
  */
 List *
 impilo_connections(void)
 {
 	HASH_SEQ_STATUS scan;
-	SessionEntry *entry;
+	ConnCacheEntry *entry;
 	List	   *list = NIL;
 
-	if (sessions == NULL)
+	if (cache == NULL)
 		return NIL;
-	hash_seq_init(&scan, sessions);
+	hash_seq_init(&scan, cache);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		Holding    *holding = entry->holding;
-		ImpiloConnectionState *state = palloc(sizeof(*state));
+		ImpiloConnection *copy = palloc(sizeof(ImpiloConnection));
 
-		state->server_name = pstrdup(holding->connection.server_name);
-		state->userid = holding->userid;
-		state->valid = !holding->stale;
-		state->in_use = holding->holders > 0;
-		list = lappend(list, state);
+		*copy = *entry->connection;
+		copy->server_name = pstrdup(copy->server_name);
+		list = lappend(list, copy);
 	}
 	return list;
 }
 
 /*
  * impilo_connection_close
- *		Close the sessions of a server, or all if `serverid` is InvalidOid;
- *		but not those that a statement uses, of which it warns.
+ *		Closes the connections to a server, or all if `serverid` is
+ *		InvalidOid, and returns whether there was one to close.
  *
- * Tells whether it has closed any.
+ * A pinned connection stays open, with a WARNING.
  */
 bool
 impilo_connection_close(Oid serverid)
 {
 	HASH_SEQ_STATUS scan;
-	SessionEntry *entry;
+	ConnCacheEntry *entry;
+	List	   *in_use = NIL;
 	bool		closed = false;
+	ListCell   *cell;
 
-	if (sessions == NULL)
+	if (cache == NULL)
 		return false;
-	hash_seq_init(&scan, sessions);
+	hash_seq_init(&scan, cache);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		Holding    *holding = entry->holding;
+		ImpiloConnection *connection = entry->connection;
 
-		if (OidIsValid(serverid) && holding->connection.serverid != serverid)
+		if (OidIsValid(serverid) && connection->serverid != serverid)
 			continue;
-		if (holding->holders > 0)
+		if (connection->pins > 0)
+			in_use = lappend(in_use, pstrdup(connection->server_name));
+		else
 		{
-			ereport(WARNING,
-					(errmsg("cannot close connection for server \"%s\" because it is still in use",
-							holding->connection.server_name)));
-			continue;
+			close_connection(connection);
+			closed = true;
 		}
-		drop(holding);
-		closed = true;
 	}
+
+	/* ereport may throw, which would leave the hash table's scan open */
+	foreach(cell, in_use)
+		ereport(WARNING,
+				(errmsg("cannot close connection for server \"%s\" because it is still in use",
+						(char *) lfirst(cell))));
 	return closed;
-}
-
-static char *
-library_of(Oid function)
-{
-	HeapTuple	row = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	char	   *library = NULL;
-	bool		isnull;
-	Datum		value;
-
-	if (!HeapTupleIsValid(row))
-		return NULL;
-	value = SysCacheGetAttr(PROCOID, row, Anum_pg_proc_probin, &isnull);
-	if (!isnull)
-		library = TextDatumGetCString(value);
-	ReleaseSysCache(row);
-	return library;
 }
 
 /*
  * impilo_server_by_name
- *		The server of this name, for a function that takes it as an argument.
+ *		Returns the server with this name.
  *
- * `function` is any function of this module.  Raises an error if there is no
- * such server, if it is another wrapper's, whose keys are not ours to send,
- * or if the current user has no USAGE of it.
+ * Raises an error if it does not exist, if it belongs to another wrapper,
+ * whose keys must not be used here, or if the current user has no USAGE
+ * privilege on it.
  */
 ForeignServer *
-impilo_server_by_name(const char *name, Oid function)
+impilo_server_by_name(const char *name)
 {
 	ForeignServer *server = GetForeignServerByName(name, false);
-	ForeignDataWrapper *wrapper = GetForeignDataWrapper(server->fdwid);
-	char	   *handler = library_of(wrapper->fdwhandler);
-	char	   *own = library_of(function);
+	Oid			validator = GetForeignDataWrapper(server->fdwid)->fdwvalidator;
+	FmgrInfo	function = {0};
 
-	if (handler == NULL || own == NULL || strcmp(handler, own) != 0)
+	if (OidIsValid(validator))
+		fmgr_info(validator, &function);
+	if (function.fn_addr != impilo_fdw_validator_1_0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("server \"%s\" is not one of foreign-data wrapper \"impilo_fdw\"",
+				 errmsg("server \"%s\" does not use foreign-data wrapper \"impilo_fdw\"",
 						name)));
 	if (!DatumGetBool(DirectFunctionCall2(has_server_privilege_id,
 										  ObjectIdGetDatum(server->serverid),

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * connection.h
- *	  What one backend keeps for a user mapping: options, key, connections.
+ *	  The cache of connections: one for each user mapping in use.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -17,37 +17,37 @@
 #include "catalog/options.h"
 
 /*
- * One user mapping, that is one account of one server.  Two accounts of the
+ * One user mapping, that is, one account of one server.  Two accounts of the
  * same server share nothing.
  */
 typedef struct ImpiloConnection
 {
 	Oid			umid;			/* OID of the user mapping */
+	Oid			mapping_user;	/* its user; InvalidOid: PUBLIC */
 	Oid			serverid;
 	const char *server_name;
 	ImpiloServerOptions options;
 	ImpiloApi  *api;
+
+	/* managed by connection.c */
+	MemoryContext context;		/* contains all of the above */
+	uint32		server_hash;	/* hash values of the catalog rows in */
+	uint32		mapping_hash;	/* invalidation messages */
+	bool		invalidated;	/* one of the rows has changed */
+	int			pins;			/* statements and the like that use it */
 } ImpiloConnection;
 
-/* What a session is at the moment, for who asks about connections. */
-typedef struct ImpiloConnectionState
-{
-	char	   *server_name;
-	Oid			userid;			/* InvalidOid: PUBLIC */
-	bool		valid;			/* neither server nor mapping has changed */
-	bool		in_use;			/* by a statement, such as an open cursor */
-} ImpiloConnectionState;
-
-/* in session.c */
+/* in connection.c */
 
 extern ImpiloConnection *impilo_connection(Oid userid, Oid serverid,
 										   MemoryContext run);
-extern void impilo_connection_pin(ImpiloConnection *connection, MemoryContext holder);
+extern void impilo_connection_pin(ImpiloConnection *connection,
+								  MemoryContext holder);
 extern int64 impilo_connection_last_total(Oid userid, Oid serverid);
 extern ImpiloApi *impilo_private_connection(Oid userid, Oid serverid,
 											MemoryContext context);
 extern List *impilo_connections(void);
 extern bool impilo_connection_close(Oid serverid);
-extern ForeignServer *impilo_server_by_name(const char *name, Oid function);
+extern ForeignServer *impilo_server_by_name(const char *name);
 
 #endif							/* IMPILO_CONNECTION_H */

@@ -13,6 +13,7 @@
 #ifndef IMPILO_OPTIONS_H
 #define IMPILO_OPTIONS_H
 
+#include "fmgr.h"
 #include "foreign/foreign.h"
 
 typedef enum ImpiloPostAt
@@ -34,6 +35,9 @@ typedef enum ImpiloExternalIds
 	IMPILO_EXTERNAL_IDS_ANY,	/* the same id may be used by many orders */
 	IMPILO_EXTERNAL_IDS_UNIQUE	/* the user promises never to reuse one */
 } ImpiloExternalIds;
+
+/* orders on a full page of the list: the API returns at most this many */
+#define IMPILO_MAX_PAGE_SIZE 250
 
 /* Options of a server, and of the user mapping that goes with it. */
 typedef struct ImpiloServerOptions
@@ -69,6 +73,8 @@ typedef struct ImpiloTableOptions
 } ImpiloTableOptions;
 
 /* in options.c */
+
+extern PGDLLEXPORT Datum impilo_fdw_validator_1_0(PG_FUNCTION_ARGS);
 
 extern void impilo_server_options(const ForeignServer *server,
 								  ImpiloServerOptions *options);

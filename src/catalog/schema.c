@@ -35,12 +35,12 @@
 
 #define COUNT(array) ((int) (sizeof(array) / sizeof((array)[0])))
 
-#define COLUMN(name, pointer, type, meaning) \
-	{name, IMPILO_SOURCE_POINTER, pointer, type, NULL, false, meaning}
-#define WRITTEN(name, pointer, type, member, meaning) \
-	{name, IMPILO_SOURCE_POINTER, pointer, type, member, false, meaning}
-#define WRITTEN_ID(name, pointer, member, meaning) \
-	{name, IMPILO_SOURCE_POINTER, pointer, "bigint", member, true, meaning}
+#define COLUMN(name, pointer, type, description) \
+	{name, IMPILO_SOURCE_POINTER, pointer, type, NULL, false, description}
+#define WRITTEN(name, pointer, type, member, description) \
+	{name, IMPILO_SOURCE_POINTER, pointer, type, member, false, description}
+#define WRITTEN_ID(name, pointer, member, description) \
+	{name, IMPILO_SOURCE_POINTER, pointer, "bigint", member, true, description}
 
 #define ORDER_ID \
 	{"order_id", IMPILO_SOURCE_ORDER_ID, NULL, "bigint", NULL, false, \
@@ -301,8 +301,8 @@ static const ImpiloSchemaColumn order_notes[] = {
 	DOCUMENT("The note"),
 };
 
-#define RELATION(name, array, inner_array, meaning) \
-	{#name, array, inner_array, meaning, name, COUNT(name)}
+#define RELATION(name, array, inner_array, description) \
+	{#name, array, inner_array, description, name, COUNT(name)}
 
 const ImpiloSchemaRelation impilo_schema_relations[] = {
 	RELATION(orders, NULL, NULL,

@@ -43,7 +43,7 @@ typedef struct ImpiloSchemaColumn
 	const char *write_member;	/* member of a create request that INSERT
 								 * writes, or NULL: read-only */
 	bool		write_id;		/* written as {"id": value} */
-	const char *meaning;		/* one sentence for the data dictionary */
+	const char *description;	/* a sentence, for the data dictionary */
 } ImpiloSchemaColumn;
 
 typedef struct ImpiloSchemaRelation
@@ -53,7 +53,7 @@ typedef struct ImpiloSchemaRelation
 								 * rows, or NULL: the order itself is */
 	const char *inner_array;	/* pointer, from an element of `array`, of the
 								 * array whose elements are the rows, or NULL */
-	const char *meaning;		/* one sentence for the data dictionary */
+	const char *description;	/* a sentence, for the data dictionary */
 	const ImpiloSchemaColumn *columns;
 	int			ncolumns;
 } ImpiloSchemaRelation;

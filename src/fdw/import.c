@@ -38,7 +38,7 @@ enum DictionaryColumn
 	DICTIONARY_TYPE,
 	DICTIONARY_PATH,
 	DICTIONARY_WRITABLE,
-	DICTIONARY_MEANING,
+	DICTIONARY_DESCRIPTION,
 	DICTIONARY_NCOLUMNS
 };
 
@@ -223,7 +223,7 @@ put_row(ReturnSetInfo *result, const ImpiloSchemaRelation *relation,
 	if (path)
 		values[DICTIONARY_PATH] = CStringGetTextDatum(path);
 	values[DICTIONARY_WRITABLE] = BoolGetDatum(column->write_member != NULL);
-	values[DICTIONARY_MEANING] = CStringGetTextDatum(column->meaning);
+	values[DICTIONARY_DESCRIPTION] = CStringGetTextDatum(column->description);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
@@ -239,8 +239,8 @@ put_relation(ReturnSetInfo *result, const ImpiloSchemaRelation *relation)
 	memset(nulls, true, sizeof(nulls));
 	nulls[DICTIONARY_RELATION] = false;
 	values[DICTIONARY_RELATION] = CStringGetTextDatum(relation->name);
-	nulls[DICTIONARY_MEANING] = false;
-	values[DICTIONARY_MEANING] = CStringGetTextDatum(relation->meaning);
+	nulls[DICTIONARY_DESCRIPTION] = false;
+	values[DICTIONARY_DESCRIPTION] = CStringGetTextDatum(relation->description);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

@@ -1,17 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * connections.c
- *	  SQL functions for who looks after a server: connections, ping, versions.
+ *	  SQL functions about connections: list, close, ping, sample, versions.
  *
- * Those for connections have the names and the manners of postgres_fdw's: one
- * that a statement uses is not cut, but warned of.
- *
- * impilo_fdw_ping asks for the smallest page over a connection of its own, so
- * that each part of making one takes its time, and for page 0 if there is no
- * page 1; a request that fails is an answer too, and what it tells is what an
- * error would have told.
- *
- * Nothing here shows a key, or anything of an order.
+ * The names and rules of the connection functions are those of postgres_fdw.
+ * No function here returns a key.  impilo_sample_orders alone returns data of
+ * orders.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -24,36 +18,26 @@
 
 #include <math.h>
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/dependency.h"
-#include "catalog/pg_extension.h"
-#include "catalog/pg_foreign_server.h"
-#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 
 #include "catalog/connection.h"
 #include "json/tree.h"
-
+#include "rows/convert.h"
 
 PG_FUNCTION_INFO_V1(impilo_fdw_get_connections_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_disconnect_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_disconnect_all_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_ping_1_0);
-PG_FUNCTION_INFO_V1(impilo_fdw_diag_1_0);
+PG_FUNCTION_INFO_V1(impilo_sample_orders_1_0);
+PG_FUNCTION_INFO_V1(impilo_fdw_library_versions_1_0);
 
-/* Columns of impilo_fdw_ping(). */
+/* Columns of impilo_fdw_ping() */
 enum PingColumn
 {
 	PING_OK,
@@ -70,17 +54,21 @@ enum PingColumn
 	PING_COLUMNS
 };
 
-
-static Oid
-server_oid(text *name)
+/*
+ * Sets a column of text; NULL is SQL's.
+ */
+static void
+set_text(Datum *values, bool *nulls, int column, const char *string)
 {
-	return GetForeignServerByName(text_to_cstring(name), false)->serverid;
+	nulls[column] = string == NULL;
+	if (string)
+		values[column] = CStringGetTextDatum(string);
 }
 
 /*
- * impilo_fdw_get_connections() → (server_name, user_name, valid, in_use)
- *		The connections that this backend keeps: one for each user mapping
- *		that was used.
+ * impilo_fdw_get_connections() returns setof (server_name, user_name, valid,
+ * in_use)
+ *		The connections of this session, one for each user mapping in use.
  */
 Datum
 impilo_fdw_get_connections_1_0(PG_FUNCTION_ARGS)
@@ -91,18 +79,16 @@ impilo_fdw_get_connections_1_0(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(cell, impilo_connections())
 	{
-		ImpiloConnectionState *state = lfirst(cell);
-		char	   *user = "public";
+		const ImpiloConnection *connection = lfirst(cell);
 		Datum		values[4];
 		bool		nulls[4] = {false};
 
-		if (OidIsValid(state->userid))
-			user = GetUserNameFromId(state->userid, true);
-		values[0] = CStringGetTextDatum(state->server_name);
-		values[1] = user ? CStringGetTextDatum(user) : (Datum) 0;
-		nulls[1] = user == NULL;
-		values[2] = BoolGetDatum(state->valid);
-		values[3] = BoolGetDatum(state->in_use);
+		set_text(values, nulls, 0, connection->server_name);
+		set_text(values, nulls, 1,
+				 OidIsValid(connection->mapping_user)
+				 ? GetUserNameFromId(connection->mapping_user, true) : "public");
+		values[2] = BoolGetDatum(!connection->invalidated);
+		values[3] = BoolGetDatum(connection->pins > 0);
 		tuplestore_putvalues(result->setResult, result->setDesc, values,
 							 nulls);
 	}
@@ -110,18 +96,21 @@ impilo_fdw_get_connections_1_0(PG_FUNCTION_ARGS)
 }
 
 /*
- * impilo_fdw_disconnect(server_name) → boolean
- *		Close this backend's connections to a server: was there one?
+ * impilo_fdw_disconnect(server_name) returns boolean
+ *		Closes the session's connections to a server.
  */
 Datum
 impilo_fdw_disconnect_1_0(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(impilo_connection_close(server_oid(PG_GETARG_TEXT_PP(0))));
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	PG_RETURN_BOOL(impilo_connection_close(GetForeignServerByName(name,
+																  false)->serverid));
 }
 
 /*
- * impilo_fdw_disconnect_all() → boolean
- *		The same for all servers.
+ * impilo_fdw_disconnect_all() returns boolean
+ *		Closes the session's connections to all servers.
  */
 Datum
 impilo_fdw_disconnect_all_1_0(PG_FUNCTION_ARGS)
@@ -129,64 +118,47 @@ impilo_fdw_disconnect_all_1_0(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(impilo_connection_close(InvalidOid));
 }
 
-/* ------------------------------------------------------------------------
- * Ping
- * ------------------------------------------------------------------------
- */
-
 static void
 set_time(Datum *values, bool *nulls, int column, double ms)
 {
-	/* microseconds are what libcurl knows */
+	/* libcurl measures microseconds */
 	values[column] = Float8GetDatum(rint(ms * 1000) / 1000);
 	nulls[column] = ms < 0;
 }
 
-static void
-set_text(Datum *values, bool *nulls, int column, const char *string)
-{
-	nulls[column] = string == NULL;
-	if (string)
-		values[column] = CStringGetTextDatum(string);
-}
-
 /*
- * Ask for page 0, by the documented default of its size, which no API refuses.
- * NULL unless that is a page.
+ * impilo_fdw_ping(server_name) returns (ok, …, total_ms)
+ *		Requests the smallest page over a new connection, once.  A request that
+ *		fails is a result too: the row contains what the error would say.
  */
-static ImpiloHttpRequest *
-get_page_zero(ImpiloApi *api, MemoryContext context, ImpiloPage *page)
+Datum
+impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
 {
-	ImpiloHttpRequest *request = impilo_api_get_page(api, context, 0, 15, NULL);
-	ImpiloApiError ignored;
-
-	impilo_http_wait(request);
-	return impilo_api_try_page(api, request, 0, 15, page, &ignored)
-		? request : NULL;
-}
-
-/*
- * What the reply tells, whether it is the API's or not.  Where pages are
- * counted from 0, page 1 may be missing: then page 0 tells, but for the times.
- */
-static void
-fill_ping(ImpiloApi *api, MemoryContext context, ImpiloHttpRequest *request,
-		  Datum *values, bool *nulls)
-{
-	const ImpiloHttpTimes *times = &impilo_http_reply(request)->times;
+	ForeignServer *server =
+	impilo_server_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	Datum		values[PING_COLUMNS] = {0};
+	bool		nulls[PING_COLUMNS] = {false};
+	TupleDesc	columns;
+	MemoryContext context;
+	ImpiloApi  *api;
+	ImpiloHttpRequest *request;
 	const ImpiloHttpReply *reply;
 	ImpiloApiError error;
 	ImpiloPage	page;
-	bool		ok = impilo_api_try_page(api, request, 1, 1, &page, &error);
+	bool		ok;
 
-	if (!ok && impilo_api_not_there(request))
-	{
-		ImpiloHttpRequest *zero = get_page_zero(api, context, &page);
+	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "impilo_fdw: return type must be a row type");
 
-		ok = zero != NULL;
-		request = ok ? zero : request;
-	}
+	/* the connection is closed with its context, also after an error */
+	context = AllocSetContextCreate(CurrentMemoryContext, "impilo_fdw ping",
+									ALLOCSET_SMALL_SIZES);
+	api = impilo_private_connection(GetUserId(), server->serverid, context);
+	request = impilo_api_get_page(api, context, 1, 1, NULL);
+	impilo_http_wait(request);
+	ok = impilo_api_try_page(api, request, 1, 1, &page, &error);
 	reply = impilo_http_reply(request);
+
 	values[PING_OK] = BoolGetDatum(ok);
 	values[PING_STATUS] = Int32GetDatum(reply->status);
 	nulls[PING_STATUS] = reply->status == 0;
@@ -199,124 +171,99 @@ fill_ping(ImpiloApi *api, MemoryContext context, ImpiloHttpRequest *request,
 			 reply->status == 0 ? NULL : reply->http2 ? "2" : "1.1");
 	values[PING_ORDERS] = Int64GetDatum(ok ? page.total : 0);
 	nulls[PING_ORDERS] = !ok || page.total == IMPILO_UNKNOWN;
-	set_time(values, nulls, PING_LOOKUP, times->lookup);
-	set_time(values, nulls, PING_CONNECT, times->connect);
-	set_time(values, nulls, PING_TLS, times->tls);
-	set_time(values, nulls, PING_ANSWER, times->answer);
-	set_time(values, nulls, PING_TOTAL, times->total);
-}
-
-/*
- * impilo_fdw_ping(server_name) → (ok, …, total_ms)
- *		Does the current user's key open the server, and what takes how long?
- */
-Datum
-impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
-{
-	ForeignServer *server =
-	impilo_server_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-						  fcinfo->flinfo->fn_oid);
-	Datum		values[PING_COLUMNS] = {0};
-	bool		nulls[PING_COLUMNS] = {false};
-	TupleDesc	columns;
-	MemoryContext context;
-	ImpiloApi  *api;
-	ImpiloHttpRequest *request;
-
-	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "impilo_fdw: return type must be a row type");
-
-	/* the connection goes with it, whichever way this function ends */
-	context = AllocSetContextCreate(CurrentMemoryContext, "impilo_fdw ping",
-									ALLOCSET_SMALL_SIZES);
-	api = impilo_private_connection(GetUserId(), server->serverid, context);
-	request = impilo_api_get_page(api, context, 1, 1, NULL);
-	impilo_http_wait(request);
-	fill_ping(api, context, request, values, nulls);
+	set_time(values, nulls, PING_LOOKUP, reply->times.lookup);
+	set_time(values, nulls, PING_CONNECT, reply->times.connect);
+	set_time(values, nulls, PING_TLS, reply->times.tls);
+	set_time(values, nulls, PING_ANSWER, reply->times.answer);
+	set_time(values, nulls, PING_TOTAL, reply->times.total);
 	MemoryContextDelete(context);
 
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns),
 													  values, nulls)));
 }
 
-/* ------------------------------------------------------------------------
- * Versions and settings
- * ------------------------------------------------------------------------
- */
-
-static void
-put_fact(ReturnSetInfo *result, const char *name, const char *value)
-{
-	Datum		values[2];
-	bool		nulls[2] = {false, value == NULL};
-
-	values[0] = CStringGetTextDatum(name);
-	values[1] = value ? CStringGetTextDatum(value) : (Datum) 0;
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
 /*
- * Version of the SQL that declares this function, which may be another than
- * the library's; NULL if no extension does.
- */
-static char *
-extension_version(Oid function)
-{
-	Oid			extension = getExtensionOfObject(ProcedureRelationId, function);
-	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	char	   *version = NULL;
-
-	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(extension));
-	scan = systable_beginscan(catalog, ExtensionOidIndexId, true, NULL, 1,
-							  &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		bool		null;
-		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion,
-										 RelationGetDescr(catalog), &null);
-
-		version = null ? NULL : TextDatumGetCString(value);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return version;
-}
-
-/*
- * impilo_fdw_diag() → setof (name, value)
- *		What a report of a fault should begin with: versions and settings.
- *		Holds no address, name or key.
+ * impilo_sample_orders(server, size) returns setof jsonb
+ *		The orders of the first page of a server's list, of at most `size`.
+ *
+ * Runs with the current user's mapping and requires USAGE on the server.  An
+ * order that type jsonb cannot represent is left out with a WARNING.
  */
 Datum
-impilo_fdw_diag_1_0(PG_FUNCTION_ARGS)
+impilo_sample_orders_1_0(PG_FUNCTION_ARGS)
 {
-	static const char *const settings[] = {
-		"impilo_fdw.allow_create", "client_encoding", "work_mem",
-		"statement_timeout", "max_files_per_process"
-	};
+	ForeignServer *server = impilo_server_by_name(NameStr(*PG_GETARG_NAME(0)));
+	int			size = PG_GETARG_INT32(1);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	ImpiloHttpLibrary library = impilo_http_library();
+	ImpiloConverter *converter = impilo_converter(JSONBOID, -1,
+												  CurrentMemoryContext);
+	ImpiloApi  *api;
+	ImpiloHttpRequest *request;
+	ImpiloPage	page;
+	ImpiloOrder order;
+
+	if (size < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("number of orders must be greater than zero")));
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	api = impilo_connection(GetUserId(), server->serverid,
+							CurrentMemoryContext)->api;
+	size = Min(size, IMPILO_MAX_PAGE_SIZE);
+	request = impilo_api_get_page(api, CurrentMemoryContext, 1, size, NULL);
+	impilo_http_wait(request);
+	impilo_api_page(api, request, 1, size, &page);
+	while (impilo_api_page_next(api, &page, &order))
+	{
+		ImpiloConvertError error;
+		Datum		value;
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (impilo_convert(converter, &order.document, &value, &isnull, &error))
+			tuplestore_putvalues(result->setResult, result->setDesc, &value,
+								 &isnull);
+		else
+			ereport(error.hard ? ERROR : WARNING,
+					(errcode(error.sqlstate),
+					 errmsg("order " INT64_FORMAT " cannot be converted to type jsonb",
+							order.id),
+					 errdetail("The API sent %s.", error.what)));
+	}
+	if (page.orders == 0)
+		ereport(NOTICE,
+				(errmsg("server \"%s\" has no orders", server->servername)));
+	return (Datum) 0;
+}
+
+/*
+ * impilo_fdw_library_versions() returns setof (name, value)
+ *		Versions that SQL cannot find out: what this library was built with
+ *		and which libraries it uses.
+ */
+Datum
+impilo_fdw_library_versions_1_0(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ImpiloHttpLibrary http = impilo_http_library();
+	const char *versions[][2] = {
+		{"impilo_fdw library", "1.0"},
+		{"PostgreSQL", PG_VERSION_STR},
+		{"libcurl", http.parts},
+		{"TLS", http.tls ? http.tls : "no"},
+		{"HTTP/2", http.http2 ? psprintf("yes, nghttp2 %s", http.http2) : "no"},
+		{"json-c", impilo_json_library_version()}
+	};
 
 	InitMaterializedSRF(fcinfo, 0);
-	put_fact(result, "impilo_fdw library", "1.0");
-	put_fact(result, "impilo_fdw extension",
-			 extension_version(fcinfo->flinfo->fn_oid));
-	put_fact(result, "PostgreSQL", PG_VERSION_STR);
-	put_fact(result, "PostgreSQL running",
-			 GetConfigOption("server_version", true, false));
-	put_fact(result, "libcurl", library.parts);
-	put_fact(result, "TLS", library.tls ? library.tls : "no");
-	put_fact(result, "HTTP/2", library.http2 == NULL ? "no"
-			 : psprintf("yes, nghttp2 %s", library.http2));
-	put_fact(result, "json-c", impilo_json_library_version());
-	put_fact(result, "server_encoding", GetDatabaseEncodingName());
-	for (int i = 0; i < lengthof(settings); i++)
-		put_fact(result, settings[i],
-				 GetConfigOption(settings[i], true, false));
+	for (int i = 0; i < lengthof(versions); i++)
+	{
+		Datum		values[2];
+		bool		nulls[2];
+
+		set_text(values, nulls, 0, versions[i][0]);
+		set_text(values, nulls, 1, versions[i][1]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
 	return (Datum) 0;
 }

@@ -3,15 +3,15 @@
  * order_functions.c
  *	  SQL functions that build the items and kits of an order.
  *
- * impilo_order_item and impilo_order_kit give an array of one element, to be
- * put together with ||; the aggregates impilo_order_items and
- * impilo_order_kits make one array out of many rows.
+ * impilo_order_item and impilo_order_kit return an array of one element;
+ * arrays are concatenated with ||.  The aggregates impilo_order_items and
+ * impilo_order_kits build one array from many rows.  They are written in C
+ * because an aggregate in SQL or PL/pgSQL copies its state for each row, so
+ * that its time grows with the square of the number of rows.
  *
- * None of them is strict, and each checks what it is given: NULL where a
- * value belongs is an error, not an order without that item.  An aggregate
- * over no rows is NULL, as of other aggregates: an order with nothing else in
- * it is refused then.  The same id given twice stays two elements; whether
- * these are one order line or two is the API's to say.
+ * No function here is strict: a NULL is an error, not an order without that
+ * item.  An aggregate over no rows is NULL.  An id that occurs twice stays
+ * two elements.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -34,138 +34,124 @@ PG_FUNCTION_INFO_V1(impilo_order_kits_step_1_0);
 PG_FUNCTION_INFO_V1(impilo_order_parts_final_1_0);
 
 /*
- * Append {"item": {"id": n}, "count": m} from arguments `first` and the one
- * behind it.
+ * Returns an argument, which must be a number from 1 to `max`.
+ */
+static int64
+positive_arg(FunctionCallInfo fcinfo, int number, const char *name,
+			 const char *part, int64 max)
+{
+	int64		value;
+
+	if (PG_ARGISNULL(number))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s of order %s must not be null", name, part)));
+	value = PG_GETARG_INT64(number);
+	if (value < 1 || value > max)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s of order %s must be between 1 and " INT64_FORMAT ", not " INT64_FORMAT,
+						name, part, max, value)));
+	return value;
+}
+
+/*
+ * Appends {"item": {"id": n}, "count": m}, from two arguments.
  */
 static void
 append_part(StringInfo json, FunctionCallInfo fcinfo, int first,
 			const char *part)
 {
-	int64		id;
-	int32		count;
+	int64		id = positive_arg(fcinfo, first, "id", part, PG_INT64_MAX);
+	int64		count = positive_arg(fcinfo, first + 1, "count", part,
+									 PG_INT32_MAX);
 
-	if (PG_ARGISNULL(first))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("id of %s must not be null", part)));
-	if (PG_ARGISNULL(first + 1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("count of %s must not be null", part)));
-	id = PG_GETARG_INT64(first);
-	count = PG_GETARG_INT32(first + 1);
-	if (id < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("id of %s must be above 0", part)));
-	if (count < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("count of %s must be above 0", part),
-				 errdetail("Its id is " INT64_FORMAT ", its count is %d.",
-						   id, count)));
-	appendStringInfo(json, "{\"%s\": {\"id\": " INT64_FORMAT "}, \"count\": %d}",
-					 part, id, count);
+	appendStringInfo(json, "%c{\"%s\": {\"id\": " INT64_FORMAT "}, \"count\": " INT64_FORMAT "}",
+					 json->len == 0 ? '[' : ',', part, id, count);
 }
 
 static Datum
-as_jsonb(const StringInfoData *json)
-{
-	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json->data));
-}
-
-static Datum
-one_part(FunctionCallInfo fcinfo, const char *part)
+array_of_one(FunctionCallInfo fcinfo, const char *part)
 {
 	StringInfoData json;
 
 	initStringInfo(&json);
-	appendStringInfoChar(&json, '[');
 	append_part(&json, fcinfo, 0, part);
 	appendStringInfoChar(&json, ']');
-	return as_jsonb(&json);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
 }
 
 /*
- * impilo_order_item(id bigint, count integer) returns jsonb
+ * impilo_order_item(id bigint, count bigint) returns jsonb
  */
 Datum
 impilo_order_item_1_0(PG_FUNCTION_ARGS)
 {
-	return one_part(fcinfo, "item");
+	return array_of_one(fcinfo, "item");
 }
 
 /*
- * impilo_order_kit(id bigint, count integer) returns jsonb
+ * impilo_order_kit(id bigint, count bigint) returns jsonb
  */
 Datum
 impilo_order_kit_1_0(PG_FUNCTION_ARGS)
 {
-	return one_part(fcinfo, "kit");
+	return array_of_one(fcinfo, "kit");
 }
 
 /*
- * The state is the array's text so far, without its closing bracket.
+ * Transition: the state is the text of the array without its last bracket.
  */
 static Datum
-step(FunctionCallInfo fcinfo, const char *part)
+add_part(FunctionCallInfo fcinfo, const char *part)
 {
 	MemoryContext aggregate;
-	MemoryContext caller;
 	StringInfo	json;
 
 	if (!AggCheckCallContext(fcinfo, &aggregate))
-		elog(ERROR, "aggregate function called in non-aggregate context");
+		elog(ERROR, "impilo_fdw: aggregate function called in non-aggregate context");
 	if (PG_ARGISNULL(0))
 	{
-		caller = MemoryContextSwitchTo(aggregate);
+		MemoryContext caller = MemoryContextSwitchTo(aggregate);
+
 		json = makeStringInfo();
 		MemoryContextSwitchTo(caller);
-		appendStringInfoChar(json, '[');
 	}
 	else
-	{
 		json = (StringInfo) PG_GETARG_POINTER(0);
-		appendStringInfoString(json, ", ");
-	}
 	append_part(json, fcinfo, 1, part);
 	PG_RETURN_POINTER(json);
 }
 
 /*
- * impilo_order_items_step(internal, id bigint, count integer)
+ * impilo_order_items_step(internal, id bigint, count bigint)
  */
 Datum
 impilo_order_items_step_1_0(PG_FUNCTION_ARGS)
 {
-	return step(fcinfo, "item");
+	return add_part(fcinfo, "item");
 }
 
 /*
- * impilo_order_kits_step(internal, id bigint, count integer)
+ * impilo_order_kits_step(internal, id bigint, count bigint)
  */
 Datum
 impilo_order_kits_step_1_0(PG_FUNCTION_ARGS)
 {
-	return step(fcinfo, "kit");
+	return add_part(fcinfo, "kit");
 }
 
 /*
  * impilo_order_parts_final(internal) returns jsonb
- *
- * Leaves the state as it is, so that a moving frame can go on with it.
+ *		Leaves the state as it is, as a window frame may continue with it.
  */
 Datum
 impilo_order_parts_final_1_0(PG_FUNCTION_ARGS)
 {
-	const StringInfoData *state;
-	StringInfoData json;
+	char	   *json;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	state = (const StringInfoData *) PG_GETARG_POINTER(0);
-	initStringInfo(&json);
-	appendBinaryStringInfo(&json, state->data, state->len);
-	appendStringInfoChar(&json, ']');
-	return as_jsonb(&json);
+	json = psprintf("%s]", ((StringInfo) PG_GETARG_POINTER(0))->data);
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json));
 }

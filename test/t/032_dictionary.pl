@@ -30,7 +30,7 @@ FULL JOIN (pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE (d.column_name IS NULL AND c.relnamespace = 'impilo'::regnamespace) OR a.attname IS NULL
 SQL
 is($node->safe_psql('postgres',
-		'SELECT count(*) FROM impilo_data_dictionary() WHERE meaning IS NULL OR meaning !~ E\'\\\\.$\''),
-	'0', 'each has a meaning, in a sentence');
+		'SELECT count(*) FROM impilo_data_dictionary() WHERE description IS NULL OR description !~ E\'\\\\.$\''),
+	'0', 'every relation and column has a description that is a sentence');
 
 done_testing();

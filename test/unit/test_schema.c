@@ -74,7 +74,7 @@ check_column(const ImpiloSchemaRelation *relation,
 	snprintf(about, sizeof(about), "%s.%s", relation->name, column->name);
 	CHECK_FOR(strlen(column->name) <= MAX_NAME, about);
 	CHECK_FOR(impilo_schema_column(relation, column->name) == column, about);
-	CHECK_FOR(is_sentence(column->meaning), about);
+	CHECK_FOR(is_sentence(column->description), about);
 	CHECK_FOR(column->pointer == NULL || is_pointer(column->pointer), about);
 	CHECK_FOR(!column->write_id || column->write_member, about);
 	CHECK_FOR(!column->write_member || relation->array == NULL, about);
@@ -116,7 +116,7 @@ test_schema(void)
 
 		CHECK_FOR(impilo_schema_relation(relation->name) == relation,
 				  relation->name);
-		CHECK_FOR(is_sentence(relation->meaning), relation->name);
+		CHECK_FOR(is_sentence(relation->description), relation->name);
 		CHECK_FOR(relation->array == NULL || is_pointer(relation->array),
 				  relation->name);
 		CHECK_FOR(relation->inner_array == NULL ||
