@@ -17,8 +17,8 @@ FULL JOIN (SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS 
 	FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
 	WHERE c.relnamespace = 'impilo'::regnamespace AND c.relkind = 'f') a
 ON a.relname = d.relation AND a.attname = d.column_name AND a.type = d.type;
-SELECT relation, column_name, type, json_path, writable, meaning FROM impilo_data_dictionary() WHERE writable OR relation = 'order_notes';
-SELECT relation, meaning FROM impilo_data_dictionary() WHERE column_name IS NULL;
+SELECT relation, column_name, type, json_path, writable, description FROM impilo_data_dictionary() WHERE writable OR relation = 'order_notes';
+SELECT relation, description FROM impilo_data_dictionary() WHERE column_name IS NULL;
 
 --
 -- Some of the tables
