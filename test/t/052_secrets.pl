@@ -55,7 +55,7 @@ sub run
 {
 	my ($sql) = @_;
 	my $error = psql_error($node,
-		"SET client_min_messages = debug5; SET impilo_fdw.allow_create = on; $sql");
+		"SET client_min_messages = debug5; LOAD 'impilo_fdw'; SET impilo_fdw.allow_create = on; $sql");
 
 	$everything .= "$sql\n$error->{stdout}\n$error->{stderr}\n";
 	return $error;
