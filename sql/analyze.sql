@@ -55,11 +55,6 @@ SELECT reltuples FROM pg_class WHERE oid = 'impilo.orders'::regclass;
 \! ctl config '{"omit":["total"]}'
 ANALYZE impilo.orders;
 SELECT reltuples FROM pg_class WHERE oid = 'impilo.orders'::regclass;
-\! ctl config '{"omit":null,"page_base":0}'
-\! ctl log-reset
-ANALYZE impilo.orders;
-SELECT reltuples FROM pg_class WHERE oid = 'impilo.orders'::regclass;
-\! ctl log sort
 
 -- use_remote_estimate asks; nothing else does at planning
 \c -

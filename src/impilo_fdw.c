@@ -26,6 +26,7 @@
 #include "fdw/modify.h"
 #include "fdw/plan.h"
 #include "fdw/scan.h"
+#include "read/list.h"
 
 PG_MODULE_MAGIC;
 
@@ -127,6 +128,12 @@ define_settings(void)
 	if (post_at &&
 		strcmp(post_at, GetConfigOption("impilo_fdw.post_at", false, false)) != 0)
 		fail_closed("impilo_fdw.post_at", "never");
+
+	DefineCustomIntVariable("impilo_fdw.progress_interval",
+							"Reports the progress of long list scans at this interval.",
+							"0 reports nothing.",
+							&impilo_progress_interval, 0, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("impilo_fdw");
 }
 

@@ -202,13 +202,27 @@ impilo_api_show_create(void)
  * ------------------------------------------------------------------------
  */
 
-pg_noreturn static void
-raise_content(ImpiloApi *api, char *detail)
+/*
+ * impilo_api_content_error
+ *		The error of a response of the right status that is not what the API
+ *		sends; `detail` is palloc'd.
+ */
+void
+impilo_api_content_error(ImpiloApi *api, char *detail, ImpiloApiError *error)
 {
-	ImpiloApiError error;
+	impilo_api_describe_content(api->server_name, detail, error);
+}
 
-	impilo_api_describe_content(api->server_name, detail, &error);
-	impilo_api_raise(&error);
+/*
+ * impilo_api_limit_error
+ *		The error of a scan of the list that has come to a limit; `detail` says
+ *		how far it came, and is palloc'd.
+ */
+void
+impilo_api_limit_error(ImpiloApi *api, ImpiloApiLimit limit, char *detail,
+					   ImpiloApiError *error)
+{
+	impilo_api_describe_limit(api->server_name, limit, detail, error);
 }
 
 /*
@@ -228,9 +242,9 @@ key_hint(const ImpiloApi *api)
 			? "CURRENT_USER" : quote_identifier(name);
 	}
 	if (api->key_in_file)
-		return psprintf("Keys can expire: put a valid one into the file that option api_key_file of the user mapping FOR %s SERVER %s names; the next statement reads it.",
+		return psprintf("The key may have expired. Replace it in the file named by option \"api_key_file\" of the user mapping FOR %s SERVER %s; every statement reads the file again.",
 						owner, server);
-	return psprintf("Keys can expire: set a valid one with ALTER USER MAPPING FOR %s SERVER %s OPTIONS (SET api_key '...').",
+	return psprintf("The key may have expired. Set a valid one with ALTER USER MAPPING FOR %s SERVER %s OPTIONS (SET api_key '...').",
 					owner, server);
 }
 
@@ -274,7 +288,7 @@ describe_wrong(ImpiloApi *api, const ImpiloHttpReply *reply,
 	char	   *detail;
 
 	if (verdict == IMPILO_READ_BROKEN)
-		detail = psprintf("The answer to %s is broken JSON: %s at byte %zu of %zu.",
+		detail = psprintf("The response to %s is broken JSON: %s at byte %zu of %zu.",
 						  request, wrong->what, wrong->offset, reply->length);
 	else
 		detail = psprintf("%s to %s %s.", subject, request, wrong->what);
@@ -305,7 +319,7 @@ impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
 							   result, &wrong);
 	if (verdict != IMPILO_READ_OK)
 	{
-		describe_wrong(api, reply, result->request, verdict, "The answer",
+		describe_wrong(api, reply, result->request, verdict, "The response",
 					   &wrong, error);
 		return false;
 	}
@@ -333,34 +347,42 @@ impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
  * impilo_api_page_next
  *		The next order of a page; false at its end.
  *
- * The order points into the body of the page's request.  Raises an error if
- * it is not well-formed or has no id.
+ * The order points into the body of the page's request.  If it is not
+ * well-formed or has no id, raises an error; or, if `error` is not NULL, fills
+ * it in and returns false.
  */
 bool
-impilo_api_page_next(ImpiloApi *api, ImpiloPage *page, ImpiloOrder *order)
+impilo_api_page_next(ImpiloApi *api, ImpiloPage *page, ImpiloOrder *order,
+					 ImpiloApiError *error)
 {
+	ImpiloApiError raised;
 	ImpiloJsonError wrong;
 	int64_t		id;
+	char	   *detail;
 
 	switch (impilo_page_next(&api->reader, page, &order->document, &id,
 							 &wrong))
 	{
 		case IMPILO_READ_OK:
-			break;
-		case IMPILO_READ_END:
-			return false;
+			order->id = id;
+			order->request = page->request;
+			return true;
 		case IMPILO_READ_BROKEN:
-			raise_content(api, psprintf("The answer to %s is broken JSON: %s at byte %zu, in order %d of the page.",
-										page->request, wrong.what,
-										wrong.offset, page->orders));
+			detail = psprintf("The response to %s is broken JSON: %s at byte %zu, in order %d of the page.",
+							  page->request, wrong.what, wrong.offset,
+							  page->orders);
+			break;
 		case IMPILO_READ_UNFIT:
-			raise_content(api, psprintf("Order %d in the answer to %s %s.",
-										page->orders, page->request,
-										wrong.what));
+			detail = psprintf("Order %d in the response to %s %s.",
+							  page->orders, page->request, wrong.what);
+			break;
+		default:
+			return false;
 	}
-	order->id = id;
-	order->request = page->request;
-	return true;
+	impilo_api_content_error(api, detail, error ? error : &raised);
+	if (error == NULL)
+		impilo_api_raise(&raised);
+	return false;
 }
 
 /*
@@ -379,7 +401,7 @@ read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
 								&order->document, &id, &wrong);
 	if (verdict != IMPILO_READ_OK)
 	{
-		describe_wrong(api, reply, request, verdict, "The order in the answer",
+		describe_wrong(api, reply, request, verdict, "The order in the response",
 					   &wrong, error);
 		return false;
 	}
@@ -394,8 +416,8 @@ read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
  *		Read the answer to a request for one order; false if it is 404.
  *
  * Every id known is positive, but nothing says that it must be, so others are
- * asked for as well.  An API to which they are no ids at all may refuse them,
- * with the statuses of impilo_api_not_there, and has no such order either.
+ * requested as well.  An API to which they are not ids may refuse them with
+ * status 400 or 422, and has no such order either.
  *
  * Whether a 404 means that there is no such order, or that this is no order
  * API, the caller decides (see impilo_api_proven).  The order points into the
@@ -411,14 +433,18 @@ impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
 
 	if (reply->outcome == IMPILO_HTTP_ANSWERED && reply->status == 404)
 		return false;
-	if (id <= 0 && impilo_api_not_there(request))
+	if (id <= 0 && (reply->status == 400 || reply->status == 422))
 		return false;
 	require_answer(api, reply, shown);
 	if (!read_order(api, reply, shown, order, &error))
 		impilo_api_raise(&error);
 	if (order->id != id)
-		raise_content(api, psprintf("The answer to %s is the order with id " INT64_FORMAT ".",
-									shown, order->id));
+	{
+		impilo_api_content_error(api,
+								 psprintf("The response to %s is the order with id " INT64_FORMAT ".",
+										  shown, order->id), &error);
+		impilo_api_raise(&error);
+	}
 	return true;
 }
 
@@ -435,55 +461,6 @@ status_refuses(int status)
 		return false;
 	return (status >= 400 && status <= 499) ||
 		status == 301 || status == 307 || status == 308;
-}
-
-/*
- * impilo_api_not_there
- *		Is the answer an error of the kind that an API may give for what it
- *		does not have: a page beyond the end of the list, an order whose id is
- *		none to it?  Which one it gives is not documented.
- */
-bool
-impilo_api_not_there(const ImpiloHttpRequest *request)
-{
-	const ImpiloHttpReply *reply = impilo_http_reply(request);
-
-	return reply->outcome == IMPILO_HTTP_ANSWERED &&
-		(reply->status == 400 || reply->status == 404 ||
-		 reply->status == 416 || reply->status == 422);
-}
-
-/*
- * impilo_api_first_page
- *		Get the first page, whatever its number is: 1, or 0 if page 1 says that
- *		it is not the first one or that it does not exist.
- *
- * For who wants some orders, or to know whether this is an order API; the
- * list is read by list.c.  The requests belong to CurrentMemoryContext.
- * Raises the error of page 1 if there is none of both.
- */
-void
-impilo_api_first_page(ImpiloApi *api, int size, ImpiloHttpStats *stats,
-					  ImpiloPage *page)
-{
-	ImpiloHttpRequest *request;
-	ImpiloApiError error;
-	bool		is_page;
-
-	request = impilo_api_get_page(api, CurrentMemoryContext, 1, size, stats);
-	impilo_http_wait(request);
-	is_page = impilo_api_try_page(api, request, 1, size, page, &error);
-	if (is_page && page->first != 0)
-		return;
-	if (!is_page && !impilo_api_not_there(request))
-		impilo_api_raise(&error);
-
-	request = impilo_api_get_page(api, CurrentMemoryContext, 0, size, stats);
-	impilo_http_wait(request);
-	if (!impilo_api_not_there(request))
-		impilo_api_page(api, request, 0, size, page);
-	else if (!is_page)
-		impilo_api_raise(&error);
 }
 
 /*
@@ -510,23 +487,12 @@ impilo_api_created(ImpiloApi *api, ImpiloHttpRequest *request,
 		return IMPILO_CREATE_UNKNOWN;
 	if (reply->status == 400 || reply->status == 404 ||
 		reply->status == 409 || reply->status == 422)
+	{
 		impilo_api_describe_refusal(api->server_name, reply, api->proven,
 									error);
+		impilo_api_hide(error, api->api_key);
+	}
 	return IMPILO_CREATE_REFUSED;
-}
-
-/*
- * impilo_api_raise_limit
- *		Raise the error that a reading of the list is at a limit; `detail`
- *		tells how far it came, and is palloc'd.
- */
-void
-impilo_api_raise_limit(ImpiloApi *api, ImpiloApiLimit limit, char *detail)
-{
-	ImpiloApiError error;
-
-	impilo_api_describe_limit(api->server_name, limit, detail, &error);
-	impilo_api_raise(&error);
 }
 
 /*

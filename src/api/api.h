@@ -82,20 +82,18 @@ extern bool impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
 								ImpiloApiError *error);
 extern void impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
 							int64 page, int size, ImpiloPage *result);
-extern bool impilo_api_not_there(const ImpiloHttpRequest *request);
-extern void impilo_api_first_page(ImpiloApi *api, int size,
-								  ImpiloHttpStats *stats, ImpiloPage *page);
 extern bool impilo_api_page_next(ImpiloApi *api, ImpiloPage *page,
-								 ImpiloOrder *order);
+								 ImpiloOrder *order, ImpiloApiError *error);
 extern bool impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request,
 							 int64 id, ImpiloOrder *order);
 extern ImpiloCreateOutcome impilo_api_created(ImpiloApi *api,
 											  ImpiloHttpRequest *request,
 											  ImpiloOrder *order,
 											  ImpiloApiError *error);
-pg_noreturn extern void impilo_api_raise_limit(ImpiloApi *api,
-											   ImpiloApiLimit limit,
-											   char *detail);
+extern void impilo_api_content_error(ImpiloApi *api, char *detail,
+									 ImpiloApiError *error);
+extern void impilo_api_limit_error(ImpiloApi *api, ImpiloApiLimit limit,
+								   char *detail, ImpiloApiError *error);
 extern bool impilo_api_proven(const ImpiloApi *api);
 extern int64 impilo_api_last_total(const ImpiloApi *api);
 extern char *impilo_api_show_page(int64 page, int size);

@@ -53,7 +53,7 @@ static const Trouble outcome_troubles[] = {
 	},
 	[IMPILO_HTTP_TIMED_OUT] = {
 		ERRCODE_CONNECTION_FAILURE,
-		"server \"%s\" did not answer in time",
+		"timeout while waiting for server \"%s\"",
 		"Options connect_timeout and request_timeout of server \"%s\" set the limits."
 	},
 	[IMPILO_HTTP_LOST] = {
@@ -63,12 +63,12 @@ static const Trouble outcome_troubles[] = {
 	},
 	[IMPILO_HTTP_CUT] = {
 		ERRCODE_CONNECTION_FAILURE,
-		"answer of server \"%s\" is incomplete",
+		"response of server \"%s\" is incomplete",
 		NULL
 	},
 	[IMPILO_HTTP_TOO_LARGE] = {
 		ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-		"answer of server \"%s\" is too large",
+		"response of server \"%s\" is too large",
 		"Option max_response_size of server \"%s\" sets the limit; a smaller fetch_size makes smaller pages."
 	},
 };
@@ -95,14 +95,14 @@ static const struct
 		{
 			ERRCODE_INSUFFICIENT_PRIVILEGE,
 			"server \"%s\" does not permit this request",
-			"The account of the API key in the user mapping for server \"%s\" lacks the right."
+			"The account of the API key in the user mapping for server \"%s\" does not have the required permission."
 		}
 	},
 	{
 		404, 404,
 		{
 			ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
-			"server \"%s\" has no order API at this address",
+			"order API not found on server \"%s\"",
 			"Check option base_url of server \"%s\": it ends in /api/v3."
 		}
 	},
@@ -119,14 +119,14 @@ static const struct
 		{
 			ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
 			"server \"%s\" refused the request",
-			"The request is larger than server \"%s\", or a gateway before it, takes."
+			"The request exceeds the size limit of server \"%s\" or of a gateway in front of it."
 		}
 	},
 	{
 		429, 429,
 		{
 			ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-			"server \"%s\" refuses to take so many requests",
+			"too many requests to server \"%s\"",
 			"Lower the rate with option requests_per_second or max_concurrency of server \"%s\", or try again later."
 		}
 	},
@@ -135,7 +135,7 @@ static const struct
 		{
 			ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
 			"server \"%s\" redirects to another address",
-			"Redirects are not followed, lest the API key goes astray: set option base_url of server \"%s\" to the right address."
+			"Redirects are not followed, to protect the API key. Set option \"base_url\" of server \"%s\" to the final address."
 		}
 	},
 	{
@@ -151,14 +151,14 @@ static const struct
 		{
 			ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
 			"server \"%s\" failed to answer the request",
-			"It is trouble of the API itself, which may pass: try again later."
+			"The API reported an internal error. Try again later."
 		}
 	},
 	{
 		0, 999,
 		{
 			ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
-			"server \"%s\" gave an answer that is not the order API's",
+			"unexpected response from server \"%s\"",
 			"Check option base_url of server \"%s\"."
 		}
 	},
@@ -173,7 +173,7 @@ static const Trouble limit_troubles[] = {
 	},
 	[IMPILO_API_SCAN_TIMEOUT] = {
 		ERRCODE_CONNECTION_FAILURE,
-		"server \"%s\" did not give the list of orders in time",
+		"timeout while reading the list of orders of server \"%s\"",
 		"Option scan_timeout of server \"%s\" sets the limit."
 	},
 };
@@ -181,7 +181,7 @@ static const Trouble limit_troubles[] = {
 /* An answer of the right status that does not hold what the API sends. */
 static const Trouble content_trouble = {
 	ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
-	"server \"%s\" gave an answer that is not the order API's",
+	"unexpected response from server \"%s\"",
 	NULL
 };
 
@@ -285,7 +285,7 @@ answer_detail(const ImpiloHttpReply *reply, const char *request)
 	if (reply->attempts > 1)
 		appendStringInfo(&detail, ", after %d attempts", reply->attempts);
 	if (reply->status == 429 && reply->retry_after >= 0)
-		appendStringInfo(&detail, ", to be tried again in " INT64_FORMAT " s",
+		appendStringInfo(&detail, "; retry after " INT64_FORMAT " s",
 						 reply->retry_after);
 	if (said)
 		appendStringInfo(&detail, ": %s", said);
@@ -295,29 +295,37 @@ answer_detail(const ImpiloHttpReply *reply, const char *request)
 }
 
 /*
- * impilo_api_hide
- *		Make a secret unreadable wherever an error's detail repeats it: an API
- *		may well say which key it does not know.
- *
- * Texts are cut to some length, so what begins like the secret and ends with
- * the text counts as well.
+ * Overwrite a secret, and what begins like it and ends with the text: texts
+ * are cut to some length.
  */
-void
-impilo_api_hide(ImpiloApiError *error, const char *secret)
+static void
+redact(char *text, const char *secret)
 {
-	const size_t tell_tale = 4;
+	const size_t least = 4;
 	size_t		length = strlen(secret);
 
-	for (char *at = error->detail; at != NULL && *at; at++)
+	for (char *at = text; at != NULL && *at; at++)
 	{
 		size_t		same = 0;
 
 		while (same < length && at[same] == secret[same])
 			same++;
 		if (same == length ||
-			(same >= tell_tale && strcmp(at + same, "...") == 0))
+			(same >= least && strcmp(at + same, "...") == 0))
 			memset(at, '*', same);
 	}
+}
+
+/*
+ * impilo_api_hide
+ *		Make a secret unreadable where an error repeats what the API sent: an
+ *		API may well say which key it does not know.
+ */
+void
+impilo_api_hide(ImpiloApiError *error, const char *secret)
+{
+	redact(error->message, secret);
+	redact(error->detail, secret);
 }
 
 /*
@@ -360,7 +368,7 @@ impilo_api_raise(const ImpiloApiError *error)
 				(errcode(IMPILO_ERRCODE_ORDERS_EXIST),
 				 errmsg_internal("%s", error->message),
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
-				 errhint("The transaction has created orders, or may have, and must not be repeated as a whole. SELECT * FROM impilo_created_orders() lists them.")));
+				 errhint("This transaction has or may have created orders; do not repeat it. Use impilo_created_orders() to list them.")));
 	ereport(ERROR,
 			(errcode(error->sqlstate),
 			 errmsg_internal("%s", error->message),
@@ -469,8 +477,8 @@ impilo_api_describe_refusal(const char *server_name,
 		   (said == NULL || strstr(said, refusals[row].text) == NULL))
 		row++;
 	error->sqlstate = refusals[row].sqlstate;
-	error->message = psprintf("server \"%s\" refused to create the order",
-							  server_name);
+	error->message = psprintf("server \"%s\" refused to create the order%s%s",
+							  server_name, said ? ": " : "", said ? said : "");
 	if (proven || reply->status != 404)
 		error->hint = NULL;
 }

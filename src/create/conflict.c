@@ -142,8 +142,8 @@ read_list(ImpiloExisting *existing, const ImpiloCreateTarget *target,
 	order_context = AllocSetContextCreate(working, "impilo_fdw order identity",
 										  ALLOCSET_SMALL_SIZES);
 	list = impilo_list_open(target->connection->api, working, target->fetch_size,
-							target->max_concurrency, stats);
-	while (impilo_list_next(list, &order))
+							target->max_concurrency, true, stats);
+	while (impilo_list_next(list, &order, NULL))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(order_context);
 		ImpiloIdentity identity;

@@ -169,8 +169,8 @@ read_list(Lookup *lookup)
 										  ALLOCSET_SMALL_SIZES);
 	list = impilo_list_open(target->connection->api, lookup->working,
 							target->fetch_size, target->max_concurrency,
-							lookup->stats);
-	while (impilo_list_next(list, &order))
+							true, lookup->stats);
+	while (impilo_list_next(list, &order, NULL))
 	{
 		MemoryContextReset(order_context);
 		caller = MemoryContextSwitchTo(order_context);

@@ -103,8 +103,7 @@ ask_total(Oid userid, Oid serverid)
 
 	request = impilo_api_get_page(connection->api, context, 1, 1, NULL);
 	impilo_http_wait(request);
-	if (!impilo_api_not_there(request))
-		impilo_api_page(connection->api, request, 1, 1, &page);
+	impilo_api_page(connection->api, request, 1, 1, &page);
 	MemoryContextDelete(context);
 	return page.total;
 }
@@ -627,8 +626,9 @@ make_count_plan(List *tlist, const PathTarget *target)
 											 list_length(scan_tlist) + 1,
 											 NULL, false));
 	return make_foreignscan(tlist, NIL, 0, NIL,
-							list_make4(makeInteger(IMPILO_ROUTE_COUNT),
-									   makeInteger(0), NIL, NIL),
+							list_make5(makeInteger(IMPILO_ROUTE_COUNT),
+									   makeInteger(0), makeInteger(1),
+									   NIL, NIL),
 							scan_tlist, NIL, NULL);
 }
 
@@ -669,8 +669,9 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 	 * recheck conditions too.
 	 */
 	return make_foreignscan(tlist, scan_clauses, rel->relid, keys,
-							list_make4(makeInteger(route),
+							list_make5(makeInteger(route),
 									   makeInteger(may_be_read_again(root)),
+									   makeInteger(root->tuple_fraction <= 0),
 									   attribute_list(filter),
 									   attribute_list(rest)),
 							NIL, scan_clauses, NULL);

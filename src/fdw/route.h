@@ -30,6 +30,7 @@ typedef enum ImpiloScanPrivate
 {
 	IMPILO_SCAN_ROUTE,			/* Integer: ImpiloRoute */
 	IMPILO_SCAN_REREAD,			/* Integer: 1 if it may be read again */
+	IMPILO_SCAN_READS_ALL,		/* Integer: 1 if the plan does not stop early */
 	IMPILO_SCAN_FILTER_COLUMNS, /* List of Integer: attribute numbers that the
 								 * filter needs */
 	IMPILO_SCAN_REST_COLUMNS	/* List of Integer: those needed beyond it */

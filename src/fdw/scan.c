@@ -118,8 +118,9 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 		intVal(list_nth(plan->fdw_private, IMPILO_SCAN_REREAD));
 	state->reader = impilo_reader_open(connection, estate->es_query_cxt,
 									   &state->options,
-									   state->route == IMPILO_ROUTE_LIST,
-									   again);
+									   state->route == IMPILO_ROUTE_LIST, again,
+									   intVal(list_nth(plan->fdw_private,
+													   IMPILO_SCAN_READS_ALL)));
 }
 
 /*

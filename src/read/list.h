@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * list.h
- *	  The list of orders as a stream: pages ahead, complete and unique.
+ *	  The list of orders as a stream, complete and each order once.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -15,30 +15,29 @@
 
 #include "api/api.h"
 
+/* A scan of the list. */
 typedef struct ImpiloList ImpiloList;
 
-/* What is done with an order of a sample; its bytes are good meanwhile. */
-typedef void (*ImpiloOrderTaker) (const ImpiloOrder *order, void *arg);
+/* Receives an order of a sample; its bytes are good during the call. */
+typedef void (*ImpiloSampleCallback) (const ImpiloOrder *order, void *arg);
+
+/* setting impilo_fdw.progress_interval, ms; 0: off */
+extern int	impilo_progress_interval;
 
 /* in list.c */
 
 extern ImpiloList *impilo_list_open(ImpiloApi *api, MemoryContext context,
 									int fetch_size, int max_concurrency,
-									ImpiloHttpStats *stats);
-extern bool impilo_list_next(ImpiloList *list, ImpiloOrder *order);
+									bool reads_all, ImpiloHttpStats *stats);
+extern bool impilo_list_next(ImpiloList *list, ImpiloOrder *order,
+							 ImpiloApiError *error);
 extern int64 impilo_list_pages(const ImpiloList *list);
-
-/* in list_count.c */
-
 extern int64 impilo_list_count(ImpiloApi *api, MemoryContext context,
 							   int fetch_size, int max_concurrency,
 							   ImpiloHttpStats *stats);
-
-/* in list_sample.c */
-
 extern int64 impilo_list_sample(ImpiloApi *api, MemoryContext context,
 								int fetch_size, int max_concurrency,
-								int max_pages, ImpiloOrderTaker take,
+								int max_pages, ImpiloSampleCallback take,
 								void *arg);
 
 #endif							/* IMPILO_LIST_H */

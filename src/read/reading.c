@@ -26,7 +26,7 @@
 #include "utils/memutils.h"
 
 #include "read/list.h"
-#include "read/lookup.h"
+#include "read/prefetch.h"
 #include "read/reading.h"
 #include "read/snapshot.h"
 
@@ -58,6 +58,7 @@ struct ImpiloReader
 	MemoryContext context;		/* of this reader */
 	const ImpiloTableOptions *options;
 	bool		again;
+	bool		reads_all;
 	ImpiloReaderStats stats;
 
 	/* of the list */
@@ -125,11 +126,13 @@ find_or_make_reading(ImpiloConnection *connection, MemoryContext run)
  *
  * `run` is the memory context of the executor run, and `session` has to be
  * held by it.  `options` has to live as long as the reader.  `list`: it will
- * read the list; `again`: it may be read more than once.
+ * read the list; `again`: it may be read more than once; `reads_all`: the plan
+ * does not stop early.
  */
 ImpiloReader *
 impilo_reader_open(ImpiloConnection *connection, MemoryContext run,
-				   const ImpiloTableOptions *options, bool list, bool again)
+				   const ImpiloTableOptions *options, bool list, bool again,
+				   bool reads_all)
 {
 	Reading    *reading = find_or_make_reading(connection, run);
 	MemoryContext context = AllocSetContextCreate(run, "impilo_fdw reader",
@@ -140,6 +143,7 @@ impilo_reader_open(ImpiloConnection *connection, MemoryContext run,
 	reader->context = context;
 	reader->options = options;
 	reader->again = again;
+	reader->reads_all = reads_all;
 	reading->open++;
 	reading->readers++;
 	if (list)
@@ -204,7 +208,8 @@ open_list(ImpiloReader *reader, MemoryContext context, ImpiloHttpStats *stats)
 {
 	return impilo_list_open(reader->reading->connection->api, context,
 							reader->options->fetch_size,
-							reader->options->max_concurrency, stats);
+							reader->options->max_concurrency,
+							reader->reads_all, stats);
 }
 
 /*
@@ -242,7 +247,7 @@ static bool
 read_list(ImpiloList *list, int64 *total_pages, ImpiloOrder *order)
 {
 	int64		pages = impilo_list_pages(list);
-	bool		found = impilo_list_next(list, order);
+	bool		found = impilo_list_next(list, order, NULL);
 
 	*total_pages += impilo_list_pages(list) - pages;
 	return found;

@@ -32,7 +32,8 @@ typedef struct ImpiloReaderStats
 extern ImpiloReader *impilo_reader_open(ImpiloConnection *connection,
 										MemoryContext run,
 										const ImpiloTableOptions *options,
-										bool list, bool again);
+										bool list, bool again,
+										bool reads_all);
 extern void impilo_reader_rewind(ImpiloReader *reader);
 extern void impilo_reader_lookup(ImpiloReader *reader,
 								 const int64 *ids, int nids);

@@ -1,0 +1,304 @@
+/*-------------------------------------------------------------------------
+ *
+ * prefetch.c
+ *	  Requests sent ahead, consumed in order: list pages and orders by id.
+ *
+ * A ring of requests: new ones are added at its end, responses are taken from
+ * its head, so they come out in the order of the requests, however they
+ * arrive.  Each request has a memory context of its own, which is deleted
+ * when the response has been used.
+ *
+ * While the executor does not call us (a cursor, a slow statement around the
+ * scan), libcurl is not driven, and requests in flight can time out.  So a
+ * request that failed after rows were handed out is sent again when its turn
+ * comes.
+ *
+ * Which pages are requested, and what a response proves, is decided in
+ * list.c.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/read/prefetch.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "read/prefetch.h"
+
+/* orders of the page that verifies an address; the documented default size */
+#define VERIFY_PAGE_SIZE 15
+
+struct ImpiloLookup
+{
+	ImpiloApi  *api;
+	ImpiloHttpStats *stats;
+	const int64 *ids;			/* to fetch */
+	int			nids;
+	int			sent;			/* of these, the first ones */
+	ImpiloPrefetch queue;		/* current: the order handed out last */
+};
+
+/* ------------------------------------------------------------------------
+ * The queue
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * impilo_prefetch_init
+ *		Make an empty queue for at most `size` requests in flight.
+ *
+ * `fetch` sends a request; `arg` is passed to it.  All memory belongs to
+ * `context`.
+ */
+void
+impilo_prefetch_init(ImpiloPrefetch *queue, MemoryContext context,
+					 ImpiloHttpClient *client, int size,
+					 ImpiloFetch fetch, void *arg)
+{
+	memset(queue, 0, sizeof(*queue));
+	queue->context = context;
+	queue->client = client;
+	queue->size = size;
+	queue->fetch = fetch;
+	queue->arg = arg;
+	queue->time_left = IMPILO_HTTP_FOREVER;
+	queue->ring = MemoryContextAllocZero(context, sizeof(ImpiloSlot) * size);
+}
+
+static void
+send_slot(ImpiloPrefetch *queue, ImpiloSlot *slot, int64 number)
+{
+	MemoryContext caller;
+
+	slot->number = number;
+	slot->rows = queue->rows;
+	slot->context = AllocSetContextCreate(queue->context, "impilo_fdw request",
+										  ALLOCSET_SMALL_SIZES);
+	caller = MemoryContextSwitchTo(slot->context);
+	slot->request = queue->fetch(queue->arg, number);
+	MemoryContextSwitchTo(caller);
+}
+
+static void
+clear_slot(ImpiloSlot *slot)
+{
+	if (slot->context)
+		MemoryContextDelete(slot->context);
+	memset(slot, 0, sizeof(*slot));
+}
+
+/*
+ * impilo_prefetch_has_room
+ *		Returns whether one more request may be sent, where `window` are wanted
+ *		in flight.
+ */
+bool
+impilo_prefetch_has_room(const ImpiloPrefetch *queue, int window)
+{
+	window = Min(window, queue->size);
+	return queue->count < impilo_http_in_flight_limit(queue->client, window);
+}
+
+/*
+ * impilo_prefetch_send
+ *		Add a request; there has to be room for it.
+ */
+void
+impilo_prefetch_send(ImpiloPrefetch *queue, int64 number)
+{
+	ImpiloSlot *slot = &queue->ring[(queue->first + queue->count) % queue->size];
+
+	slot->in_order = queue->count == 0;
+	send_slot(queue, slot, number);
+	queue->count++;
+}
+
+/*
+ * impilo_prefetch_refetch
+ *		Send the request at the head again: all before it have been taken now.
+ */
+void
+impilo_prefetch_refetch(ImpiloPrefetch *queue)
+{
+	ImpiloSlot *head = &queue->ring[queue->first];
+	int64		number = head->number;
+
+	clear_slot(head);
+	head->in_order = true;
+	send_slot(queue, head, number);
+}
+
+/*
+ * impilo_prefetch_wait
+ *		Wait for the request at the head; NULL if time_left is used up before.
+ *
+ * It stays there until it is taken, sent again or canceled.
+ */
+const ImpiloSlot *
+impilo_prefetch_wait(ImpiloPrefetch *queue)
+{
+	ImpiloSlot *head = &queue->ring[queue->first];
+	const ImpiloHttpReply *reply;
+
+	Assert(queue->count > 0);
+	if (!impilo_http_wait_within(head->request, &queue->time_left))
+		return NULL;
+	reply = impilo_http_reply(head->request);
+	if (head->rows != queue->rows &&
+		(reply->status == 0 || reply->status == 429 || reply->status >= 500))
+	{
+		impilo_prefetch_refetch(queue);
+		if (!impilo_http_wait_within(head->request, &queue->time_left))
+			return NULL;
+	}
+	return head;
+}
+
+/*
+ * impilo_prefetch_take
+ *		Make the response at the head, which has been waited for, the current
+ *		one.  The one before must have been released.
+ */
+void
+impilo_prefetch_take(ImpiloPrefetch *queue)
+{
+	ImpiloSlot *head = &queue->ring[queue->first];
+
+	Assert(queue->current.context == NULL);
+	queue->current = *head;
+	memset(head, 0, sizeof(*head));
+	queue->first = (queue->first + 1) % queue->size;
+	queue->count--;
+}
+
+/*
+ * impilo_prefetch_release
+ *		Free the current response, if there is one.
+ */
+void
+impilo_prefetch_release(ImpiloPrefetch *queue)
+{
+	clear_slot(&queue->current);
+}
+
+/*
+ * impilo_prefetch_cancel
+ *		Cancel all requests in flight.
+ */
+void
+impilo_prefetch_cancel(ImpiloPrefetch *queue)
+{
+	for (; queue->count > 0; queue->count--)
+	{
+		clear_slot(&queue->ring[queue->first]);
+		queue->first = (queue->first + 1) % queue->size;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Orders by id
+ * ------------------------------------------------------------------------
+ */
+
+static ImpiloHttpRequest *
+fetch_order(void *arg, int64 id)
+{
+	ImpiloLookup *lookup = arg;
+
+	return impilo_api_get_order(lookup->api, CurrentMemoryContext, id,
+								lookup->stats);
+}
+
+/*
+ * impilo_lookup_open
+ *		Make ready to fetch orders by id; sends nothing.
+ *
+ * `ids` are distinct and have to live as long as the lookup, which belongs,
+ * with its requests, to `context`.
+ */
+ImpiloLookup *
+impilo_lookup_open(ImpiloApi *api, MemoryContext context,
+				   const int64 *ids, int nids, int max_concurrency,
+				   ImpiloHttpStats *stats)
+{
+	ImpiloLookup *lookup = MemoryContextAllocZero(context, sizeof(*lookup));
+
+	lookup->api = api;
+	lookup->stats = stats;
+	lookup->ids = ids;
+	lookup->nids = nids;
+	impilo_prefetch_init(&lookup->queue, context, impilo_api_http(api),
+						 max_concurrency, fetch_order, lookup);
+	return lookup;
+}
+
+static void
+fill_lookups(ImpiloLookup *lookup)
+{
+	while (lookup->sent < lookup->nids &&
+		   impilo_prefetch_has_room(&lookup->queue, lookup->queue.size))
+		impilo_prefetch_send(&lookup->queue, lookup->ids[lookup->sent++]);
+}
+
+/*
+ * A 404 means "no such order" only if this server is known to be the order
+ * API.  Before its first proper response of the session, a small page of the
+ * list decides; raises the error of that page if it is none.
+ */
+static void
+verify_address(ImpiloLookup *lookup)
+{
+	ImpiloHttpRequest *request;
+	ImpiloPage	page;
+
+	if (impilo_api_proven(lookup->api))
+		return;
+	request = impilo_api_get_page(lookup->api, CurrentMemoryContext, 1,
+								  VERIFY_PAGE_SIZE, lookup->stats);
+	impilo_http_wait(request);
+	impilo_api_page(lookup->api, request, 1, VERIFY_PAGE_SIZE, &page);
+}
+
+/*
+ * impilo_lookup_next
+ *		The next order that exists, in the order of the ids; false at the end.
+ *
+ * The order's bytes are good until the next call.  Raises the errors of the
+ * API.
+ */
+bool
+impilo_lookup_next(ImpiloLookup *lookup, ImpiloOrder *order)
+{
+	ImpiloPrefetch *queue = &lookup->queue;
+	bool		found = false;
+
+	while (!found)
+	{
+		MemoryContext caller;
+
+		CHECK_FOR_INTERRUPTS();
+		impilo_prefetch_release(queue);
+		fill_lookups(lookup);
+		if (queue->count == 0)
+			return false;
+		(void) impilo_prefetch_wait(queue);
+		impilo_prefetch_take(queue);
+
+		/* the next requests go out before this response is parsed */
+		fill_lookups(lookup);
+
+		caller = MemoryContextSwitchTo(queue->current.context);
+		found = impilo_api_order(lookup->api, queue->current.request,
+								 queue->current.number, order);
+		if (!found)
+			verify_address(lookup);
+		MemoryContextSwitchTo(caller);
+	}
+	queue->rows++;
+	return true;
+}

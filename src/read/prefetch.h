@@ -1,0 +1,72 @@
+/*-------------------------------------------------------------------------
+ *
+ * prefetch.h
+ *	  Requests sent ahead, consumed in order: list pages and orders by id.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/read/prefetch.h
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef IMPILO_PREFETCH_H
+#define IMPILO_PREFETCH_H
+
+#include "api/api.h"
+
+/* Sends one request; what it takes is allocated in CurrentMemoryContext. */
+typedef ImpiloHttpRequest *(*ImpiloFetch) (void *arg, int64 number);
+
+typedef struct ImpiloSlot
+{
+	MemoryContext context;		/* its own; NULL: the slot is empty */
+	ImpiloHttpRequest *request;
+	int64		number;			/* of the page, or id of the order */
+	bool		in_order;		/* sent when all before it had been taken */
+	int64		rows;			/* rows of the queue when it was sent */
+} ImpiloSlot;
+
+/*
+ * A queue of requests.  `time_left` may be set, `rows` incremented for each
+ * row that is handed out, `count`, `size` and `current` read by others.
+ */
+typedef struct ImpiloPrefetch
+{
+	MemoryContext context;
+	ImpiloHttpClient *client;
+	ImpiloFetch fetch;
+	void	   *arg;
+	int64		time_left;		/* microseconds that it may wait in all; at
+								 * first IMPILO_HTTP_FOREVER */
+	ImpiloSlot *ring;
+	int			size;			/* of the ring */
+	int			first;			/* the oldest one in it */
+	int			count;			/* in flight */
+	ImpiloSlot	current;		/* the one whose response is in use */
+	int64		rows;			/* handed out so far */
+} ImpiloPrefetch;
+
+/* Orders by id. */
+typedef struct ImpiloLookup ImpiloLookup;
+
+/* in prefetch.c */
+
+extern void impilo_prefetch_init(ImpiloPrefetch *queue, MemoryContext context,
+								 ImpiloHttpClient *client, int size,
+								 ImpiloFetch fetch, void *arg);
+extern bool impilo_prefetch_has_room(const ImpiloPrefetch *queue, int window);
+extern void impilo_prefetch_send(ImpiloPrefetch *queue, int64 number);
+extern const ImpiloSlot *impilo_prefetch_wait(ImpiloPrefetch *queue);
+extern void impilo_prefetch_refetch(ImpiloPrefetch *queue);
+extern void impilo_prefetch_take(ImpiloPrefetch *queue);
+extern void impilo_prefetch_release(ImpiloPrefetch *queue);
+extern void impilo_prefetch_cancel(ImpiloPrefetch *queue);
+
+extern ImpiloLookup *impilo_lookup_open(ImpiloApi *api, MemoryContext context,
+										const int64 *ids, int nids,
+										int max_concurrency,
+										ImpiloHttpStats *stats);
+extern bool impilo_lookup_next(ImpiloLookup *lookup, ImpiloOrder *order);
+
+#endif							/* IMPILO_PREFETCH_H */
