@@ -213,7 +213,7 @@ impilo_sample_orders_1_0(PG_FUNCTION_ARGS)
 	request = impilo_api_get_page(api, CurrentMemoryContext, 1, size, NULL);
 	impilo_http_wait(request);
 	impilo_api_page(api, request, 1, size, &page);
-	while (impilo_api_page_next(api, &page, &order))
+	while (impilo_api_page_next(api, &page, &order, NULL))
 	{
 		ImpiloConvertError error;
 		Datum		value;
