@@ -32,6 +32,56 @@
 #include "varatt.h"
 #endif
 
+/*
+ * 16 added the search for the name that a misspelt one is closest to.
+ */
+#include "utils/varlena.h"
+
+#if PG_VERSION_NUM < 160000
+typedef struct ClosestMatchState
+{
+	const char *source;
+	int			min_d;
+	int			max_d;
+	const char *match;
+} ClosestMatchState;
+
+static inline void
+initClosestMatch(ClosestMatchState *state, const char *source, int max_d)
+{
+	state->source = source;
+	state->min_d = -1;
+	state->max_d = max_d;
+	state->match = NULL;
+}
+
+static inline void
+updateClosestMatch(ClosestMatchState *state, const char *candidate)
+{
+	size_t		length = strlen(state->source);
+	int			distance;
+
+	/* longer names are an error of the function */
+	if (length == 0 || length > 255 || strlen(candidate) > 255)
+		return;
+	distance = varstr_levenshtein_less_equal(state->source, (int) length, candidate,
+											 strlen(candidate), 1, 1, 1,
+											 state->max_d, false);
+	if (distance <= state->max_d && distance <= (int) length / 2 &&
+		(state->min_d == -1 || distance < state->min_d))
+	{
+		state->min_d = distance;
+		state->match = candidate;
+	}
+}
+
+static inline const char *
+getClosestMatch(ClosestMatchState *state)
+{
+	return state->match;
+}
+#endif
+
 /* A function that does not return says so in front of it from 18 on. */
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()

@@ -286,7 +286,7 @@ run() {
 report_progress() {
 	local part passed failed start file
 
-	while sleep 15 >/dev/null && kill -0 $$; do
+	while sleep 15 >/dev/null; do
 		for file in "$HOME_FOLDER"/running/*; do
 			part=${file##*/}
 			read -r start 2>/dev/null <"$file" || continue

@@ -81,8 +81,11 @@ inside() {
 
 	cd "$HOME_FOLDER/source" || exit 1
 	private_postgres "$HOME_FOLDER/postgres"
-	say "building with $("$PG_CONFIG" --version)"
-	with_progress building logged build || die 'the build failed'
+	say "building with $("$PG_CONFIG" --version), which takes some ten seconds"
+	build >"$HOME_FOLDER/build.log" 2>&1 || {
+		cat "$HOME_FOLDER/build.log" >&2
+		die 'the build failed'
+	}
 	mkdir "$HOME_FOLDER/server"
 	start_postgres "$HOME_FOLDER/server"
 	start_sandbox

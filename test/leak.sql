@@ -6,7 +6,7 @@ CREATE EXTENSION impilo_fdw;
 
 CREATE SERVER impilo FOREIGN DATA WRAPPER impilo_fdw
 	OPTIONS (base_url '@url@', max_retries '1', fetch_size '10', max_response_size '1MB',
-			 reconcile_timeout '1s', external_ids 'unique');
+			 reconcile_timeout '1s', unique_external_ids 'true');
 
 CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_key 'sandbox-key');
 

@@ -24,21 +24,6 @@ usage() {
 	sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
 }
 
-# with_progress TEXT COMMAND...: runs COMMAND and prints a line every 15 seconds
-with_progress() {
-	local text=$1 start=$SECONDS status=0 progress
-	shift
-
-	# the loop also ends if this script is killed
-	while sleep 15 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
-		say "  $text, $((SECONDS - start)) s"
-	done &
-	progress=$!
-	"$@" || status=$?
-	kill "$progress" 2>/dev/null
-	return $status
-}
-
 #----------------------------------------------------------------------
 # Packages
 #----------------------------------------------------------------------
@@ -87,19 +72,19 @@ as_root() {
 
 apt_ready=
 
-# apt_get ARGUMENT...: prints apt-get's output only if it fails
+# apt_get ARGUMENT...: prints apt-get's output only if it fails, and a line
+# every 15 seconds while it runs
 apt_get() {
-	with_progress "apt-get $1 is running" logged as_root \
-		env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
-		apt-get -q -y -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 "$@"
-}
-
-# logged COMMAND...: prints the output of COMMAND only if it fails
-logged() {
-	local log status=0
-
+	local log progress status=0 start=$SECONDS
 	log=$(mktemp)
-	"$@" >"$log" 2>&1 </dev/null || status=$?
+	while sleep 15 >/dev/null 2>&1; do
+		say "  apt-get $1 is running, $((SECONDS - start)) s"
+	done &
+	progress=$!
+	as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+		apt-get -q -y -o Dpkg::Options::=--force-confold \
+		-o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1 </dev/null || status=1
+	kill "$progress"
 	[ $status = 0 ] || cat "$log" >&2
 	rm -f "$log"
 	return $status

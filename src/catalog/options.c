@@ -1,16 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * options.c
- *	  Every option of servers, user mappings, tables and columns.
+ *	  The options of servers, user mappings, foreign tables and columns.
  *
- * One table says of each option where it may stand, what values it takes and
- * what it is if it is not given.  The same code reads a value when it is set
- * (to refuse it) and when it is used, and the default goes through it too, so
- * that the two can never disagree.
+ * One table defines where each option is allowed, its type, limits and
+ * default.  The same code reads a value when it is set, to reject it, and
+ * when it is used; defaults are read by it too.
  *
- * What a value means to the rest of the extension is not decided here, nor
- * whether the names that a table's columns have are known: a validator is not
- * told them.
+ * Whether column names are known is decided in table.c, because a validator
+ * is not given them.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -26,17 +24,18 @@
 #include "access/reloptions.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "regex/regex.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
-#include "catalog/closest.h"
 #include "catalog/options.h"
 #include "catalog/schema.h"
 #include "compat.h"
@@ -44,13 +43,10 @@
 
 #define PRODUCTION_URL "https://app.impiloplatform.com/api/v3"
 
-/* the largest size of a page that anybody asks for; the API gives 250 */
-#define MAX_FETCH_SIZE 10000
-
-/* connections to one host; more than this is an attack, not a speed-up */
+/* more connections to one host do not help and look like an attack */
 #define MAX_CONCURRENCY 64
 
-/* Where an option may stand. */
+/* Where an option is allowed */
 #define ON_SERVER	0x01
 #define ON_TABLE	0x02
 #define ON_COLUMN	0x04
@@ -60,14 +56,14 @@ typedef enum ValueType
 {
 	VALUE_URL,					/* base_url */
 	VALUE_PROXY,				/* proxy */
-	VALUE_FILE,					/* a file of the database server */
-	VALUE_SECRET,				/* api_key: never shown in a message */
+	VALUE_FILE,					/* a file on the database server */
+	VALUE_KEY,					/* api_key: never in a message */
 	VALUE_BOOLEAN,
 	VALUE_INTEGER,
 	VALUE_REAL,
 	VALUE_DURATION,				/* ms; a number without a unit is seconds */
 	VALUE_SIZE,					/* bytes */
-	VALUE_CHOICE,				/* one of the words in `choices` */
+	VALUE_CHOICE,				/* one of `choices` */
 	VALUE_POINTER,				/* RFC 6901 */
 	VALUE_RELATION				/* a relation of the API */
 } ValueType;
@@ -79,9 +75,9 @@ typedef struct Option
 	ValueType	type;
 	size_t		in_server;		/* offset in ImpiloServerOptions, or NOWHERE */
 	size_t		in_table;		/* offset in ImpiloTableOptions, or NOWHERE */
-	const char *initial;		/* value if it is not given, or NULL */
+	const char *initial;		/* default, or NULL */
 	double		min,
-				max;			/* of numbers, in the unit that is stored */
+				max;			/* of numbers, in the unit of the field */
 	const char *const *choices; /* in the order of the enum */
 } Option;
 
@@ -92,7 +88,6 @@ typedef struct Option
 
 static const char *const post_at_words[] = {"statement", "commit", "never", NULL};
 static const char *const repost_words[] = {"never", "after_lookup", NULL};
-static const char *const external_ids_words[] = {"any", "unique", NULL};
 static const char *const on_invalid_words[] = {"error", "null", NULL};
 
 static const Option options[] = {
@@ -123,13 +118,13 @@ static const Option options[] = {
 	"30s", 0, 3600 * 1000},
 	{"repost", ON_SERVER, VALUE_CHOICE, SERVER(repost),
 	"never", 0, 0, repost_words},
-	{"external_ids", ON_SERVER, VALUE_CHOICE, SERVER(external_ids),
-	"any", 0, 0, external_ids_words},
+	{"unique_external_ids", ON_SERVER, VALUE_BOOLEAN,
+	SERVER(unique_external_ids), "false"},
 	{"analyze_patient_data", ON_SERVER, VALUE_BOOLEAN,
 	SERVER(analyze_patient_data), "false"},
 
 	{"fetch_size", ON_SERVER | ON_TABLE, VALUE_INTEGER, TABLE(fetch_size),
-	"250", 1, MAX_FETCH_SIZE},
+	"250", 1, INT_MAX},
 	{"max_concurrency", ON_SERVER | ON_TABLE, VALUE_INTEGER,
 	TABLE(max_concurrency), "8", 1, MAX_CONCURRENCY},
 	{"batch_size", ON_SERVER | ON_TABLE, VALUE_INTEGER, TABLE(batch_size),
@@ -145,26 +140,28 @@ static const Option options[] = {
 	{"json_pointer", ON_COLUMN, VALUE_POINTER, ELSEWHERE},
 	{"on_invalid", ON_COLUMN, VALUE_CHOICE, ELSEWHERE,
 	NULL, 0, 0, on_invalid_words},
-	{"api_key", ON_MAPPING, VALUE_SECRET, ELSEWHERE},
+	{"api_key", ON_MAPPING, VALUE_KEY, ELSEWHERE},
 	{"api_key_file", ON_MAPPING, VALUE_FILE, ELSEWHERE},
 };
-
-pg_noreturn static void refuse_value(const Option *option, const char *value,
-									 const char *expected);
 
 PG_FUNCTION_INFO_V1(impilo_fdw_validator_1_0);
 
 
 /*
- * Refuse a value.  What it should have been is the hint.
+ * Rejects a value, with what it should be as the hint.  An address that may
+ * contain credentials is not shown.
  */
-static void
-refuse_value(const Option *option, const char *value, const char *expected)
+pg_noreturn static void
+reject_value(const Option *option, const char *value, const char *expected)
 {
+	bool		hidden = (option->type == VALUE_URL || option->type == VALUE_PROXY) &&
+	strpbrk(value, "@?#") != NULL;
+
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-			 errmsg("invalid value for option \"%s\": \"%s\"",
-					option->name, value),
+			 hidden ? errmsg("invalid value for option \"%s\"", option->name)
+			 : errmsg("invalid value for option \"%s\": \"%s\"",
+					  option->name, value),
 			 errhint("%s", expected)));
 }
 
@@ -181,11 +178,11 @@ read_number(const Option *option, const char *value, int unit,
 	const char *hint = NULL;
 
 	if (!parse_real(value, &number, unit, &hint))
-		refuse_value(option, value, hint ? hint : expected);
+		reject_value(option, value, hint ? hint : expected);
 	number *= factor;
 	if (isnan(number) || number < option->min || number > option->max)
-		refuse_value(option, value,
-					 psprintf("It must be from %g%s to %g%s.",
+		reject_value(option, value,
+					 psprintf("The value must be between %g%s and %g%s.",
 							  option->min / factor, unit ? "s" : "",
 							  option->max / factor, unit ? "s" : ""));
 	return number;
@@ -198,13 +195,13 @@ read_integer(const Option *option, const char *value, int unit,
 	int			number;
 	const char *hint = NULL;
 
-	/* parse_int() rounds, which is right for sizes alone */
+	/* parse_int() rounds, which only makes sense for sizes */
 	if ((unit == 0 && strpbrk(value, ".eE")) ||
 		!parse_int(value, &number, unit, &hint))
-		refuse_value(option, value, hint ? hint : expected);
+		reject_value(option, value, hint ? hint : expected);
 	if (number < option->min || number > option->max)
-		refuse_value(option, value,
-					 psprintf("It must be from %.0f to %.0f%s.",
+		reject_value(option, value,
+					 psprintf("The value must be between %.0f and %.0f%s.",
 							  option->min, option->max,
 							  unit == GUC_UNIT_BYTE ? " bytes" : ""));
 	return number;
@@ -221,139 +218,74 @@ read_choice(const Option *option, const char *value)
 
 	initStringInfo(&words);
 	for (int i = 0; option->choices[i]; i++)
-		appendStringInfo(&words, "%s\"%s\"", i == 0 ? "" : ", ",
+		appendStringInfo(&words, "%s\"%s\"",
+						 i == 0 ? "" : option->choices[i + 1] ? ", " : " and ",
 						 option->choices[i]);
-	refuse_value(option, value, psprintf("It is one of %s.", words.data));
+	reject_value(option, value, psprintf("Valid values are %s.", words.data));
 }
 
 /*
- * Does a URL's authority name this machine?  A convenience for the user, who
- * learns it when he sets the option; what counts is the address that the name
- * resolves to, which the HTTP room checks.
+ * Regular expressions that an address must match, in this order, with the
+ * hint if it does not.
  */
-static bool
-is_loopback(const char *host, size_t length)
+typedef struct AddressRule
 {
-	char	   *name = pnstrdup(host, length);
-	char	   *port = strchr(name[0] == '[' ? name + strcspn(name, "]") : name, ':');
+	const char *pattern;
+	const char *hint;
+} AddressRule;
 
-	if (port)
-		*port = '\0';
-	return pg_strcasecmp(name, "localhost") == 0 ||
-		strncmp(name, "127.", 4) == 0 ||
-		strcmp(name, "[::1]") == 0;
-}
+#define NO_CREDENTIALS \
+	{"^(?!([a-z0-9]+://)?[^/?#]*@)", \
+	"Server options are visible to all users, so do not include a user name or password."}
+
+/* what could lead anywhere but to a path below this one is rejected */
+static const AddressRule url_rules[] = {
+	NO_CREDENTIALS,
+	{"^https?://", "The URL must begin with https://."},
+	{"^[!#-;=?-Z\\[\\]_a-z~]*$",
+	"Percent-encode all characters except letters, digits, and -._~:/[]%+."},
+	{"^https?://[^:/?#]", "A host name must follow the scheme."},
+	{"^[^?#]*$", "The URL must not contain a query (?) or fragment (#)."},
+	{"^https?://[^/]+(/(?!(\\.|%2e){0,2}(/|$))[^/]*)*/?$",
+	"The path must not contain empty, \".\" or \"..\" segments."},
+	/* http.c checks the address that the name resolves to */
+	{"^(https://|http://(localhost|127(\\.\\d+){3}|\\[::1\\])(:|/|$))",
+	"Use https. Plain http is only allowed for loopback addresses such as http://127.0.0.1:8080."},
+	{NULL}
+};
+
+static const AddressRule proxy_rules[] = {
+	NO_CREDENTIALS,
+	{"^(https?|socks5h?)://",
+	"The URL must begin with http://, https://, socks5:// or socks5h://."},
+	{"^[!-~]*$", "The URL must not contain spaces or control characters."},
+	{NULL}
+};
 
 /*
- * How many dots a segment of a path consists of, percent-encoded ones too;
- * -1 if there is something else in it.
- */
-static int
-count_dots(const char *segment, size_t length)
-{
-	int			dots = 0;
-
-	for (size_t at = 0; at < length; dots++)
-	{
-		if (segment[at] == '.')
-			at += 1;
-		else if (length - at >= 3 && pg_strncasecmp(segment + at, "%2e", 3) == 0)
-			at += 3;
-		else
-			return -1;
-	}
-	return dots;
-}
-
-/*
- * Is a segment of this path ".", ".." or, but for a slash at the end, empty?
- */
-static bool
-has_odd_segment(const char *path)
-{
-	while (path[0] == '/' && path[1] != '\0')
-	{
-		const char *segment = path + 1;
-		size_t		length = strcspn(segment, "/");
-		int			dots = count_dots(segment, length);
-
-		if (dots >= 0 && dots <= 2)
-			return true;
-		path = segment + length;
-	}
-	return false;
-}
-
-/*
- * An address is refused if anything in it could end up elsewhere than in the
- * path: user names, queries, fragments, control bytes, dots that climb.
+ * Returns an address without slashes at its end.
  */
 static char *
-read_url(const Option *option, const char *value)
+read_address(const Option *option, const char *value, const AddressRule *rules)
 {
-	bool		secure = pg_strncasecmp(value, "https://", 8) == 0;
-	bool		plain = pg_strncasecmp(value, "http://", 7) == 0;
-	const char *host = value + (secure ? 8 : 7);
-	char	   *url;
-	size_t		length;
+	char	   *address = pstrdup(value);
+	int			length = strlen(address);
 
-	if (!secure && !plain)
-		refuse_value(option, value, "It must begin with https://.");
-	for (const char *c = value; *c; c++)
-		if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 0x7f ||
-			strchr("\"<>\\^`{|}", *c))
-			refuse_value(option, value,
-						 "Write other characters than letters, digits and -._~:/[]%+ percent-encoded, without spaces.");
-	length = strcspn(host, "/?#");
-	if (length == 0 || host[0] == ':')
-		refuse_value(option, value, "A host name must follow the scheme.");
-	if (memchr(host, '@', length))
-		refuse_value(option, value,
-					 "It must not hold a user name or password; the key belongs in option \"api_key\" of a user mapping.");
-	if (strpbrk(host, "?#"))
-		refuse_value(option, value,
-					 "It must not hold a query (?) or fragment (#).");
-	if (has_odd_segment(host + length))
-		refuse_value(option, value,
-					 "Its path must not hold empty, \".\" or \"..\" segments.");
-	if (plain && !is_loopback(host, length))
-		refuse_value(option, value,
-					 "Use https: plain http is for addresses of this machine only, such as http://127.0.0.1:8080.");
-
-	url = pstrdup(value);
-	for (length = strlen(url); length > 0 && url[length - 1] == '/';)
-		url[--length] = '\0';
-	return url;
-}
-
-static char *
-read_proxy(const Option *option, const char *value)
-{
-	if (pg_strncasecmp(value, "http://", 7) != 0 &&
-		pg_strncasecmp(value, "https://", 8) != 0 &&
-		pg_strncasecmp(value, "socks5://", 9) != 0 &&
-		pg_strncasecmp(value, "socks5h://", 10) != 0)
-		refuse_value(option, value,
-					 "It must begin with http://, https://, socks5:// or socks5h://.");
-	for (const char *c = value; *c; c++)
-		if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 0x7f)
-			refuse_value(option, value,
-						 "It must not hold spaces or control characters.");
-	if (strchr(value, '@'))
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("option \"%s\" must not hold a user name or password",
-						option->name),
-				 errdetail("Everybody can read the options of a server.")));
-	return pstrdup(value);
+	for (; rules->pattern; rules++)
+		if (!RE_compile_and_execute(cstring_to_text(rules->pattern), address,
+									length, REG_ADVANCED | REG_ICASE,
+									C_COLLATION_OID, 0, NULL))
+			reject_value(option, value, rules->hint);
+	while (length > 0 && address[length - 1] == '/')
+		address[--length] = '\0';
+	return address;
 }
 
 /*
- * A key goes into a header line: what would end the line is refused.  The
- * message does not show it.
+ * Returns a key, which becomes part of a header line.
  */
 static char *
-read_secret(const Option *option, const char *value)
+read_key(const Option *option, const char *value)
 {
 	if (value[0] == '\0')
 		ereport(ERROR,
@@ -363,22 +295,9 @@ read_secret(const Option *option, const char *value)
 		if ((unsigned char) *c <= ' ' || (unsigned char) *c >= 0x7f)
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-					 errmsg("option \"%s\" holds a character that no key can have",
+					 errmsg("option \"%s\" contains an invalid character",
 							option->name),
-					 errhint("A key consists of visible ASCII characters; check for spaces and line ends that were copied with it.")));
-	return pstrdup(value);
-}
-
-/*
- * Files of the database server are opened with its own rights, so naming one
- * asks for the role that may read them.
- */
-static char *
-read_file_name(const Option *option, const char *value)
-{
-	if (!is_absolute_path(value))
-		refuse_value(option, value,
-					 "It must be the absolute path of a file on the database server.");
+					 errhint("A key consists of visible ASCII characters. Check for spaces and line ends that were copied with it.")));
 	return pstrdup(value);
 }
 
@@ -391,35 +310,36 @@ check_pointer(const Option *option, const char *value)
 
 	steps = palloc(sizeof(*steps) * (impilo_pointer_count(value, length) + 1));
 	if (!impilo_pointer_parse(value, length, steps, palloc(length + 1), &error))
-		refuse_value(option, value,
-					 psprintf("A JSON pointer (RFC 6901) looks like /patient/address/city: %s at character %d.",
+		reject_value(option, value,
+					 psprintf("A JSON pointer (RFC 6901) has the form /patient/address/city: %s at character %d.",
 							  error.what, (int) error.offset + 1));
 }
 
 static void
 check_relation(const Option *option, const char *value)
 {
-	ImpiloClosest closest;
+	ClosestMatchState closest;
+	const char *match;
 	StringInfoData names;
 
 	if (impilo_schema_relation(value))
 		return;
-	impilo_closest_begin(&closest, value);
+	initClosestMatch(&closest, value, IMPILO_MAX_DISTANCE);
 	initStringInfo(&names);
 	for (int i = 0; i < impilo_schema_nrelations; i++)
 	{
-		impilo_closest_offer(&closest, impilo_schema_relations[i].name);
+		updateClosestMatch(&closest, impilo_schema_relations[i].name);
 		appendStringInfo(&names, "%s%s", i == 0 ? "" : ", ",
 						 impilo_schema_relations[i].name);
 	}
-	refuse_value(option, value,
-				 impilo_closest(&closest)
-				 ? psprintf("Perhaps you meant \"%s\".", impilo_closest(&closest))
-				 : psprintf("The relations are %s.", names.data));
+	match = getClosestMatch(&closest);
+	reject_value(option, value,
+				 match ? psprintf("Perhaps you meant \"%s\".", match)
+				 : psprintf("Available relations: %s.", names.data));
 }
 
 /*
- * Read one value into its field, or only check it if target is NULL.
+ * Reads a value into its field, or only checks it if target is NULL.
  */
 static void
 read_value(const Option *option, const char *value, void *target)
@@ -436,41 +356,44 @@ read_value(const Option *option, const char *value, void *target)
 	switch (option->type)
 	{
 		case VALUE_URL:
-			read.text = read_url(option, value);
+			read.text = read_address(option, value, url_rules);
 			break;
 		case VALUE_PROXY:
-			read.text = read_proxy(option, value);
+			read.text = read_address(option, value, proxy_rules);
 			break;
 		case VALUE_FILE:
-			read.text = read_file_name(option, value);
+			if (!is_absolute_path(value))
+				reject_value(option, value,
+							 "The value must be the absolute path of a file on the database server.");
+			read.text = pstrdup(value);
 			break;
-		case VALUE_SECRET:
-			read.text = read_secret(option, value);
+		case VALUE_KEY:
+			read.text = read_key(option, value);
 			break;
 		case VALUE_BOOLEAN:
 			size = sizeof(bool);
 			if (!parse_bool(value, &read.boolean))
-				refuse_value(option, value, "It is \"true\" or \"false\".");
+				reject_value(option, value, "Specify a Boolean value.");
 			break;
 		case VALUE_INTEGER:
 			size = sizeof(int);
 			read.integer = read_integer(option, value, 0,
-										"It must be a whole number.");
+										"The value must be an integer.");
 			break;
 		case VALUE_REAL:
 			size = sizeof(double);
 			read.real = read_number(option, value, 0, 1,
-									"It must be a number.");
+									"The value must be a number.");
 			break;
 		case VALUE_DURATION:
 			size = sizeof(int);
 			read.integer = (int) rint(read_number(option, value, GUC_UNIT_S,
-												  1000, "It must be a time such as \"10s\" or \"500ms\"."));
+												  1000, "The value must be a time such as \"10s\" or \"500ms\"."));
 			break;
 		case VALUE_SIZE:
 			size = sizeof(int);
 			read.integer = read_integer(option, value, GUC_UNIT_BYTE,
-										"It must be a size such as \"64MB\".");
+										"The value must be a size such as \"64MB\".");
 			break;
 		case VALUE_CHOICE:
 			size = sizeof(int);
@@ -527,19 +450,19 @@ place_name(int places)
 }
 
 /*
- * Say that there is no such option here, and what the user may have meant:
- * the place where it belongs, the nearest name, or all names.
+ * Raises the error for an unknown option.  The hint is the place where it is
+ * allowed, the closest name, or all names.
  */
-static void
-refuse_name(const char *name, int place)
+pg_noreturn static void
+reject_name(const char *name, int place)
 {
-	ImpiloClosest closest;
+	ClosestMatchState closest;
 	StringInfoData names;
-	char	   *hint;
+	const char *match;
+	char	   *hint = NULL;
 
-	impilo_closest_begin(&closest, name);
+	initClosestMatch(&closest, name, IMPILO_MAX_DISTANCE);
 	initStringInfo(&names);
-	hint = NULL;
 	for (int i = 0; i < lengthof(options); i++)
 	{
 		if (strcmp(options[i].name, name) == 0)
@@ -547,13 +470,13 @@ refuse_name(const char *name, int place)
 							place_name(options[i].places));
 		if (!(options[i].places & place))
 			continue;
-		impilo_closest_offer(&closest, options[i].name);
+		updateClosestMatch(&closest, options[i].name);
 		appendStringInfo(&names, "%s%s", names.len == 0 ? "" : ", ",
 						 options[i].name);
 	}
-	if (hint == NULL && impilo_closest(&closest))
-		hint = psprintf("Perhaps you meant the option \"%s\".",
-						impilo_closest(&closest));
+	match = getClosestMatch(&closest);
+	if (hint == NULL && match)
+		hint = psprintf("Perhaps you meant the option \"%s\".", match);
 	if (hint == NULL && names.len > 0)
 		hint = psprintf("Valid options in this context are: %s.", names.data);
 
@@ -574,9 +497,12 @@ find_option(const char *name, int place)
 }
 
 /*
- * impilo_fdw_validator
- *		Check the options of one object; raises an error for the first wrong
+ * impilo_fdw_validator(options, catalog)
+ *		Checks the options of one object; raises an error for the first invalid
  *		one.
+ *
+ * A file is opened with the privileges of the database server, so naming one
+ * requires the role pg_read_server_files.
  */
 Datum
 impilo_fdw_validator_1_0(PG_FUNCTION_ARGS)
@@ -585,6 +511,7 @@ impilo_fdw_validator_1_0(PG_FUNCTION_ARGS)
 	int			place = place_of_catalog(PG_GETARG_OID(1));
 	bool		has_key = false;
 	bool		has_key_file = false;
+	int			fetch_size;
 	ListCell   *cell;
 
 	foreach(cell, given)
@@ -593,22 +520,29 @@ impilo_fdw_validator_1_0(PG_FUNCTION_ARGS)
 		const Option *option = find_option(def->defname, place);
 
 		if (option == NULL)
-			refuse_name(def->defname, place);
+			reject_name(def->defname, place);
 		if (option->type == VALUE_FILE &&
 			!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied to set option \"%s\"",
 							option->name),
-					 errhint("Only roles with privileges of role \"pg_read_server_files\" may name a file on the database server.")));
+					 errhint("Only roles with privileges of role \"pg_read_server_files\" can name a file on the database server.")));
 		read_value(option, defGetString(def), NULL);
+		if (strcmp(option->name, "fetch_size") == 0 &&
+			parse_int(defGetString(def), &fetch_size, 0, NULL) &&
+			fetch_size > IMPILO_MAX_PAGE_SIZE)
+			ereport(NOTICE,
+					(errmsg("option \"%s\" is limited to %d, because the API returns at most %d orders per page",
+							option->name, IMPILO_MAX_PAGE_SIZE,
+							IMPILO_MAX_PAGE_SIZE)));
 		has_key |= strcmp(option->name, "api_key") == 0;
 		has_key_file |= strcmp(option->name, "api_key_file") == 0;
 	}
 	if (has_key && has_key_file)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("options \"api_key\" and \"api_key_file\" exclude each other")));
+				 errmsg("options \"api_key\" and \"api_key_file\" are mutually exclusive")));
 	PG_RETURN_VOID();
 }
 
@@ -619,7 +553,7 @@ impilo_fdw_validator_1_0(PG_FUNCTION_ARGS)
 
 /*
  * impilo_given_option
- *		The last value of an option of an object, or NULL.  Points into it.
+ *		Returns the last value of an option in a list, or NULL.
  */
 const char *
 impilo_given_option(List *given, const char *name)
@@ -639,9 +573,7 @@ impilo_given_option(List *given, const char *name)
 
 /*
  * impilo_server_options
- *		The options of a server, defaults filled in.
- *
- * Strings are allocated in CurrentMemoryContext.
+ *		Reads the options of a server.  Strings are in CurrentMemoryContext.
  */
 void
 impilo_server_options(const ForeignServer *server,
@@ -664,11 +596,8 @@ impilo_server_options(const ForeignServer *server,
 
 /*
  * impilo_table_options
- *		The options of a foreign table: its own, else its server's, else the
- *		defaults.
- *
- * `table` may be NULL for what belongs to no table, such as a check of a
- * server.
+ *		Reads the options of a foreign table: its own value, that of its
+ *		server, or the default.
  */
 void
 impilo_table_options(const ForeignTable *table, const ForeignServer *server,
@@ -678,16 +607,16 @@ impilo_table_options(const ForeignTable *table, const ForeignServer *server,
 	for (int i = 0; i < lengthof(options); i++)
 	{
 		const Option *option = &options[i];
-		const char *value = NULL;
+		const char *value;
 
 		if (option->in_table == NOWHERE)
 			continue;
-		if (table)
-			value = impilo_given_option(table->options, option->name);
+		value = impilo_given_option(table->options, option->name);
 		if (value == NULL)
 			value = impilo_given_option(server->options, option->name);
 		if (value == NULL)
 			value = option->initial;
 		read_value(option, value, (char *) result + option->in_table);
 	}
+	result->fetch_size = Min(result->fetch_size, IMPILO_MAX_PAGE_SIZE);
 }

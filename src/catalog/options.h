@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * options.h
- *	  Every option of servers, user mappings, tables and columns.
+ *	  The options of servers, user mappings, foreign tables and columns.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -18,9 +18,9 @@
 
 typedef enum ImpiloPostAt
 {
-	IMPILO_POST_AT_STATEMENT,	/* orders exist as soon as the statement ran */
+	IMPILO_POST_AT_STATEMENT,	/* posted by the statement */
 	IMPILO_POST_AT_COMMIT,		/* posted when the transaction commits */
-	IMPILO_POST_AT_NEVER		/* checked and shown, never posted */
+	IMPILO_POST_AT_NEVER		/* dry run: checked and shown, never posted */
 } ImpiloPostAt;
 
 typedef enum ImpiloRepost
@@ -30,16 +30,13 @@ typedef enum ImpiloRepost
 								 * create an order twice */
 } ImpiloRepost;
 
-typedef enum ImpiloExternalIds
-{
-	IMPILO_EXTERNAL_IDS_ANY,	/* the same id may be used by many orders */
-	IMPILO_EXTERNAL_IDS_UNIQUE	/* the user promises never to reuse one */
-} ImpiloExternalIds;
+/* a name that differs in more characters is not suggested */
+#define IMPILO_MAX_DISTANCE 4
 
 /* orders on a full page of the list: the API returns at most this many */
 #define IMPILO_MAX_PAGE_SIZE 250
 
-/* Options of a server, and of the user mapping that goes with it. */
+/* Options of a server */
 typedef struct ImpiloServerOptions
 {
 	char	   *base_url;		/* without a trailing slash */
@@ -50,21 +47,21 @@ typedef struct ImpiloServerOptions
 	int			max_retries;
 	double		requests_per_second;	/* 0: not limited */
 	int			max_response_size;	/* bytes */
-	int			max_pages;		/* of one reading of the list */
-	int			scan_timeout;	/* ms that one waits altogether; 0: no limit */
+	int			max_pages;		/* of a list scan */
+	int			scan_timeout;	/* ms that a list scan may wait; 0: no limit */
 	bool		keep_connections;
 	double		fdw_startup_cost;
 	double		fdw_tuple_cost;
 	int			reconcile_timeout;	/* ms */
 	ImpiloRepost repost;
-	ImpiloExternalIds external_ids;
+	bool		unique_external_ids;	/* no two orders have a common one */
 	bool		analyze_patient_data;
 } ImpiloServerOptions;
 
-/* Options of a table, each of which its server may give a default. */
+/* Options of a foreign table, with the server's value as the default */
 typedef struct ImpiloTableOptions
 {
-	int			fetch_size;		/* orders a page asked for */
+	int			fetch_size;		/* orders per page */
 	int			max_concurrency;	/* requests in flight */
 	int			batch_size;		/* rows created together */
 	bool		use_remote_estimate;

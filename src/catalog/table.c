@@ -26,9 +26,9 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "catalog/closest.h"
 #include "catalog/options.h"
 #include "catalog/table.h"
+#include "compat.h"
 
 /* PostgreSQL 18's ATTRIBUTE_GENERATED_VIRTUAL: computed by PostgreSQL */
 #define GENERATED_VIRTUAL 'v'
@@ -37,26 +37,28 @@
 static void
 raise_unknown_relation(Relation relation, const char *name)
 {
-	ImpiloClosest closest;
+	ClosestMatchState closest;
+	const char *match;
 	StringInfoData names;
 
-	impilo_closest_begin(&closest, name);
+	initClosestMatch(&closest, name, IMPILO_MAX_DISTANCE);
 	initStringInfo(&names);
 	for (int i = 0; i < impilo_schema_nrelations; i++)
 	{
-		impilo_closest_offer(&closest, impilo_schema_relations[i].name);
+		updateClosestMatch(&closest, impilo_schema_relations[i].name);
 		appendStringInfo(&names, "%s%s", i == 0 ? "" : ", ",
 						 impilo_schema_relations[i].name);
 	}
+	match = getClosestMatch(&closest);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
 			 errmsg("foreign table \"%s\" is not bound to a relation of the API",
 					RelationGetRelationName(relation)),
 			 errdetail("The API has no relation \"%s\". Available relations: %s.",
 					   name, names.data),
-			 impilo_closest(&closest)
-			 ? errhint("Perhaps table option \"relation\" should be %s.",
-					   impilo_closest_list(&closest))
+			 match
+			 ? errhint("Perhaps table option \"relation\" should be \"%s\".",
+					   match)
 			 : errhint("Set table option \"relation\" to one of them."),
 			 errtable(relation)));
 }
@@ -64,18 +66,20 @@ raise_unknown_relation(Relation relation, const char *name)
 static void
 raise_unknown_column(const ImpiloTable *table, const ImpiloColumn *column)
 {
-	ImpiloClosest closest;
+	ClosestMatchState closest;
+	const char *match;
 
-	impilo_closest_begin(&closest, column->name);
+	initClosestMatch(&closest, column->name, IMPILO_MAX_DISTANCE);
 	for (int i = 0; i < table->relation->ncolumns; i++)
-		impilo_closest_offer(&closest, table->relation->columns[i].name);
+		updateClosestMatch(&closest, table->relation->columns[i].name);
+	match = getClosestMatch(&closest);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_COLUMN_NAME),
 			 errmsg("column \"%s\" of foreign table \"%s\" does not exist in API relation \"%s\"",
 					column->name, table->name, table->relation->name),
-			 impilo_closest(&closest)
-			 ? errhint("Perhaps you meant %s. For any other place, set column option \"json_pointer\".",
-					   impilo_closest_list(&closest))
+			 match
+			 ? errhint("Perhaps you meant \"%s\". For any other place, set column option \"json_pointer\".",
+					   match)
 			 : errhint("Set column option \"json_pointer\" to the place in the row's document."),
 			 impilo_errtable(table, column)));
 }

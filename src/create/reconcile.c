@@ -93,7 +93,7 @@ is_not_older(const Lookup *lookup, const ImpiloPosting *posting,
 	const ImpiloCreateTarget *target = lookup->target;
 	TimestampTz sent;
 
-	if (target->connection->options.external_ids == IMPILO_EXTERNAL_IDS_UNIQUE)
+	if (target->connection->options.unique_external_ids)
 		return true;
 	if (target->before)
 		return !impilo_existing_has(target->before, identity->id);

@@ -1,23 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * analyze.c
- *	  ANALYZE of a foreign table: a sample of pages, not all of them.
+ *	  ANALYZE of a foreign table, from a sample of pages.
  *
- * SAMPLE_PAGES pages at most are read, chosen at random after the first has
- * told how many there are; rows are thinned out evenly if they are more than
- * PostgreSQL wants.  Orders of one page were created near one another, so
- * what depends on time is sampled less well than from single orders; those
- * would cost a request each.
+ * At most SAMPLE_PAGES pages are read, chosen at random.  Orders of one page
+ * were created near each other in time, so a sample of pages represents
+ * columns that depend on time less well than a sample of single orders, which
+ * would cost one request for each.
  *
- * pg_statistic holds values.  So what describes a person is not taken into
- * the sample unless the server's option analyze_patient_data allows it:
- * everything below a patient but the id, notes, and JSON that may hold
- * either.  Of a text or a date a random stand-in is taken, always the same
- * for the same value, and of other types NULL.  A boolean leaves only how
- * often it is true, and is taken.  The stand-ins keep what the planner needs
- * of such columns, how many values there are and how often they are missing,
- * and allow no conclusion about a value: they are made with a secret that is
- * forgotten when the sample is taken.
+ * pg_statistic contains values.  A column that may describe a person, that
+ * is, everything below a patient but the id, notes, and JSON that may contain
+ * either, has no values there unless the server option analyze_patient_data
+ * allows it.  NULL in place of its values would have the planner believe that
+ * the column is always NULL.  So each value is replaced by the same dummy,
+ * which is longer than ANALYZE takes into account: what remains is the
+ * fraction of NULLs and the assumption that all values are distinct.  Types
+ * of fixed length have no such dummy; their values become NULL.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -29,46 +27,38 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/toast_internals.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "common/cryptohash.h"
 #include "common/pg_prng.h"
-#include "common/sha2.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/date.h"
-#include "utils/lsyscache.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "catalog/connection.h"
+#include "catalog/table.h"
 #include "fdw/analyze.h"
 #include "read/list.h"
 #include "rows/read.h"
 
 /*
- * Pages read at most: at 250 orders each, as many as the default statistics
- * target makes good use of, in a few seconds.
+ * At 250 orders per page, this is about what the default statistics target
+ * can use.
  */
 #define SAMPLE_PAGES 40
 
-/* days that the stand-ins of dates spread over: about a century */
-#define DAYS_OF_A_CENTURY 36525
-
-/* What becomes of a column's values on their way into the sample. */
-typedef enum Treatment
-{
-	TAKE,
-	STAND_IN,					/* a text or a date, replaced by a random one */
-	LEAVE_OUT					/* NULL */
-} Treatment;
+/* more than WIDTH_THRESHOLD in PostgreSQL's analyze.c */
+#define DUMMY_LENGTH 2000
 
 typedef struct Sampler
 {
 	ImpiloRowReader *rows;
 	TupleDesc	descriptor;
-	Treatment  *treatment;		/* of each column */
-	uint8		secret[PG_SHA256_DIGEST_LENGTH];
-	MemoryContext row;			/* values on their way */
+	Datum	   *dummies;		/* by column: replaces its values; 0: they are
+								 * taken */
+	bool	   *document;		/* by column: not read, but never NULL */
+	MemoryContext row;			/* reset after each row */
 
 	HeapTuple  *sample;
 	int			wanted;
@@ -77,137 +67,65 @@ typedef struct Sampler
 	double		orders;
 } Sampler;
 
-/* ------------------------------------------------------------------------
- * What is about persons
- * ------------------------------------------------------------------------
- */
-
-static bool
-has_step(const char *pointer, const char *step)
-{
-	size_t		length = strlen(step);
-
-	for (const char *at = pointer; at && *at; at = strchr(at + 1, '/'))
-		if (strncmp(at + 1, step, length) == 0 &&
-			(at[1 + length] == '\0' || at[1 + length] == '/'))
-			return true;
-	return false;
-}
-
-static bool
-ends_in(const char *pointer, const char *end)
-{
-	size_t		length = strlen(pointer);
-
-	return length >= strlen(end) &&
-		strcmp(pointer + length - strlen(end), end) == 0;
-}
 
 /*
- * May the values tell something about a person?  The id of a patient, by
- * which tables are joined, tells nothing to who has no key.
+ * Returns whether a column may describe a person.  The id of a patient is a
+ * join key and says nothing about the person, and booleans leave nothing but
+ * a frequency.
  */
 static bool
 is_personal(const ImpiloTable *table, const ImpiloColumn *column)
 {
-	static const char *const persons[] = {
-		"patient", "currentPatient", "orderNotes", "createdBy"
-	};
 	const char *array = table->relation->array;
-	char	   *pointer;
 
 	if (column->source == IMPILO_SOURCE_DOCUMENT)
 		return true;
-	if (column->source != IMPILO_SOURCE_POINTER)
+	if (column->source != IMPILO_SOURCE_POINTER || column->type == BOOLOID)
 		return false;
 	if (column->type == JSONBOID || column->type == JSONOID)
 		return true;
-	pointer = psprintf("%s%s", array ? array : "", column->pointer);
-	if (ends_in(pointer, "/patient/id") ||
-		ends_in(pointer, "/currentPatient/id"))
-		return false;
-	for (int i = 0; i < lengthof(persons); i++)
-		if (has_step(pointer, persons[i]))
-			return true;
-	return ends_in(pointer, "/devices") || ends_in(pointer, "/packedKits");
+	return DatumGetBool(DirectFunctionCall2Coll(textregexeq, C_COLLATION_OID,
+												CStringGetTextDatum(psprintf("%s%s", array ? array : "",
+																			 column->pointer)),
+												CStringGetTextDatum("/(orderNotes|createdBy)(/|$)|"
+																	"/(devices|packedKits)$|"
+																	"/(patient|currentPatient)($|/(?!id$))")));
 }
 
-static Treatment
-treat(const ImpiloTable *table, const ImpiloColumn *column, bool consent)
+/*
+ * Returns the value that replaces those of a personal column, or 0 if its type
+ * has none.  It is compressed, so that its width remains realistic.
+ */
+static Datum
+dummy_of(Oid type)
 {
-	if (consent || !is_personal(table, column))
-		return TAKE;
-	switch (column->type)
+	char	   *string = palloc(DUMMY_LENGTH + 1);
+	Datum		value;
+
+	memset(string, 'x', DUMMY_LENGTH);
+	string[DUMMY_LENGTH] = '\0';
+	switch (type)
 	{
 		case TEXTOID:
 		case VARCHAROID:
-		case DATEOID:
-			return STAND_IN;
-		case BOOLOID:
-			return TAKE;
+		case BPCHAROID:
+			value = CStringGetTextDatum(string);
+			break;
+		case JSONOID:
+		case JSONBOID:
+			string[0] = string[DUMMY_LENGTH - 1] = '"';
+			value = type == JSONOID ? CStringGetTextDatum(string)
+				: DirectFunctionCall1(jsonb_in, CStringGetDatum(string));
+			break;
 		default:
-			return LEAVE_OUT;
+			return (Datum) 0;
 	}
+	return toast_compress_datum(value, TOAST_PGLZ_COMPRESSION);
 }
 
 /*
- * Bits that are the same for the same value, and from which nobody finds the
- * value.
- */
-static uint64
-scramble(const Sampler *sampler, const void *value, size_t length)
-{
-	pg_cryptohash_ctx *hash = pg_cryptohash_create(PG_SHA256);
-	uint8		digest[PG_SHA256_DIGEST_LENGTH];
-	uint64		bits;
-
-	if (hash == NULL || pg_cryptohash_init(hash) < 0 ||
-		pg_cryptohash_update(hash, sampler->secret,
-							 sizeof(sampler->secret)) < 0 ||
-		pg_cryptohash_update(hash, value, length) < 0 ||
-		pg_cryptohash_final(hash, digest, sizeof(digest)) < 0)
-		elog(ERROR, "impilo_fdw: could not compute a hash");
-	pg_cryptohash_free(hash);
-	memcpy(&bits, digest, sizeof(bits));
-	return bits;
-}
-
-static Datum
-stand_in(const Sampler *sampler, Oid type, Datum value)
-{
-	text	   *original;
-	DateADT		date;
-
-	if (type == DATEOID)
-	{
-		date = DatumGetDateADT(value);
-		return DateADTGetDatum((DateADT) (scramble(sampler, &date, sizeof(date)) %
-										  DAYS_OF_A_CENTURY));
-	}
-	original = DatumGetTextPP(value);
-	return CStringGetTextDatum(psprintf("%016llx", (unsigned long long)
-										scramble(sampler, VARDATA_ANY(original),
-												 VARSIZE_ANY_EXHDR(original))));
-}
-
-static void
-treat_values(const Sampler *sampler, Datum *values, const bool *nulls)
-{
-	for (int i = 0; i < sampler->descriptor->natts; i++)
-		if (!nulls[i] && sampler->treatment[i] == STAND_IN)
-			values[i] = stand_in(sampler,
-								 TupleDescAttr(sampler->descriptor, i)->atttypid,
-								 values[i]);
-}
-
-/* ------------------------------------------------------------------------
- * The sample
- * ------------------------------------------------------------------------
- */
-
-/*
- * Take a row, or let it replace one that was taken, so that each row seen is
- * in the sample with the same probability.
+ * Adds a row to the sample, or lets it replace a random one, so that each row
+ * is in the sample with the same probability.
  */
 static void
 take_row(Sampler *sampler, Datum *values, bool *nulls)
@@ -228,8 +146,13 @@ take_row(Sampler *sampler, Datum *values, bool *nulls)
 	}
 	MemoryContextSwitchTo(sampler->row);
 	impilo_row_reader_filter(sampler->rows, values, nulls);
-	treat_values(sampler, values, nulls);
 	MemoryContextSwitchTo(caller);
+	for (int i = 0; i < sampler->descriptor->natts; i++)
+	{
+		nulls[i] &= !sampler->document[i];
+		if (!nulls[i] && sampler->dummies[i] != 0)
+			values[i] = sampler->dummies[i];
+	}
 	tuple = heap_form_tuple(sampler->descriptor, values, nulls);
 	MemoryContextReset(sampler->row);
 	if (at < sampler->taken)
@@ -239,6 +162,9 @@ take_row(Sampler *sampler, Datum *values, bool *nulls)
 	sampler->sample[at] = tuple;
 }
 
+/*
+ * Callback of impilo_list_sample: takes the rows of an order.
+ */
 static void
 take_order(const ImpiloOrder *order, void *arg)
 {
@@ -256,25 +182,28 @@ take_order(const ImpiloOrder *order, void *arg)
 }
 
 static void
-prepare(Sampler *sampler, Relation relation, const ImpiloTable *table,
-		bool consent)
+init_sampler(Sampler *sampler, Relation relation, bool consent)
 {
+	const ImpiloTable *table = impilo_table_bind(relation);
 	Bitmapset  *columns = NULL;
 
 	sampler->descriptor = RelationGetDescr(relation);
-	sampler->treatment = palloc0(sizeof(Treatment) * Max(table->natts, 1));
+	sampler->dummies = palloc0(sizeof(Datum) * Max(table->natts, 1));
+	sampler->document = palloc0(Max(table->natts, 1));
 	for (int i = 0; i < table->natts; i++)
 	{
-		if (table->columns[i].attnum == 0 || table->columns[i].unknown)
+		const ImpiloColumn *column = &table->columns[i];
+		bool		personal = !consent && is_personal(table, column);
+
+		if (column->attnum == 0 || column->unknown)
 			continue;
-		sampler->treatment[i] = treat(table, &table->columns[i], consent);
-		if (sampler->treatment[i] != LEAVE_OUT)
+		if (personal)
+			sampler->dummies[i] = dummy_of(column->type);
+		sampler->document[i] = sampler->dummies[i] != 0 &&
+			column->source == IMPILO_SOURCE_DOCUMENT;
+		if (!sampler->document[i] && (!personal || sampler->dummies[i] != 0))
 			columns = bms_add_member(columns, i + 1);
 	}
-	if (!pg_strong_random(sampler->secret, sizeof(sampler->secret)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random bytes")));
 	sampler->rows = impilo_row_reader(table, columns, NULL,
 									  CurrentMemoryContext);
 	sampler->row = AllocSetContextCreate(CurrentMemoryContext,
@@ -283,7 +212,7 @@ prepare(Sampler *sampler, Relation relation, const ImpiloTable *table,
 }
 
 /*
- * Read the pages, and tell how many rows there are in all.
+ * AcquireSampleRowsFunc: reads the pages and estimates the number of rows.
  */
 static int
 acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows,
@@ -301,8 +230,7 @@ acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows,
 	int64		total;
 
 	impilo_table_options(table, server, &options);
-	prepare(&sampler, relation, impilo_table_bind(relation),
-			connection->options.analyze_patient_data);
+	init_sampler(&sampler, relation, connection->options.analyze_patient_data);
 	total = impilo_list_sample(connection->api, context, options.fetch_size,
 							   options.max_concurrency, SAMPLE_PAGES,
 							   take_order, &sampler);
@@ -318,10 +246,10 @@ acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows,
 
 /*
  * impiloAnalyzeForeignTable
- *		Tell how ANALYZE gets its sample; sends nothing.
+ *		Returns the function that samples; sends no request.
  *
- * There are no pages on disk; 1 keeps PostgreSQL from taking the table for
- * one that was never looked at.
+ * A foreign table has no pages on disk.  With 1, PostgreSQL does not treat it
+ * as a table that was never analyzed.
  */
 bool
 impiloAnalyzeForeignTable(Relation relation, AcquireSampleRowsFunc *function,

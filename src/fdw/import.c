@@ -3,10 +3,9 @@
  * import.c
  *	  IMPORT FOREIGN SCHEMA, and the data dictionary.
  *
- * Both tell the table in schema.c, and neither asks the API: it describes
- * itself nowhere.  Comments cannot come with an import, as PostgreSQL takes
- * nothing but CREATE FOREIGN TABLE from it; the extension's script has a
- * function that writes them from the data dictionary.
+ * Both are made from the table in schema.c; no request is sent.  PostgreSQL
+ * accepts only CREATE FOREIGN TABLE from an import, so impilo_comment_tables()
+ * adds comments afterwards.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -23,11 +22,12 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
-#include "catalog/closest.h"
+#include "catalog/options.h"
 #include "catalog/schema.h"
+#include "compat.h"
 #include "fdw/import.h"
 
-/* the only schema that the API has: the version in its address */
+/* the only remote schema: the version in the API's address */
 #define REMOTE_SCHEMA "v3"
 
 /* Columns of impilo_data_dictionary(). */
@@ -44,13 +44,10 @@ enum DictionaryColumn
 
 PG_FUNCTION_INFO_V1(impilo_data_dictionary_1_0);
 
-/* ------------------------------------------------------------------------
- * IMPORT FOREIGN SCHEMA
- * ------------------------------------------------------------------------
- */
 
 /*
- * Should there be a column for the whole document?
+ * Returns the value of import_document: whether to create a column for the
+ * whole document.
  */
 static bool
 read_options(ImportForeignSchemaStmt *stmt)
@@ -62,19 +59,18 @@ read_options(ImportForeignSchemaStmt *stmt)
 	{
 		DefElem    *option = (DefElem *) lfirst(cell);
 
-		if (strcmp(option->defname, "import_document") == 0)
-			document = defGetBoolean(option);
-		else
+		if (strcmp(option->defname, "import_document") != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 					 errmsg("invalid option \"%s\"", option->defname),
 					 errhint("Valid options in this context are: import_document.")));
+		document = defGetBoolean(option);
 	}
 	return document;
 }
 
 /*
- * A name that no table has would import nothing, silently.
+ * Warns of names in LIMIT TO or EXCEPT that are not relations.
  */
 static void
 warn_of_unknown(ImportForeignSchemaStmt *stmt)
@@ -83,51 +79,22 @@ warn_of_unknown(ImportForeignSchemaStmt *stmt)
 
 	foreach(cell, stmt->table_list)
 	{
-		RangeVar   *name = (RangeVar *) lfirst(cell);
-		ImpiloClosest closest;
+		const char *name = ((RangeVar *) lfirst(cell))->relname;
+		ClosestMatchState closest;
+		const char *match;
 
-		if (impilo_schema_relation(name->relname))
+		if (impilo_schema_relation(name))
 			continue;
-		impilo_closest_begin(&closest, name->relname);
+		initClosestMatch(&closest, name, IMPILO_MAX_DISTANCE);
 		for (int i = 0; i < impilo_schema_nrelations; i++)
-			impilo_closest_offer(&closest, impilo_schema_relations[i].name);
+			updateClosestMatch(&closest, impilo_schema_relations[i].name);
+		match = getClosestMatch(&closest);
 		ereport(WARNING,
 				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
-				 errmsg("schema \"%s\" has no relation \"%s\"",
-						REMOTE_SCHEMA, name->relname),
-				 impilo_closest(&closest)
-				 ? errhint("Perhaps you meant %s.",
-						   impilo_closest_list(&closest))
-				 : 0));
+				 errmsg("schema \"%s\" has no relation \"%s\"", REMOTE_SCHEMA,
+						name),
+				 match ? errhint("Perhaps you meant \"%s\".", match) : 0));
 	}
-}
-
-/*
- * PostgreSQL filters what it is given once more; this only spares the work.
- */
-static bool
-is_wanted(ImportForeignSchemaStmt *stmt, const ImpiloSchemaRelation *relation)
-{
-	bool		listed = false;
-	ListCell   *cell;
-
-	foreach(cell, stmt->table_list)
-	{
-		RangeVar   *name = (RangeVar *) lfirst(cell);
-
-		if (strcmp(name->relname, relation->name) == 0)
-			listed = true;
-	}
-	switch (stmt->list_type)
-	{
-		case FDW_IMPORT_SCHEMA_ALL:
-			return true;
-		case FDW_IMPORT_SCHEMA_LIMIT_TO:
-			return listed;
-		case FDW_IMPORT_SCHEMA_EXCEPT:
-			return !listed;
-	}
-	return true;
 }
 
 static char *
@@ -158,7 +125,8 @@ create_statement(const ImpiloSchemaRelation *relation, const char *server,
 
 /*
  * impiloImportForeignSchema
- *		Statements that create a foreign table for each relation.
+ *		Returns statements that create a foreign table for each relation;
+ *		PostgreSQL applies LIMIT TO and EXCEPT to them.
  */
 List *
 impiloImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
@@ -176,22 +144,15 @@ impiloImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 						 REMOTE_SCHEMA)));
 	warn_of_unknown(stmt);
 	for (int i = 0; i < impilo_schema_nrelations; i++)
-		if (is_wanted(stmt, &impilo_schema_relations[i]))
-			statements = lappend(statements,
-								 create_statement(&impilo_schema_relations[i],
-												  server->servername,
-												  document));
+		statements = lappend(statements,
+							 create_statement(&impilo_schema_relations[i],
+											  server->servername, document));
 	return statements;
 }
 
-/* ------------------------------------------------------------------------
- * Data dictionary
- * ------------------------------------------------------------------------
- */
-
 /*
- * Where in an order a column comes from, with * for each element of an array;
- * NULL for what is counted, not read.
+ * Returns where in an order a column comes from, with * for each element of an
+ * array, or NULL for a position.
  */
 static char *
 path_of(const ImpiloSchemaRelation *relation, const ImpiloSchemaColumn *column)
@@ -208,45 +169,39 @@ path_of(const ImpiloSchemaRelation *relation, const ImpiloSchemaColumn *column)
 					column->pointer);
 }
 
+/*
+ * Adds the row of a column, or that of the relation if `column` is NULL.
+ */
 static void
 put_row(ReturnSetInfo *result, const ImpiloSchemaRelation *relation,
 		const ImpiloSchemaColumn *column)
 {
 	Datum		values[DICTIONARY_NCOLUMNS] = {0};
-	bool		nulls[DICTIONARY_NCOLUMNS] = {0};
-	char	   *path = path_of(relation, column);
+	bool		nulls[DICTIONARY_NCOLUMNS];
+	char	   *path = column ? path_of(relation, column) : NULL;
 
-	values[DICTIONARY_RELATION] = CStringGetTextDatum(relation->name);
-	values[DICTIONARY_COLUMN] = CStringGetTextDatum(column->name);
-	values[DICTIONARY_TYPE] = CStringGetTextDatum(column->type);
+	memset(nulls, column == NULL, sizeof(nulls));
+	nulls[DICTIONARY_RELATION] = nulls[DICTIONARY_DESCRIPTION] = false;
 	nulls[DICTIONARY_PATH] = path == NULL;
+	values[DICTIONARY_RELATION] = CStringGetTextDatum(relation->name);
+	values[DICTIONARY_DESCRIPTION] =
+		CStringGetTextDatum(column ? column->description
+							: relation->description);
+	if (column)
+	{
+		values[DICTIONARY_COLUMN] = CStringGetTextDatum(column->name);
+		values[DICTIONARY_TYPE] = CStringGetTextDatum(column->type);
+		values[DICTIONARY_WRITABLE] = BoolGetDatum(column->write_member != NULL);
+	}
 	if (path)
 		values[DICTIONARY_PATH] = CStringGetTextDatum(path);
-	values[DICTIONARY_WRITABLE] = BoolGetDatum(column->write_member != NULL);
-	values[DICTIONARY_DESCRIPTION] = CStringGetTextDatum(column->description);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
 /*
- * The row of a relation itself: only its name and what it means.
- */
-static void
-put_relation(ReturnSetInfo *result, const ImpiloSchemaRelation *relation)
-{
-	Datum		values[DICTIONARY_NCOLUMNS] = {0};
-	bool		nulls[DICTIONARY_NCOLUMNS];
-
-	memset(nulls, true, sizeof(nulls));
-	nulls[DICTIONARY_RELATION] = false;
-	values[DICTIONARY_RELATION] = CStringGetTextDatum(relation->name);
-	nulls[DICTIONARY_DESCRIPTION] = false;
-	values[DICTIONARY_DESCRIPTION] = CStringGetTextDatum(relation->description);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
-/*
- * impilo_data_dictionary
- *		Every relation, followed by its columns.
+ * impilo_data_dictionary() returns setof (relation, column_name, type,
+ * json_path, writable, description)
+ *		The contents of schema.c, each relation before its columns.
  */
 Datum
 impilo_data_dictionary_1_0(PG_FUNCTION_ARGS)
@@ -258,7 +213,7 @@ impilo_data_dictionary_1_0(PG_FUNCTION_ARGS)
 	{
 		const ImpiloSchemaRelation *relation = &impilo_schema_relations[i];
 
-		put_relation(result, relation);
+		put_row(result, relation, NULL);
 		for (int c = 0; c < relation->ncolumns; c++)
 			put_row(result, relation, &relation->columns[c]);
 	}

@@ -292,9 +292,9 @@ is(psql_error($node, insert_of('eventless'))->{sqlstate},
 	'IU001', 'without events nothing is proven');
 
 # but the user's promise proves it
-server_option('external_ids', 'unique');
+server_option('unique_external_ids', 'true');
 is(psql_error($node, insert_of('promised'))->{sqlstate},
-	'00000', "external_ids 'unique' proves it");
+	'00000', "unique_external_ids proves it");
 $api->config(create_events => undef);
 
 # other recipient, more ids, fewer ids: not it
@@ -321,7 +321,7 @@ $error = psql_error($node, insert_of('twin'));
 is($error->{sqlstate}, 'IU001', 'two matches: IU001');
 like($error->{detail}, qr/Two orders match: 900004 and 900005/,
 	'both are named');
-server_option('external_ids', undef);
+server_option('unique_external_ids', undef);
 
 # an order that the transaction created itself is not it, either
 $api->fault;

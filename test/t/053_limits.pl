@@ -333,7 +333,7 @@ $session->query(
 	VALUES (1, '{grow_1}', impilo_order_item(1000)) ON CONFLICT DO NOTHING});
 is($session->error->{sqlstate}, '54000', 'ON CONFLICT of a list that grows');
 is($api->count('posts'), 0, 'posts nothing');
-server_options("ADD reconcile_timeout '0', ADD external_ids 'unique'");
+server_options("ADD reconcile_timeout '0', ADD unique_external_ids 'true'");
 grow();
 $api->fault({ method => 'POST', do => { status => 500, processed => \1 } });
 $session->query(
@@ -341,7 +341,7 @@ $session->query(
 	VALUES (1, '{grow_2}', impilo_order_item(1000))});
 is($session->error->{sqlstate}, 'IU001',
 	'an order that is looked for in a list that grows: unknown');
-server_options('DROP reconcile_timeout, DROP external_ids');
+server_options('DROP reconcile_timeout, DROP unique_external_ids');
 
 # exactly as many
 $api->ctl('reset');

@@ -50,7 +50,7 @@ END
 # The first time they run, one of these is chosen for each.
 my %variants = (
 	impilo => {},
-	certain => { external_ids => 'unique' },
+	certain => { unique_external_ids => 'true' },
 	# gives up soon, so that late orders are sent twice
 	hasty => { repost => 'after_lookup', reconcile_timeout => '0s' });
 my %address;
