@@ -40,7 +40,7 @@ SELECT o, v, pg_temp.try('ALTER SERVER impilo', o, v) FROM (VALUES
 	('fdw_startup_cost', '10'), ('fdw_startup_cost', '-1'), ('fdw_tuple_cost', '0.01'), ('fdw_tuple_cost', 'x'),
 	('reconcile_timeout', '0'), ('reconcile_timeout', '1min'), ('reconcile_timeout', '2h'),
 	('repost', 'never'), ('repost', 'after_lookup'), ('repost', 'always'),
-	('external_ids', 'any'), ('external_ids', 'unique'), ('external_ids', 'UNIQUE'),
+	('unique_external_ids', 'true'), ('unique_external_ids', 'off'), ('unique_external_ids', 'unique'), ('external_ids', 'unique'),
 	('analyze_patient_data', 'true'), ('analyze_patient_data', 'ask'),
 	('fetch_size', '100'), ('fetch_size', '0'), ('max_concurrency', '64'), ('max_concurrency', '65'),
 	('batch_size', '1'), ('batch_size', '10001'), ('use_remote_estimate', 'yes'), ('updatable', 'no'), ('post_at', 'commit'),
@@ -50,6 +50,16 @@ SELECT v, pg_temp.try(format('ALTER SERVER impilo OPTIONS (SET base_url %L)', v)
 	('http://localhost:80/x'), ('http://[::1]:80/x'), ('http://127.0.0.2'), ('http://example.com/api'), ('ftp://example.com'),
 	('example.com'), (''), ('https://'), ('https://user:pw@example.com'), ('https://example.com/?a=b'), ('https://example.com/#x'),
 	('https://example.com/a/../b'), ('https://exa mple.com'), ('http://localhost.example.com/')) t (v);
+
+-- what may contain credentials is not shown
+SELECT o, pg_temp.try('ALTER SERVER impilo', o, v) FROM (VALUES
+	('proxy', 'http://bob:s3cret@proxy'), ('proxy', 'bob:s3cret@proxy'), ('proxy', 'ftp://h/?s3cret')) t (o, v);
+SELECT pg_temp.try(format('ALTER SERVER impilo OPTIONS (SET base_url %L)', v)) FROM (VALUES
+	('https://bob:s3cret@h'), ('bob:s3cret@h'), ('https://s3cret@h/api'), ('ftp://bob:s3cret@h'), ('//bob:s3cret@h'), ('https://h?s3cret'),
+	('https://h#s3cret'), ('https://h/a b@s3cret'), ('https://h/a@b')) t (v);
+SELECT pg_temp.try(format('ALTER SERVER impilo OPTIONS (SET base_url %L)', v)) FROM (VALUES
+	('https://h/%2e%2E/'), ('https://h/./a'), ('https://h//a'), ('https://h/a//'), ('https://h/...'), ('https://h/ä'), ('https://h/a|b'),
+	('https://:443'), ('http://127.0.0.1.example.com'), ('http://127.1.2.3:1/a'), ('http://[::1]'), ('http://[::2]')) t (v);
 
 -- tables
 SELECT o, v, pg_temp.try('ALTER FOREIGN TABLE impilo.orders', o, v) FROM (VALUES
@@ -95,3 +105,8 @@ EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders;
 ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD fetch_size '50');
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders;
 EXPLAIN (COSTS OFF) SELECT order_id FROM impilo.order_items;
+
+-- the API returns at most 250 orders per page
+ALTER SERVER impilo OPTIONS (SET fetch_size '1000');
+ALTER FOREIGN TABLE impilo.orders OPTIONS (DROP fetch_size);
+EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders;
