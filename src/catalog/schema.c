@@ -328,6 +328,18 @@ const ImpiloSchemaRelation impilo_schema_relations[] = {
 			 "Notes on orders, one row a note."),
 };
 
+/* columns of orders for a table that reads pages of the list, see plan.c */
+static const ImpiloSchemaColumn list_columns[] = {
+	{"list_page", IMPILO_SOURCE_LIST_PAGE, NULL, "bigint", NULL, false,
+	"Page of the list."},
+	{"list_place", IMPILO_SOURCE_LIST_PLACE, NULL, "bigint", NULL, false,
+	"Place in the list, from 1."},
+	{"list_total", IMPILO_SOURCE_LIST_TOTAL, NULL, "bigint", NULL, false,
+	"Number of orders that the page states."},
+	{"list_size", IMPILO_SOURCE_LIST_SIZE, NULL, "bigint", NULL, false,
+	"Number of orders a page that the page states."},
+};
+
 const int	impilo_schema_nrelations = COUNT(impilo_schema_relations);
 
 const ImpiloSchemaRelation *
@@ -345,5 +357,8 @@ impilo_schema_column(const ImpiloSchemaRelation *relation, const char *name)
 	for (int i = 0; i < relation->ncolumns; i++)
 		if (strcmp(relation->columns[i].name, name) == 0)
 			return &relation->columns[i];
+	for (int i = 0; i < COUNT(list_columns) && relation->array == NULL; i++)
+		if (strcmp(list_columns[i].name, name) == 0)
+			return &list_columns[i];
 	return NULL;
 }

@@ -27,7 +27,12 @@ typedef enum ImpiloColumnSource
 								 * of the others) */
 	IMPILO_SOURCE_POSITION,		/* the element's place in its array, from 1 */
 	IMPILO_SOURCE_OUTER_POSITION,	/* the same of the array around it */
-	IMPILO_SOURCE_DOCUMENT		/* the row's whole document */
+	IMPILO_SOURCE_DOCUMENT,		/* the row's whole document */
+	IMPILO_SOURCE_LIST_PAGE,	/* the page of the list that the order was on,
+								 * and of that response: */
+	IMPILO_SOURCE_LIST_PLACE,	/* the order's place in the list, from 1 */
+	IMPILO_SOURCE_LIST_TOTAL,	/* the number of orders */
+	IMPILO_SOURCE_LIST_SIZE		/* the number of orders a page */
 } ImpiloColumnSource;
 
 typedef struct ImpiloSchemaColumn
@@ -66,6 +71,9 @@ extern const int impilo_schema_nrelations;
 /*
  * impilo_schema_relation, impilo_schema_column
  *		The entry of exactly this name, or NULL.
+ *
+ * Relation orders has four more columns than the table shows, which are not
+ * imported: list_page, list_place, list_total and list_size.
  */
 extern const ImpiloSchemaRelation *impilo_schema_relation(const char *name);
 extern const ImpiloSchemaColumn *impilo_schema_column(const ImpiloSchemaRelation *relation,

@@ -70,6 +70,8 @@ typedef struct RelInfo
 	ImpiloTableOptions options;
 	AttrNumber	id_column;		/* the one that is the order's id, or
 								 * InvalidAttrNumber */
+	Bitmapset  *list_columns;	/* list_page to list_size */
+	AttrNumber	page_column;	/* list_page, or InvalidAttrNumber */
 	bool		is_orders;		/* a row is an order */
 	double		orders;			/* in the list, estimated */
 	double		rows_per_order;
@@ -150,7 +152,7 @@ estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
  */
 
 static bool
-is_id_column(const RelOptInfo *baserel, const RelInfo *info, const Node *node)
+is_column(const RelOptInfo *baserel, AttrNumber column, const Node *node)
 {
 	const Var  *var;
 
@@ -160,8 +162,13 @@ is_id_column(const RelOptInfo *baserel, const RelInfo *info, const Node *node)
 		return false;
 	var = (const Var *) node;
 	return var->varno == baserel->relid && var->varlevelsup == 0 &&
-		AttributeNumberIsValid(info->id_column) &&
-		var->varattno == info->id_column;
+		AttributeNumberIsValid(column) && var->varattno == column;
+}
+
+static bool
+is_id_column(const RelOptInfo *baserel, const RelInfo *info, const Node *node)
+{
+	return is_column(baserel, info->id_column, node);
 }
 
 /*
@@ -186,10 +193,10 @@ is_integer_equality(Oid operator)
 }
 
 /*
- * Is the clause "id = key" or "id = ANY (keys)"?
+ * Is the clause "column = key" or "column = ANY (keys)"?
  */
 static bool
-match_key(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info,
+match_key(PlannerInfo *root, RelOptInfo *baserel, AttrNumber column,
 		  Expr *clause, KeyCondition *condition)
 {
 	if (IsA(clause, OpExpr))
@@ -202,14 +209,14 @@ match_key(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info,
 			return false;
 		left = linitial(op->args);
 		right = lsecond(op->args);
-		if (is_id_column(baserel, info, right))
+		if (is_column(baserel, column, right))
 		{
 			Node	   *swap = left;
 
 			left = right;
 			right = swap;
 		}
-		if (!is_id_column(baserel, info, left) ||
+		if (!is_column(baserel, column, left) ||
 			!is_known_before(root, baserel, right))
 			return false;
 		condition->key = (Expr *) right;
@@ -222,7 +229,7 @@ match_key(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info,
 		Node	   *array = lsecond(op->args);
 
 		if (!op->useOr || !is_integer_equality(op->opno) ||
-			!is_id_column(baserel, info, linitial(op->args)) ||
+			!is_column(baserel, column, linitial(op->args)) ||
 			!is_known_before(root, baserel, array))
 			return false;
 		condition->key = (Expr *) array;
@@ -238,7 +245,7 @@ match_key(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info,
  * The condition among these clauses that names the fewest orders.
  */
 static bool
-find_key(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info,
+find_key(PlannerInfo *root, RelOptInfo *baserel, AttrNumber column,
 		 List *clauses, KeyCondition *best)
 {
 	bool		found = false;
@@ -250,7 +257,7 @@ find_key(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info,
 		KeyCondition condition;
 
 		if (rinfo->pseudoconstant ||
-			!match_key(root, baserel, info, rinfo->clause, &condition))
+			!match_key(root, baserel, column, rinfo->clause, &condition))
 			continue;
 		if (!found || condition.keys < best->keys)
 			*best = condition;
@@ -335,16 +342,35 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	impilo_table_options(table, server, &info->options);
 	info->id_column = impilo_table_order_id(bound);
 	info->is_orders = bound->relation->array == NULL;
+	for (int i = 0; i < bound->natts; i++)
+	{
+		if (bound->columns[i].source >= IMPILO_SOURCE_LIST_PAGE)
+			info->list_columns = bms_add_member(info->list_columns, i + 1);
+		if (bound->columns[i].source == IMPILO_SOURCE_LIST_PAGE)
+			info->page_column = i + 1;
+	}
+	if (bms_overlap(info->list_columns, columns_in(root, baserel, (Node *) used)) &&
+		!find_key(root, baserel, info->page_column, baserel->baserestrictinfo,
+				  &condition))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("foreign table \"%s\" needs a condition on list_page",
+						bound->name),
+				 errdetail("The columns list_page, list_place, list_total and list_size exist only for pages that are read by number."),
+				 errhint("Add list_page = number or list_page = ANY (numbers).")));
 	baserel->fdw_private = info;
 
 	estimate_orders(root, baserel, foreigntableid, info);
 	baserel->tuples = Max(1, info->orders * info->rows_per_order);
 	set_baserel_size_estimates(root, baserel);
 
-	/* what the id says is exact, whatever statistics there are */
+	/* what an id or a page says is exact, whatever statistics there are */
 	if (is_impossible(baserel, info))
 		baserel->rows = 1;
-	else if (find_key(root, baserel, info, baserel->baserestrictinfo,
+	else if (find_key(root, baserel, info->page_column,
+					  baserel->baserestrictinfo, &condition))
+		baserel->rows = clamp_row_est(condition.keys * info->options.fetch_size);
+	else if (find_key(root, baserel, info->id_column, baserel->baserestrictinfo,
 					  &condition))
 		baserel->rows = clamp_row_est(Min(baserel->tuples,
 										  condition.keys * info->rows_per_order));
@@ -413,7 +439,7 @@ add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 	Cost		startup,
 				total;
 
-	if (!match_key(root, baserel, info, rinfo->clause, &condition))
+	if (!match_key(root, baserel, info->id_column, rinfo->clause, &condition))
 		return;
 	outer = bms_difference(rinfo->clause_relids, bms_make_singleton(baserel->relid));
 	outer = bms_union(outer, baserel->lateral_relids);
@@ -425,7 +451,7 @@ add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 	 * Joined clauses may supply several keys; ppi_clauses is what will be
 	 * enforced, and this condition is among it or the path is of no use.
 	 */
-	if (!find_key(root, baserel, info, param_info->ppi_clauses, &condition))
+	if (!find_key(root, baserel, info->id_column, param_info->ppi_clauses, &condition))
 		return;
 	rows = clamp_row_est(Min(param_info->ppi_rows,
 							 condition.keys * info->rows_per_order));
@@ -496,7 +522,17 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 		return;
 	}
 
-	if (find_key(root, baserel, info, baserel->baserestrictinfo, &condition))
+	if (find_key(root, baserel, info->page_column, baserel->baserestrictinfo,
+				 &condition))
+	{
+		/* these pages and nothing else; one costs what a key costs */
+		cost_lookup(baserel, info, condition.keys, &startup, &total);
+		add_scan_path(root, baserel, IMPILO_ROUTE_PAGES, condition.key,
+					  baserel->rows, startup, total, baserel->lateral_relids);
+		return;
+	}
+	if (find_key(root, baserel, info->id_column, baserel->baserestrictinfo,
+				 &condition))
 	{
 		cost_lookup(baserel, info, condition.keys, &startup, &total);
 		add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, condition.key,

@@ -18,13 +18,14 @@ typedef enum ImpiloRoute
 {
 	IMPILO_ROUTE_LIST,			/* the whole list, page after page */
 	IMPILO_ROUTE_LOOKUP,		/* a request for each id */
+	IMPILO_ROUTE_PAGES,			/* some pages of the list, as they are */
 	IMPILO_ROUTE_COUNT,			/* only how many there are */
 	IMPILO_ROUTE_NOTHING		/* no order can satisfy the condition */
 } ImpiloRoute;
 
 /*
  * Members of ForeignScan.fdw_private.  ForeignScan.fdw_exprs holds the key
- * of route Lookup: one expression, of an integer type or an array of one.
+ * of routes Lookup and Pages: one expression, of an integer type or an array of one.
  */
 typedef enum ImpiloScanPrivate
 {

@@ -35,6 +35,7 @@
 #include "create/journal.h"
 #include "fdw/route.h"
 #include "fdw/scan.h"
+#include "read/pages.h"
 #include "read/reading.h"
 #include "rows/read.h"
 
@@ -47,8 +48,15 @@ typedef struct ImpiloScan
 	ImpiloReader *reader;		/* NULL for IMPILO_ROUTE_NOTHING */
 	ImpiloRowReader *rows;		/* NULL for IMPILO_ROUTE_COUNT */
 	ExprState  *filter;			/* taken from the plan state; NULL: none */
-	ExprState  *key;			/* of IMPILO_ROUTE_LOOKUP */
+	ExprState  *key;			/* of IMPILO_ROUTE_LOOKUP and _PAGES */
 	Oid			key_type;
+
+	/* of IMPILO_ROUTE_PAGES */
+	ImpiloApi  *api;
+	ImpiloPages *pages;
+	MemoryContext pages_context;
+	ImpiloListed listed;
+	ImpiloReaderStats pages_stats;
 
 	Oid			serverid;
 	CommandId	command;		/* of the statement's snapshot */
@@ -114,6 +122,7 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 	state->serverid = server->serverid;
 	impilo_table_options(table, server, &state->options);
 	connection = impilo_connection(userid, server->serverid, estate->es_query_cxt);
+	state->api = connection->api;
 	again = (eflags & EXEC_FLAG_REWIND) || plan->scan.plan.allParam != NULL ||
 		intVal(list_nth(plan->fdw_private, IMPILO_SCAN_REREAD));
 	state->reader = impilo_reader_open(connection, estate->es_query_cxt,
@@ -169,7 +178,7 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 	}
 	MemoryContextSwitchTo(caller);
 
-	if (state->route == IMPILO_ROUTE_LOOKUP)
+	if (plan->fdw_exprs != NIL)
 	{
 		Expr	   *key = linitial(plan->fdw_exprs);
 
@@ -241,14 +250,28 @@ evaluate_keys(ImpiloScan *state, ExprContext *econtext, int64 **ids)
 static void
 start(ForeignScanState *node, ImpiloScan *state)
 {
+	int64	   *keys = NULL;
+	int			nkeys;
+
 	state->started = true;
+	if (state->key == NULL)
+		return;
+	nkeys = evaluate_keys(state, node->ss.ps.ps_ExprContext, &keys);
 	if (state->route == IMPILO_ROUTE_LOOKUP)
 	{
-		int64	   *ids = NULL;
-		int			nids = evaluate_keys(state, node->ss.ps.ps_ExprContext, &ids);
-
-		impilo_reader_lookup(state->reader, ids, nids);
+		impilo_reader_lookup(state->reader, keys, nkeys);
+		return;
 	}
+	if (state->pages_context == NULL)
+		state->pages_context = AllocSetContextCreate(state->context,
+													 "impilo_fdw pages",
+													 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(state->pages_context);
+	state->pages = impilo_pages_open(state->api, state->pages_context,
+									 keys, nkeys, state->options.fetch_size,
+									 state->options.max_concurrency,
+									 &state->pages_stats.http);
+	impilo_row_reader_listed(state->rows, &state->listed.page);
 }
 
 /* ------------------------------------------------------------------------
@@ -263,6 +286,16 @@ start(ForeignScanState *node, ImpiloScan *state)
 static bool
 next_order(ImpiloScan *state, ImpiloOrder *order)
 {
+	if (state->route == IMPILO_ROUTE_PAGES)
+	{
+		int64		page = state->listed.page;
+
+		if (!impilo_pages_next(state->pages, order, &state->listed))
+			return false;
+		state->pages_stats.pages += state->listed.page != page;
+		state->pages_stats.orders += order->document.kind != IMPILO_JSON_NULL;
+		return true;
+	}
 	while (impilo_reader_next(state->reader, order))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -445,6 +478,8 @@ route_name(ImpiloRoute route)
 			return "List";
 		case IMPILO_ROUTE_LOOKUP:
 			return "Lookup";
+		case IMPILO_ROUTE_PAGES:
+			return "Pages";
 		case IMPILO_ROUTE_COUNT:
 			return "Count";
 		case IMPILO_ROUTE_NOTHING:
@@ -465,6 +500,7 @@ show_request(const ForeignScan *plan, const char *base_url,
 	switch (route_of(plan))
 	{
 		case IMPILO_ROUTE_LIST:
+		case IMPILO_ROUTE_PAGES:
 			return psprintf("GET %s/order?page={page}&size=%d", base_url,
 							options->fetch_size);
 		case IMPILO_ROUTE_COUNT:
@@ -489,8 +525,11 @@ explain_stats(const ImpiloScan *state, ExplainState *es)
 
 	if (state->reader == NULL)
 		return;
-	impilo_reader_stats(state->reader, &stats);
-	if (state->route == IMPILO_ROUTE_LIST)
+	if (state->route == IMPILO_ROUTE_PAGES)
+		stats = state->pages_stats;
+	else
+		impilo_reader_stats(state->reader, &stats);
+	if (state->route == IMPILO_ROUTE_LIST || state->route == IMPILO_ROUTE_PAGES)
 		ExplainPropertyInteger("Pages", NULL, stats.pages, es);
 	ExplainPropertyInteger("Requests", NULL, stats.http.requests, es);
 	if (stats.http.retries > 0 || es->format != EXPLAIN_FORMAT_TEXT)

@@ -78,6 +78,8 @@ struct ImpiloRowReader
 	/* the order at hand */
 	int64		id;
 	ImpiloJsonSlice document;
+	const int64 *listed;		/* values of the columns list_page to
+								 * list_size, below 0: NULL */
 	const char *request;
 	bool		pending;		/* it is the row, and was not given yet */
 
@@ -380,6 +382,17 @@ impilo_row_reader_order(ImpiloRowReader *reader, int64 id,
 }
 
 /*
+ * impilo_row_reader_listed
+ *		Set what columns list_page, list_place, list_total and list_size are:
+ *		four values, which have to stay; below 0 means NULL.
+ */
+void
+impilo_row_reader_listed(ImpiloRowReader *reader, const int64 *listed)
+{
+	reader->listed = listed;
+}
+
+/*
  * impilo_row_reader_next
  *		Stand on the order's next row, or return false if there is none.
  */
@@ -466,6 +479,7 @@ fill_portion(ImpiloRowReader *reader, Portion *portion, Datum *values,
 	{
 		const ReaderColumn *target = &portion->columns[i];
 		int			at = target->column->attnum - 1;
+		int			number;
 		const ArrayPlace *rows = reader->inner.pointer ? &reader->inner
 		: &reader->outer;
 
@@ -480,8 +494,18 @@ fill_portion(ImpiloRowReader *reader, Portion *portion, Datum *values,
 						   &values[at], &nulls[at]);
 				break;
 			case IMPILO_SOURCE_ORDER_ID:
-				fill_integer(reader, target, reader->id,
-							 &values[at], &nulls[at]);
+				if (reader->document.kind != IMPILO_JSON_NULL)
+					fill_integer(reader, target, reader->id,
+								 &values[at], &nulls[at]);
+				break;
+			case IMPILO_SOURCE_LIST_PAGE:
+			case IMPILO_SOURCE_LIST_PLACE:
+			case IMPILO_SOURCE_LIST_TOTAL:
+			case IMPILO_SOURCE_LIST_SIZE:
+				number = target->column->source - IMPILO_SOURCE_LIST_PAGE;
+				if (reader->listed && reader->listed[number] >= 0)
+					fill_integer(reader, target, reader->listed[number],
+								 &values[at], &nulls[at]);
 				break;
 			case IMPILO_SOURCE_POSITION:
 				fill_integer(reader, target, rows->position,

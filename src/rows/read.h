@@ -31,6 +31,8 @@ extern ImpiloRowReader *impilo_row_reader(const ImpiloTable *table,
 extern void impilo_row_reader_order(ImpiloRowReader *reader, int64 id,
 									const ImpiloJsonSlice *document,
 									const char *request);
+extern void impilo_row_reader_listed(ImpiloRowReader *reader,
+									 const int64 *listed);
 extern bool impilo_row_reader_next(ImpiloRowReader *reader);
 extern void impilo_row_reader_filter(ImpiloRowReader *reader,
 									 Datum *values, bool *nulls);
