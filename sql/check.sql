@@ -107,7 +107,7 @@ SELECT finding, foreign_table, column_name FROM impilo_check_schema('impilo');
 
 -- tables that cannot be read are findings, and the others are checked
 ALTER FOREIGN TABLE mine ADD COLUMN color text;
-CREATE FOREIGN TABLE another (id bigint, colour text OPTIONS (json_pointer '/colour')) SERVER impilo OPTIONS (relation 'orders');
+CREATE FOREIGN TABLE another (id bigint, list_page bigint, colour text OPTIONS (json_pointer '/colour')) SERVER impilo OPTIONS (relation 'orders');
 CREATE FOREIGN TABLE of_nothing (id bigint) SERVER impilo;
 SELECT finding, foreign_table, column_name, json_path, orders, orders_read, statement
 FROM impilo_check_schema('impilo');

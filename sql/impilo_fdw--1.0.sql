@@ -250,7 +250,8 @@ WITH RECURSIVE documents AS MATERIALIZED (
     WHERE t.server = $1
 ), attributes AS (              -- columns of tables; path is NULL if unknown
     SELECT t.name, t.relation, a.attname::text AS column_name, a.atttypmod,
-        format_type(a.atttypid, a.atttypmod) AS type, d.column_name IS NOT NULL OR p.pointer IS NOT NULL AS known,
+        format_type(a.atttypid, a.atttypmod) AS type, d.column_name IS NOT NULL OR p.pointer IS NOT NULL OR
+            t.relation = 'orders' AND a.attname IN ('list_page', 'list_place', 'list_total', 'list_size') AS known,
         CASE WHEN p.pointer IS NULL THEN d.json_path ELSE t.base || p.pointer END AS path
     FROM tables t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN LATERAL (SELECT option_value AS pointer FROM pg_options_to_table(a.attfdwoptions)

@@ -75,11 +75,6 @@ static Pin *pins = NULL;
 static uint64 changes = 0;
 
 
-/* ------------------------------------------------------------------------
- * The cache
- * ------------------------------------------------------------------------
- */
-
 /*
  * Closes a connection that is not pinned.  Does not throw.
  */
@@ -129,20 +124,6 @@ catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
 	}
 }
 
-static void
-create_cache(void)
-{
-	HASHCTL		control = {
-		.keysize = sizeof(Oid),
-		.entrysize = sizeof(ConnCacheEntry)
-	};
-
-	cache = hash_create("impilo_fdw connections", 8, &control,
-						HASH_ELEM | HASH_BLOBS);
-	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, (Datum) 0);
-}
-
 /*
  * Callback of the context that a pin lives in.
  */
@@ -186,11 +167,6 @@ impilo_connection_pin(ImpiloConnection *connection, MemoryContext holder)
 {
 	pin_for(connection, InvalidOid, holder);
 }
-
-/* ------------------------------------------------------------------------
- * User mapping and key
- * ------------------------------------------------------------------------
- */
 
 /*
  * Returns the user mapping of a user, with userid InvalidOid if it is that of
@@ -301,11 +277,6 @@ get_key(const UserMapping *mapping, const ForeignServer *server)
 	return NULL;				/* keep compiler quiet */
 }
 
-/* ------------------------------------------------------------------------
- * Connections
- * ------------------------------------------------------------------------
- */
-
 /*
  * Returns a new connection in CurrentMemoryContext; it opens no socket yet.  A
  * private one does not retry.
@@ -381,7 +352,19 @@ read_account(Oid userid, Oid serverid,
 	int			tries = 0;
 
 	if (cache == NULL)
-		create_cache();
+	{
+		HASHCTL		control = {
+			.keysize = sizeof(Oid),
+			.entrysize = sizeof(ConnCacheEntry)
+		};
+
+		cache = hash_create("impilo_fdw connections", 8, &control,
+							HASH_ELEM | HASH_BLOBS);
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed,
+									  (Datum) 0);
+		CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed,
+									  (Datum) 0);
+	}
 
 	/* a transaction that already has its locks does not look for changes */
 	AcceptInvalidationMessages();

@@ -165,11 +165,6 @@ reject_value(const Option *option, const char *value, const char *expected)
 			 errhint("%s", expected)));
 }
 
-/* ------------------------------------------------------------------------
- * Values
- * ------------------------------------------------------------------------
- */
-
 static double
 read_number(const Option *option, const char *value, int unit,
 			double factor, const char *expected)
@@ -412,11 +407,6 @@ read_value(const Option *option, const char *value, void *target)
 		memcpy(target, &read, size);
 }
 
-/* ------------------------------------------------------------------------
- * The validator
- * ------------------------------------------------------------------------
- */
-
 static int
 place_of_catalog(Oid catalog)
 {
@@ -545,11 +535,6 @@ impilo_fdw_validator_1_0(PG_FUNCTION_ARGS)
 				 errmsg("options \"api_key\" and \"api_key_file\" are mutually exclusive")));
 	PG_RETURN_VOID();
 }
-
-/* ------------------------------------------------------------------------
- * Options in use
- * ------------------------------------------------------------------------
- */
 
 /*
  * impilo_given_option

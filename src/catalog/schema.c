@@ -3,23 +3,20 @@
  * schema.c
  *	  The relations and columns that version 3 of the API offers.
  *
- * One constant table, from which foreign tables are bound, IMPORT FOREIGN
- * SCHEMA writes its statements and the data dictionary is told.  Every scalar
- * of a nested object is a column named after its path in snake_case; every
- * array is a jsonb column in the API's own form; every array of known members
- * is a relation besides.  The objects that occur in several places (patient,
- * site, address, item, kit, device) are each written once, as a macro that
- * takes the prefix of the names, the place and whose object it is.
+ * This constant table is used to bind foreign tables, for IMPORT FOREIGN
+ * SCHEMA and for the data dictionary.  Every scalar of a nested object is a
+ * column named after its path in snake_case.  Every array is a jsonb column
+ * with the API's JSON, and every array of documented members is a relation
+ * too.  Objects that occur in several places (patient, site, address, item,
+ * kit, device) are macros, with the prefix of the names, the path and the
+ * owner as arguments.
  *
- * Two exceptions: the id of a device is device_id, as it would otherwise read
- * like a row's own, and an element that is itself a scalar has a column that
- * is named after what it is.
+ * There are two exceptions.  The id of a device is device_id, because id would
+ * look like the row's own.  A scalar element has a column named after what it
+ * is.
  *
- * Types are what the API documents, not what it might send: a place whose
- * content is not known to be a time or a number is text.
- *
- * This file does not know PostgreSQL, nor which of the columns exist in any
- * foreign table.
+ * Types are those that the API documents.  A place that is not documented as
+ * a time or a number is text.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -47,13 +44,13 @@
 	"Id of the order."}
 #define POSITION(array) \
 	{"position", IMPILO_SOURCE_POSITION, NULL, "integer", NULL, false, \
-	"Place in the order's " array ", from 1."}
+	"Place in the order's " array ", counted from 1."}
 #define DOCUMENT(what) \
 	{"document", IMPILO_SOURCE_DOCUMENT, "", "jsonb", NULL, false, \
 	what ", as the API sent it."}
 
 /*
- * The API's objects.  `of` reads well behind a noun: "the patient".
+ * Objects of the API.  `of` is the owner, for the descriptions: "the patient".
  */
 #define ADDRESS(name, at, of) \
 	COLUMN(name "line_one", at "/lineOne", "text", \
@@ -73,7 +70,7 @@
 	COLUMN(name "note", at "/note", "text", \
 		   "Note on the address of " of ".")
 
-/* all of a site but its id */
+/* a site without its id */
 #define SITE_FIELDS(name, at, of) \
 	COLUMN(name "name", at "/name", "text", \
 		   "Name of " of "."), \
@@ -88,7 +85,7 @@
 		   "Id of " of "."), \
 	SITE_FIELDS(name, at, of)
 
-/* all of a patient but the id */
+/* a patient without the id */
 #define PATIENT_FIELDS(name, at, of) \
 	COLUMN(name "external_identifier", at "/externalIdentifier", "text", \
 		   "The customer's own identifier of " of "."), \
@@ -124,7 +121,7 @@
 	COLUMN(name "model", at "/model", "text", \
 		   "Model of " of "."), \
 	COLUMN(name "sku", at "/sku", "text", \
-		   "Stock keeping unit of " of ", with its leading zeros."), \
+		   "Stock keeping unit of " of "; may have leading zeros."), \
 	COLUMN(name "orderable", at "/orderable", "boolean", \
 		   "Whether " of " can be ordered."), \
 	COLUMN(name "manufacturer_id", at "/manufacturer/id", "bigint", \
@@ -155,7 +152,7 @@
 			"the patient who has the device"), \
 	SITE("site_", "/site", "the site of the device"), \
 	COLUMN("last_health_check", "/lastHealthCheck", "text", \
-		   "Last health check of the device, in the API's own words."), \
+		   "Last health check of the device, as text."), \
 	COLUMN("device_identifiers", "/deviceIdentifiers", "jsonb", \
 		   "Identifiers of the device: an array of types and values."), \
 	COLUMN("device_events", "/deviceEvents", "jsonb", \
@@ -166,7 +163,7 @@
 		   "Whether readings of the device are disabled.")
 
 /*
- * The relations.
+ * Relations
  */
 static const ImpiloSchemaColumn orders[] = {
 	{"id", IMPILO_SOURCE_ORDER_ID, "/id", "bigint", NULL, false,
@@ -174,11 +171,11 @@ static const ImpiloSchemaColumn orders[] = {
 	WRITTEN("external_order_ids", "/externalOrderIds", "text[]",
 			"externalOrderIds", "The customer's own ids of the order."),
 	WRITTEN_ID("patient_id", "/patient/id", "patient",
-			   "Id of the patient whom the order is for; empty if it is for "
+			   "Id of the patient whom the order is for; NULL if it is for "
 			   "a site."),
 	PATIENT_FIELDS("patient_", "/patient", "the patient"),
 	WRITTEN_ID("site_id", "/site/id", "site",
-			   "Id of the site that the order is for; empty if it is for a "
+			   "Id of the site that the order is for; NULL if it is for a "
 			   "patient."),
 	SITE_FIELDS("site_", "/site", "the site"),
 	COLUMN("current_status", "/currentStatus", "text",
@@ -224,7 +221,7 @@ static const ImpiloSchemaColumn order_items[] = {
 	POSITION("items"),
 	ITEM("item_", "/item", "the item"),
 	COLUMN("count", "/count", "integer",
-		   "How many of the item are ordered."),
+		   "Number of the item that is ordered."),
 	DOCUMENT("The item and its count"),
 };
 
@@ -233,7 +230,7 @@ static const ImpiloSchemaColumn order_kits[] = {
 	POSITION("kits"),
 	KIT("kit_", "/kit", "the kit"),
 	COLUMN("count", "/count", "integer",
-		   "How many of the kit are ordered."),
+		   "Number of the kit that is ordered."),
 	DOCUMENT("The kit and its count"),
 };
 
@@ -251,7 +248,7 @@ static const ImpiloSchemaColumn order_tracking_numbers[] = {
 	ORDER_ID,
 	POSITION("tracking numbers"),
 	COLUMN("carrier", "/carrier", "text",
-		   "Who carries the parcel."),
+		   "Carrier of the parcel."),
 	COLUMN("value", "/value", "text",
 		   "The carrier's tracking number."),
 	DOCUMENT("The tracking number"),
@@ -276,9 +273,9 @@ static const ImpiloSchemaColumn order_packed_kits[] = {
 static const ImpiloSchemaColumn order_packed_kit_devices[] = {
 	ORDER_ID,
 	{"kit_position", IMPILO_SOURCE_OUTER_POSITION, NULL, "integer", NULL,
-	false, "Place of the kit in the order's packed kits, from 1."},
+	false, "Place of the kit in the order's packed kits, counted from 1."},
 	{"position", IMPILO_SOURCE_POSITION, NULL, "integer", NULL, false,
-	"Place of the device in the packed kit, from 1."},
+	"Place of the device in the packed kit, counted from 1."},
 	DEVICE,
 	DOCUMENT("The device"),
 };
@@ -308,24 +305,24 @@ const ImpiloSchemaRelation impilo_schema_relations[] = {
 	RELATION(orders, NULL, NULL,
 			 "Orders for patients and sites; INSERT creates one."),
 	RELATION(order_external_ids, "/externalOrderIds", NULL,
-			 "The customer's own ids of orders, one row an id."),
+			 "The customer's own ids of orders, one row per id."),
 	RELATION(order_items, "/orderItems", NULL,
-			 "What was ordered, one row an item of an order."),
+			 "Items ordered, one row per item of an order."),
 	RELATION(order_kits, "/orderKits", NULL,
-			 "What was ordered, one row a kit of an order."),
+			 "Kits ordered, one row per kit of an order."),
 	RELATION(order_events, "/orderEvents", NULL,
-			 "History of the status of orders, one row an event."),
+			 "History of the status of orders, one row per event."),
 	RELATION(order_tracking_numbers, "/trackingNumbers", NULL,
-			 "Tracking numbers of orders, one row a parcel."),
+			 "Tracking numbers of orders, one row per parcel."),
 	RELATION(order_devices, "/devices", NULL,
-			 "Devices picked to fulfil the items of orders, one row a "
+			 "Devices picked to fulfil the items of orders, one row per "
 			 "device."),
 	RELATION(order_packed_kits, "/packedKits", NULL,
-			 "Kits packed for orders, one row a kit."),
+			 "Kits packed for orders, one row per kit."),
 	RELATION(order_packed_kit_devices, "/packedKits", "/devices",
-			 "Devices in the kits packed for orders, one row a device."),
+			 "Devices in the kits packed for orders, one row per device."),
 	RELATION(order_notes, "/orderNotes", NULL,
-			 "Notes on orders, one row a note."),
+			 "Notes on orders, one row per note."),
 };
 
 /* columns of orders for a table that reads pages of the list, see plan.c */
