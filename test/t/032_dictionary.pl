@@ -33,4 +33,18 @@ is($node->safe_psql('postgres',
 		'SELECT count(*) FROM impilo_data_dictionary() WHERE description IS NULL OR description !~ E\'\\\\.$\''),
 	'0', 'every relation and column has a description that is a sentence');
 
+# the extension works in any schema, which is fixed at CREATE EXTENSION
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+is( $node->safe_psql('other', <<'SQL'), 't|t', 'the schema of the extension may have any name');
+CREATE SCHEMA "My Extensions";
+CREATE EXTENSION impilo_fdw SCHEMA "My Extensions";
+CREATE SERVER s FOREIGN DATA WRAPPER impilo_fdw;
+CREATE SCHEMA imported;
+IMPORT FOREIGN SCHEMA v3 FROM SERVER s INTO imported;
+SELECT "My Extensions".impilo_comment_tables('imported') = (SELECT count(*) FROM "My Extensions".impilo_data_dictionary()),
+	EXISTS (SELECT FROM "My Extensions".impilo_fdw_diag() WHERE name = 'impilo_fdw extension');
+SQL
+is(psql_error($node, 'ALTER EXTENSION impilo_fdw SET SCHEMA pg_catalog')->{sqlstate},
+	'0A000', 'the extension is not relocatable');
+
 done_testing();

@@ -484,7 +484,7 @@ write_file("other-key\n");
 	$session->query($count);
 	is($session->error->{sqlstate}, '28000', 'a key of the same size and time');
 	like($session->error->{hint},
-		qr/into the file that option api_key_file of the user mapping FOR CURRENT_USER SERVER impilo names/,
+		qr/in the file named by option "api_key_file" of the user mapping FOR CURRENT_USER SERVER impilo/,
 		'the hint is about the file');
 
 	# a cursor that was opened before goes on with what it has
