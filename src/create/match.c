@@ -30,7 +30,7 @@
 #include "utils/timestamp.h"
 
 #include "create/match.h"
-#include "rows/iso8601.h"
+#include "rows/convert.h"
 
 /*
  * The member of an object that was checked, ABSENT if it has none.
@@ -132,17 +132,10 @@ first_event(const ImpiloJsonSlice *events)
 	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
 		ImpiloJsonSlice stamp = get_member(&element, "eventTimestamp");
-		size_t		length;
-		char	   *text = get_text(&stamp, &length);
-		ImpiloIsoTime time;
 		TimestampTz at;
 
-		if (text == NULL || !impilo_iso8601_parse(text, length, &time))
-			continue;
-		at = ((date2j(time.year, time.month, time.day) - POSTGRES_EPOCH_JDATE) *
-			  (int64) SECS_PER_DAY + time.second - time.offset) * USECS_PER_SEC +
-			time.microsecond;
-		first = Min(first, at);
+		if (impilo_read_timestamp(&stamp, &at))
+			first = Min(first, at);
 	}
 	return first;
 }
