@@ -51,7 +51,7 @@ COPY impilo.orders (patient_id, order_items) FROM stdin;
 \.
 
 -- INSERT … SELECT from the same account: the list is read first
-\! ctl reset
+\! ctl log-reset
 INSERT INTO impilo.orders (site_id, external_order_ids, order_items)
 SELECT site_id, ARRAY['again_' || id], impilo_order_item(1000) FROM impilo.orders WHERE site_id IS NOT NULL;
 SELECT count(*) AS now, (SELECT count(*) FROM impilo.orders WHERE coalesce(external_order_ids[1], '') NOT LIKE 'again%' AND site_id IS NOT NULL) AS before

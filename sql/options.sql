@@ -39,7 +39,6 @@ SELECT o, v, pg_temp.try('ALTER SERVER impilo', o, v) FROM (VALUES
 	('keep_connections', 'off'), ('keep_connections', 'sometimes'),
 	('fdw_startup_cost', '10'), ('fdw_startup_cost', '-1'), ('fdw_tuple_cost', '0.01'), ('fdw_tuple_cost', 'x'),
 	('reconcile_timeout', '0'), ('reconcile_timeout', '1min'), ('reconcile_timeout', '2h'),
-	('repost', 'never'), ('repost', 'after_lookup'), ('repost', 'always'),
 	('unique_external_ids', 'true'), ('unique_external_ids', 'off'), ('unique_external_ids', 'unique'), ('external_ids', 'unique'),
 	('analyze_patient_data', 'true'), ('analyze_patient_data', 'ask'),
 	('fetch_size', '100'), ('fetch_size', '0'), ('max_concurrency', '64'), ('max_concurrency', '65'),

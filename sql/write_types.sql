@@ -24,7 +24,7 @@ BEGIN
 		EXECUTE format('INSERT INTO t VALUES (%s, impilo_%s(1000, %s) %s)',
 			value, rtrim(other, 's'), nr, CASE WHEN NOT recipient THEN ', 1' END);
 	EXCEPTION WHEN OTHERS THEN
-		outcome := CASE WHEN SQLERRM LIKE 'server "impilo" refused%' THEN 'sent, and refused by the API'
+		outcome := CASE WHEN SQLERRM LIKE '%server "impilo" refused%' THEN 'sent, and refused by the API'
 			ELSE format('%s %s', SQLSTATE, SQLERRM) END;
 	END;
 	DROP FOREIGN TABLE t;

@@ -449,6 +449,21 @@ impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
 }
 
 /*
+ * impilo_api_try_order
+ *		The same without errors: true if the response is the order `id`.
+ */
+bool
+impilo_api_try_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
+					 ImpiloOrder *order, ImpiloApiError *error)
+{
+	const ImpiloHttpReply *reply = impilo_http_reply(request);
+	const char *shown = impilo_api_show_order(id);
+
+	return is_answer(api, reply, shown, error) &&
+		read_order(api, reply, shown, order, error) && order->id == id;
+}
+
+/*
  * Does this status prove that the order was not created?  A redirect that
  * asks to send the request elsewhere does; 302 and 303 can be the answer to
  * one that was processed.  408 and 425 come from gateways that may have

@@ -86,6 +86,9 @@ extern bool impilo_api_page_next(ImpiloApi *api, ImpiloPage *page,
 								 ImpiloOrder *order, ImpiloApiError *error);
 extern bool impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request,
 							 int64 id, ImpiloOrder *order);
+extern bool impilo_api_try_order(ImpiloApi *api, ImpiloHttpRequest *request,
+								 int64 id, ImpiloOrder *order,
+								 ImpiloApiError *error);
 extern ImpiloCreateOutcome impilo_api_created(ImpiloApi *api,
 											  ImpiloHttpRequest *request,
 											  ImpiloOrder *order,

@@ -87,7 +87,6 @@ typedef struct Option
 #define ELSEWHERE NOWHERE, NOWHERE
 
 static const char *const post_at_words[] = {"statement", "commit", "never", NULL};
-static const char *const repost_words[] = {"never", "after_lookup", NULL};
 static const char *const on_invalid_words[] = {"error", "null", NULL};
 
 static const Option options[] = {
@@ -116,8 +115,6 @@ static const Option options[] = {
 	"0.2", 0, 1e10},
 	{"reconcile_timeout", ON_SERVER, VALUE_DURATION, SERVER(reconcile_timeout),
 	"30s", 0, 3600 * 1000},
-	{"repost", ON_SERVER, VALUE_CHOICE, SERVER(repost),
-	"never", 0, 0, repost_words},
 	{"unique_external_ids", ON_SERVER, VALUE_BOOLEAN,
 	SERVER(unique_external_ids), "false"},
 	{"analyze_patient_data", ON_SERVER, VALUE_BOOLEAN,

@@ -23,13 +23,6 @@ typedef enum ImpiloPostAt
 	IMPILO_POST_AT_NEVER		/* dry run: checked and shown, never posted */
 } ImpiloPostAt;
 
-typedef enum ImpiloRepost
-{
-	IMPILO_REPOST_NEVER,		/* an unknown outcome is an error */
-	IMPILO_REPOST_AFTER_LOOKUP	/* posted again when no look-up found it: can
-								 * create an order twice */
-} ImpiloRepost;
-
 /* a name that differs in more characters is not suggested */
 #define IMPILO_MAX_DISTANCE 4
 
@@ -53,7 +46,6 @@ typedef struct ImpiloServerOptions
 	double		fdw_startup_cost;
 	double		fdw_tuple_cost;
 	int			reconcile_timeout;	/* ms */
-	ImpiloRepost repost;
 	bool		unique_external_ids;	/* no two orders have a common one */
 	bool		analyze_patient_data;
 } ImpiloServerOptions;

@@ -1,27 +1,26 @@
 /*-------------------------------------------------------------------------
  *
  * conflict.c
- *	  Which rows are orders already: ON CONFLICT DO NOTHING.
+ *	  Rows whose orders exist already: ON CONFLICT DO NOTHING.
  *
  * The list is read once, before the first create request of a statement, and
  * the external ids in it are hashed.  A row whose ids one order has, all of
- * them, is that order; a row of which an order has only some, or which is for
- * somebody else, is a mistake in the row or in the ids and not guessed at.
- * Rows that were found new count from then on, so that a repeat within the
- * statement is found, too.
+ * them and for the same recipient, is that order.  A row that has only some ids
+ * in common with an order, or the ids of an order for another recipient, is a
+ * mistake in the row or in the ids: an error.  Rows that were found new count
+ * from then on, so that a repeat within the statement is found too.
  *
- * An order may be created and not listed yet.  What this session has created
- * for the same account counts all the same, whatever became of its
- * transaction (journal.c).  For a request of unknown outcome the list is no
- * proof until option reconcile_timeout has passed since the last look-up, nor for
- * an order that was created before the key or the address was changed, which
- * may be one of another account: a row that would repeat one of these is an
- * error until then.
+ * An order may be created and not listed yet, or listed with its ids in another
+ * form.  So what this session has created counts as well, as it was sent and
+ * whatever became of its transaction (journal.c); also what functions and
+ * triggers of the statement create meanwhile.  A row that matches a request of
+ * unknown outcome is an error (IU001) until the list shows the order, or the
+ * user calls impilo_forget_created_orders().
  *
- * Two such statements running side by side would both find nothing and create
+ * Two such statements side by side would both find nothing and create
  * everything twice.  So they exclude each other, for one foreign server in
  * one database, by a lock that is held until the transaction ends.  Other
- * databases and other clients of the API can not be excluded.
+ * databases and other clients of the API cannot be excluded.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -36,13 +35,17 @@
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
+#include "compat.h"
 #include "create/conflict.h"
-#include "create/match.h"
+#include "create/error.h"
+#include "create/reconcile.h"
 #include "read/list.h"
 
 /*
@@ -51,12 +54,17 @@
  */
 #define LOCK_SUBOBJECT 0x1F
 
-/* An order, or a row that will be one, or one that may be. */
+/* Between attempts to get the lock without waiting in the lock manager. */
+#define LOCK_DELAY_MS 100
+
+/* An order, or a row that will be one, or a request whose order may exist. */
 typedef struct KnownOrder
 {
-	ImpiloIdentity identity;	/* id 0: a row of this statement */
-	int64		row;			/* of such a row, its number */
-	const ImpiloJournalRecord *doubt;	/* not NULL: it may exist */
+	ImpiloIdentity identity;	/* id 0: not known */
+	int64		row;			/* of a row of this statement, its number */
+	bool		unknown;		/* it may exist */
+	bool		meanwhile;		/* created since the statement began, not by
+								 * it */
 } KnownOrder;
 
 /* One external id of a known order. */
@@ -66,18 +74,26 @@ typedef struct KnownId
 	struct KnownId *next;		/* with the same hash */
 } KnownId;
 
+/*
+ * Each id has two slots: by the id and the recipient, with all its orders,
+ * and by the id alone, with one of them.  So the orders that share an id are
+ * gone through only where they share the recipient too.
+ */
 typedef struct IdSlot
 {
-	uint64		hash;			/* of the external id; the key */
+	uint64		hash;			/* the key */
+	int64		count;
 	KnownId    *first;
 } IdSlot;
 
-struct ImpiloExisting
+struct ImpiloKnownOrders
 {
 	MemoryContext context;
+	ImpiloCreator *creator;
 	HTAB	   *external_ids;	/* of IdSlot */
-	HTAB	   *ids;			/* int64: orders that the list held */
-	const ImpiloCreateTarget *target;
+	HTAB	   *listed;			/* int64: ids of the orders in the list */
+	int64		last_serial;	/* of the journal, as far as it was read */
+	bool		began;			/* the list has been read */
 };
 
 static HTAB *
@@ -94,300 +110,367 @@ make_table(const char *name, Size keysize, Size entrysize,
 					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-static uint64
-hash_id(const char *id)
+static IdSlot *
+find_slot(const ImpiloKnownOrders *known, const char *id,
+		  const ImpiloIdentity *recipient, HASHACTION action, bool *found)
 {
-	return DatumGetUInt64(hash_any_extended((const unsigned char *) id,
-											strlen(id), 0));
+	uint64		seed = recipient
+	? (uint64) recipient->recipient * 2 + recipient->to_site + 1 : 0;
+	uint64		hash = hash_bytes_extended((const unsigned char *) id,
+										   strlen(id), seed);
+
+	return hash_search(known->external_ids, &hash, action, found);
+}
+
+static void
+add_to_slot(ImpiloKnownOrders *known, const KnownOrder *order, const char *id,
+			const ImpiloIdentity *recipient)
+{
+	bool		found;
+	IdSlot	   *slot = find_slot(known, id, recipient, HASH_ENTER, &found);
+	KnownId    *entry;
+
+	if (!found)
+	{
+		slot->count = 0;
+		slot->first = NULL;
+	}
+	else if (recipient == NULL && !slot->first->order->unknown)
+		return;					/* one is enough */
+	entry = palloc(sizeof(KnownId));
+	entry->order = order;
+	entry->next = recipient ? slot->first : NULL;
+	slot->first = entry;
+	slot->count++;
 }
 
 /*
- * Remember an order under its external ids.  The identity's ids are copied.
+ * Remember an order under its external ids, which are copied.
  */
 static void
-remember(ImpiloExisting *existing, const ImpiloIdentity *identity, int64 row,
-		 const ImpiloJournalRecord *doubt)
+remember(ImpiloKnownOrders *known, const KnownOrder *template)
 {
-	MemoryContext caller = MemoryContextSwitchTo(existing->context);
+	MemoryContext caller = MemoryContextSwitchTo(known->context);
 	KnownOrder *order = palloc(sizeof(KnownOrder));
+	ImpiloIdentity *identity = &order->identity;
 
-	order->identity = *identity;
-	order->row = row;
-	order->doubt = doubt;
-	order->identity.ids = palloc(identity->nids * sizeof(char *));
+	*order = *template;
+	identity->ids = palloc(identity->nids * sizeof(char *));
 	for (int i = 0; i < identity->nids; i++)
 	{
-		uint64		hash = hash_id(identity->ids[i]);
-		KnownId    *known = palloc(sizeof(KnownId));
-		IdSlot	   *slot;
-		bool		found;
-
-		order->identity.ids[i] = pstrdup(identity->ids[i]);
-		slot = hash_search(existing->external_ids, &hash, HASH_ENTER, &found);
-		known->order = order;
-		known->next = found ? slot->first : NULL;
-		slot->first = known;
+		CHECK_FOR_INTERRUPTS();
+		identity->ids[i] = pstrdup(template->identity.ids[i]);
+		add_to_slot(known, order, identity->ids[i], identity);
+		add_to_slot(known, order, identity->ids[i], NULL);
 	}
 	MemoryContextSwitchTo(caller);
 }
 
+/*
+ * Remember what this session has created, or may have created, for the same
+ * account since the journal was read last.
+ */
 static void
-read_list(ImpiloExisting *existing, const ImpiloCreateTarget *target,
-		  MemoryContext working, ImpiloHttpStats *stats)
+read_journal(ImpiloKnownOrders *known)
 {
-	MemoryContext order_context;
-	ImpiloList *list;
-	ImpiloOrder order;
+	const ImpiloCreateTarget *target = &known->creator->target;
+	uint64		account = impilo_api_account(target->connection->api);
+	int64		last = known->last_serial;
+	dlist_iter	iter;
 
-	order_context = AllocSetContextCreate(working, "impilo_fdw order identity",
-										  ALLOCSET_SMALL_SIZES);
-	list = impilo_list_open(target->connection->api, working, target->fetch_size,
-							target->max_concurrency, true, stats);
+	dlist_reverse_foreach(iter, &impilo_journal)
+	{
+		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
+														  node, iter.cur);
+		const ImpiloJournalNote *note = &entry->note;
+		KnownOrder	order = {
+			.unknown = entry->state == IMPILO_JOURNAL_UNKNOWN ||
+			entry->state == IMPILO_JOURNAL_IN_FLIGHT,
+			.meanwhile = known->began
+		};
+
+		if (entry->serial <= last)
+			break;
+		known->last_serial = Max(known->last_serial, entry->serial);
+
+		/* the statement's own rows are known already */
+		if (note->statement == known->creator && known->began)
+			continue;
+		if (note->account != account)
+		{
+			/*
+			 * With another key or address of the same mapping or user it can
+			 * be another account: it is not known whether the order counts.
+			 */
+			if (note->umid != target->connection->umid &&
+				(note->serverid != target->connection->serverid ||
+				 note->userid != target->userid))
+				continue;
+			if (entry->forgotten || impilo_known_order(known, entry->id))
+				continue;
+			order.unknown = true;
+		}
+		impilo_identify_row(note->nids, note->ids, note->to_site,
+							note->recipient, &order.identity);
+		order.identity.id = entry->id;
+		remember(known, &order);
+	}
+}
+
+static void
+read_list(ImpiloKnownOrders *known)
+{
+	ImpiloCreator *creator = known->creator;
+	MemoryContext working = AllocSetContextCreate(known->context,
+												  "impilo_fdw list",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext order_context = AllocSetContextCreate(working,
+														"impilo_fdw order identity",
+														ALLOCSET_SMALL_SIZES);
+	ImpiloList *list = impilo_list_open(creator->target.connection->api,
+										working, creator->target.fetch_size,
+										creator->target.max_concurrency, true,
+										&creator->stats);
+	ImpiloOrder order;
+	int64		orders = 0;
+	int64		with_ids = 0;
+
 	while (impilo_list_next(list, &order, NULL))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(order_context);
-		ImpiloIdentity identity;
+		KnownOrder	found = {0};
 
 		MemoryContextReset(order_context);
-		hash_search(existing->ids, &order.id, HASH_ENTER, NULL);
-		impilo_identify(&order, &identity);
-		if (identity.nids > 0)
-			remember(existing, &identity, 0, NULL);
+		hash_search(known->listed, &order.id, HASH_ENTER, NULL);
+		impilo_identify(&order, &found.identity);
+		orders++;
+		with_ids += found.identity.shows_ids;
+		if (found.identity.nids > 0)
+			remember(known, &found);
 		MemoryContextSwitchTo(caller);
 	}
+	MemoryContextDelete(working);
+	if (orders > 0 && with_ids == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
+				 errmsg("list of orders of server \"%s\" does not show external ids",
+						creator->target.connection->server_name),
+				 errdetail("ON CONFLICT DO NOTHING recognizes orders by their external ids, and none of " INT64_FORMAT " orders has any.",
+						   orders)));
 }
 
 /*
- * Remember what this session has created and the list does not show, and
- * what it may have created of late.
+ * Exclude other statements of this kind until the transaction ends.
+ *
+ * A transaction that has created orders must not fail with a deadlock, which
+ * clients answer by repeating it.  So it does not wait in the lock manager,
+ * and gives up after reconcile_timeout.
  */
 static void
-read_journal(ImpiloExisting *existing)
+lock_server(const ImpiloConnection *connection)
 {
-	const ImpiloConnection *connection = existing->target->connection;
-	uint64		account = impilo_api_account(connection->api);
-	TimestampTz now = GetCurrentTimestamp();
-	ListCell   *lc;
-
-	foreach(lc, impilo_journal_records())
-	{
-		const ImpiloJournalRecord *record = lfirst(lc);
-		const ImpiloJournalNote *note = record->note;
-		bool		same = note->account == account;
-		bool		exists = same && record->id != 0;
-		ImpiloIdentity identity = {
-			.id = record->id,
-			.to_site = note->to_site,
-			.recipient = note->recipient,
-			.nids = note->nids,
-			.ids = note->ids
-		};
-
-		/* an account of its own: neither the mapping's nor the user's */
-		if (!same && note->umid != connection->umid &&
-			(note->serverid != connection->serverid ||
-			 note->userid != existing->target->userid))
-			continue;
-		if (record->id != 0 && impilo_existing_has(existing, record->id))
-			continue;
-		if (!exists && TimestampDifferenceExceeds(record->known_at, now,
-												  connection->options.reconcile_timeout))
-			continue;
-		remember(existing, &identity, 0, exists ? NULL : record);
-	}
-}
-
-/*
- * impilo_existing_read
- *		Lock out other statements of this kind, and read the list.
- *
- * The result lives in `context`; the lock is held until the transaction ends.
- * Raises an error if the list can not be read to its end.
- */
-ImpiloExisting *
-impilo_existing_read(const ImpiloCreateTarget *target, MemoryContext context,
-					 ImpiloHttpStats *stats)
-{
-	MemoryContext caller;
-	MemoryContext working;
-	ImpiloExisting *existing;
 	LOCKTAG		tag;
+	TimestampTz end;
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ForeignServerRelationId,
-					   target->connection->serverid, LOCK_SUBOBJECT);
-	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-
-	context = AllocSetContextCreate(context, "impilo_fdw existing orders",
-									ALLOCSET_DEFAULT_SIZES);
-	caller = MemoryContextSwitchTo(context);
-	existing = palloc(sizeof(ImpiloExisting));
-	existing->context = context;
-	existing->target = target;
-	existing->external_ids = make_table("impilo_fdw external ids",
-										sizeof(uint64), sizeof(IdSlot),
-										context);
-	existing->ids = make_table("impilo_fdw order ids", sizeof(int64),
-							   sizeof(int64), context);
-	working = AllocSetContextCreate(context, "impilo_fdw list",
-									ALLOCSET_DEFAULT_SIZES);
-	MemoryContextSwitchTo(working);
-	read_list(existing, target, working, stats);
-	MemoryContextSwitchTo(context);
-	MemoryContextDelete(working);
-	read_journal(existing);
-	MemoryContextSwitchTo(caller);
-	return existing;
+					   connection->serverid, LOCK_SUBOBJECT);
+	if (!impilo_journal_may_have_created())
+	{
+		(void) LockAcquire(&tag, ExclusiveLock, false, false);
+		return;
+	}
+	end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+									  connection->options.reconcile_timeout);
+	while (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+	{
+		if (GetCurrentTimestamp() >= end)
+			ereport(ERROR,
+					(errcode(IMPILO_ERRCODE_ORDERS_EXIST),
+					 errmsg("another statement with ON CONFLICT DO NOTHING is running on server \"%s\"",
+							connection->server_name),
+					 errdetail("This transaction has created orders, so it waits for option \"reconcile_timeout\" only."),
+					 errhint("Do not repeat this transaction. Use impilo_created_orders() to list its orders.")));
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LOCK_DELAY_MS, ImpiloWaitEvent("ImpiloReconcile"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
 }
 
 /*
- * impilo_existing_has
- *		Was an order with this id in the list?
+ * impilo_read_known_orders
+ *		Exclude other statements of this kind, and read the list.
+ *
+ * The result lives in `context`; the lock is held until the transaction ends.
+ * Raises an error if the list cannot be read to its end.
  */
-bool
-impilo_existing_has(const ImpiloExisting *existing, int64 id)
+ImpiloKnownOrders *
+impilo_read_known_orders(ImpiloCreator *creator, MemoryContext context)
 {
-	return hash_search(existing->ids, &id, HASH_FIND, NULL) != NULL;
+	ImpiloKnownOrders *known;
+
+	lock_server(creator->target.connection);
+	context = AllocSetContextCreate(context, "impilo_fdw known orders",
+									ALLOCSET_DEFAULT_SIZES);
+	known = MemoryContextAllocZero(context, sizeof(ImpiloKnownOrders));
+	known->context = context;
+	known->creator = creator;
+	known->external_ids = make_table("impilo_fdw external ids",
+									 sizeof(uint64), sizeof(IdSlot), context);
+	known->listed = make_table("impilo_fdw order ids", sizeof(int64),
+							   sizeof(int64), context);
+	read_list(known);
+	read_journal(known);
+	known->began = true;
+	return known;
 }
 
-static void
-raise_half_match(const KnownOrder *order, const ImpiloOrderRequest *draft,
-				 const char *id)
+/*
+ * impilo_known_order
+ *		Returns whether an order with this id was in the list.
+ */
+bool
+impilo_known_order(const ImpiloKnownOrders *known, int64 id)
 {
-	const char *shown = pg_any_to_server(id, strlen(id), PG_UTF8);
-	char	   *what = order->identity.id
-	? psprintf("order " INT64_FORMAT, order->identity.id)
-	: psprintf("row " INT64_FORMAT, order->row);
+	return hash_search(known->listed, &id, HASH_FIND, NULL) != NULL;
+}
 
-	if (impilo_same_recipient(&order->identity, draft))
+/*
+ * Find the order that has all ids of a row, for the same recipient; one that
+ * exists rather than one that may exist.  NULL: there is none.
+ */
+static const KnownOrder *
+find_order(const ImpiloKnownOrders *known, const ImpiloIdentity *row,
+		   bool meanwhile)
+{
+	IdSlot	   *rarest = NULL;
+	const KnownOrder *unknown = NULL;
+
+	for (int i = 0; i < row->nids; i++)
+	{
+		IdSlot	   *slot = find_slot(known, row->ids[i], row, HASH_FIND, NULL);
+
+		CHECK_FOR_INTERRUPTS();
+		if (slot == NULL)
+			return NULL;
+		if (rarest == NULL || slot->count < rarest->count)
+			rarest = slot;
+	}
+	for (KnownId *id = rarest ? rarest->first : NULL; id; id = id->next)
+	{
+		const ImpiloIdentity *order = &id->order->identity;
+
+		CHECK_FOR_INTERRUPTS();
+		if (order->to_site != row->to_site ||
+			order->recipient != row->recipient ||
+			(meanwhile && !id->order->meanwhile) ||
+			impilo_common_ids(order, row) < row->nids)
+			continue;
+		if (!id->order->unknown)
+			return id->order;
+		unknown = id->order;
+	}
+	return unknown;
+}
+
+/*
+ * Raise an error if an order has some of the row's external ids.
+ */
+static void
+refuse_partial_match(const ImpiloKnownOrders *known,
+					 const ImpiloOrderRequest *row,
+					 const ImpiloIdentity *identity)
+{
+	for (int i = 0; i < identity->nids; i++)
+	{
+		const char *id = identity->ids[i];
+		IdSlot	   *slot = find_slot(known, id, identity, HASH_FIND, NULL);
+		const KnownOrder *order;
+		char	   *what;
+		char	   *shown;
+
+		if (slot == NULL || slot->first->order->unknown)
+			slot = find_slot(known, id, NULL, HASH_FIND, NULL);
+		if (slot == NULL || slot->first->order->unknown)
+			continue;
+		order = slot->first->order;
+		what = order->identity.id
+			? psprintf("order " INT64_FORMAT, order->identity.id)
+			: psprintf("row " INT64_FORMAT, order->row);
+		shown = pg_any_to_server(id, strlen(id), PG_UTF8);
+		if (order->identity.recipient == identity->recipient &&
+			order->identity.to_site == identity->to_site)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNIQUE_VIOLATION),
+					 errmsg("%s has only some of the external ids of row " INT64_FORMAT,
+							what, row->row),
+					 errdetail("Both have the external id \"%s\".", shown),
+					 errhint("ON CONFLICT DO NOTHING skips a row if one order has all of its external ids.")));
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("row " INT64_FORMAT " has external ids of which %s has only some",
-						draft->row, what),
+				 errmsg("%s has an external id of row " INT64_FORMAT ", but another recipient",
+						what, row->row),
 				 errdetail("Both have the external id \"%s\".", shown),
-				 errhint("ON CONFLICT DO NOTHING skips rows whose external ids one order has, all of them.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_UNIQUE_VIOLATION),
-			 errmsg("row " INT64_FORMAT " has an external id that %s has for another recipient",
-					draft->row, what),
-			 errdetail("Both have the external id \"%s\".", shown),
-			 errhint("ON CONFLICT DO NOTHING skips rows that are orders already, for the same patient or site.")));
-}
-
-/*
- * A row that may be an order already, which the list does not show yet.
- */
-static void
-raise_in_doubt(const ImpiloExisting *existing, const ImpiloOrderRequest *draft,
-			   const ImpiloJournalRecord *doubt)
-{
-	const ImpiloConnection *connection = existing->target->connection;
-	long		age = TimestampDifferenceMilliseconds(doubt->known_at,
-													  GetCurrentTimestamp());
-	long		left = Max(connection->options.reconcile_timeout - age, 0);
-
-	ereport(ERROR,
-			(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
-			 errmsg("it is not known whether row " INT64_FORMAT " is an order already",
-					draft->row),
-			 doubt->id == 0
-			 ? errdetail("This session has sent a request for it whose outcome is unknown, and the list does not show its order yet.")
-			 : errdetail("This session has created order " INT64_FORMAT " for it, with another API key or address of server \"%s\", and the list does not show it.",
-						 doubt->id, connection->server_name),
-			 errhint("Run the statement again in %ld s: if the list does not show the order by then, it is created. Option reconcile_timeout of server \"%s\" sets the time.",
-					 left / 1000 + 1, connection->server_name)));
-}
-
-/*
- * Go through the known orders that have one of the draft's external ids.
- * Returns true if one of them is the draft's order; else false and, in
- * `*half`, one that has an id of it, with that id, and in `*doubt`, one that
- * would be the draft's order if it existed.
- */
-static bool
-find_order(const ImpiloExisting *existing, const ImpiloOrderRequest *draft,
-		   const KnownOrder **half, const char **half_id,
-		   const KnownOrder **doubt)
-{
-	*half = *doubt = NULL;
-	for (int i = 0; i < draft->nids; i++)
-	{
-		uint64		hash = hash_id(draft->ids[i]);
-		IdSlot	   *slot = hash_search(existing->external_ids, &hash,
-									   HASH_FIND, NULL);
-
-		for (KnownId *known = slot ? slot->first : NULL; known;
-			 known = known->next)
-		{
-			const ImpiloIdentity *identity = &known->order->identity;
-			int			common = impilo_common_ids(identity, draft);
-
-			if (common == 0)
-				continue;		/* another id of the same hash */
-			if ((common == draft->nids || common < 0) &&
-				impilo_same_recipient(identity, draft))
-			{
-				if (known->order->doubt == NULL)
-					return true;
-				*doubt = known->order;
-			}
-			if (known->order->doubt)
-				continue;
-			*half = known->order;
-			*half_id = draft->ids[i];
-		}
+				 errhint("ON CONFLICT DO NOTHING skips a row if an order for the same patient or site has its external ids.")));
 	}
-	return false;
 }
 
 /*
- * Has a row an external id that tells it from others?  An empty one is what a
- * file has where it has none.
- */
-static bool
-is_named(const ImpiloOrderRequest *draft)
-{
-	for (int i = 0; i < draft->nids; i++)
-	{
-		if (draft->ids[i][0] != '\0')
-			return true;
-	}
-	return false;
-}
-
-/*
- * impilo_existing_add
- *		Is this row new?  If so, it counts as existing from now on.
+ * impilo_add_row
+ *		Returns whether a row is new.  If so, it counts as existing from now
+ *		on.
  *
- * Returns false if there is an order, or was a row, with all of its external
- * ids for the same recipient.  Raises an error for a row without external
- * ids, if there is something with only some of them, or for another
- * recipient, and if the session may have created it of late.
+ * Raises an error for a row without external ids, if an order has only some
+ * of them, or for another recipient, and if this session may have created the
+ * order.
  */
 bool
-impilo_existing_add(ImpiloExisting *existing, const ImpiloOrderRequest *draft)
+impilo_add_row(ImpiloKnownOrders *known, const ImpiloOrderRequest *row)
 {
-	ImpiloIdentity identity = {
-		.to_site = draft->to_site,
-		.recipient = draft->recipient,
-		.nids = draft->nids,
-		.ids = draft->ids
-	};
-	const KnownOrder *half;
-	const char *half_id;
-	const KnownOrder *doubt;
+	KnownOrder	order = {.row = row->row};
+	const KnownOrder *found;
 
-	if (!is_named(draft))
+	read_journal(known);
+	impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
+						&order.identity);
+	if (order.identity.nids == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("row " INT64_FORMAT " has no external ids",
-						draft->row),
-				 errdetail("ON CONFLICT DO NOTHING recognises orders by their external ids.")));
-	if (find_order(existing, draft, &half, &half_id, &doubt))
+				 errmsg("row " INT64_FORMAT " has no external ids", row->row),
+				 errdetail("ON CONFLICT DO NOTHING recognizes orders by their external ids."),
+				 errhint("Set external_order_ids to values that identify the order.")));
+	found = find_order(known, &order.identity, false);
+	if (found && !found->unknown)
 		return false;
-	if (half)
-		raise_half_match(half, draft, half_id);
-	if (doubt)
-		raise_in_doubt(existing, draft, doubt->doubt);
-	remember(existing, &identity, draft->row, NULL);
+	refuse_partial_match(known, row, &order.identity);
+	if (found)
+		ereport(ERROR,
+				(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
+				 errmsg("cannot determine whether the order of row " INT64_FORMAT " already exists",
+						row->row),
+				 found->identity.id == 0
+				 ? errdetail("A previous request of this session for the same external ids has an unknown outcome, and the order is not in the list yet.")
+				 : errdetail("This session has created order " INT64_FORMAT " for the same external ids with another API key or address, and the order is not in the list.",
+							 found->identity.id),
+				 errhint("Repeat the statement when the list shows the order. If you know that the order does not exist, call impilo_forget_created_orders() first.")));
+	remember(known, &order);
 	return true;
+}
+
+/*
+ * impilo_created_meanwhile
+ *		Returns whether functions or triggers of the statement have created the
+ *		order of a row since it was found new.
+ */
+bool
+impilo_created_meanwhile(ImpiloKnownOrders *known,
+						 const ImpiloOrderRequest *row)
+{
+	ImpiloIdentity identity;
+
+	read_journal(known);
+	impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
+						&identity);
+	return find_order(known, &identity, true) != NULL;
 }

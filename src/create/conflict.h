@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * conflict.h
- *	  Which rows are orders already: ON CONFLICT DO NOTHING.
+ *	  Rows whose orders exist already: ON CONFLICT DO NOTHING.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -13,15 +13,16 @@
 #ifndef IMPILO_CONFLICT_H
 #define IMPILO_CONFLICT_H
 
-#include "create/posting.h"
+#include "create/create.h"
 
 /* in conflict.c */
 
-extern ImpiloExisting *impilo_existing_read(const ImpiloCreateTarget *target,
-											MemoryContext context,
-											ImpiloHttpStats *stats);
-extern bool impilo_existing_has(const ImpiloExisting *existing, int64 id);
-extern bool impilo_existing_add(ImpiloExisting *existing,
-								const ImpiloOrderRequest *draft);
+extern ImpiloKnownOrders *impilo_read_known_orders(ImpiloCreator *creator,
+												   MemoryContext context);
+extern bool impilo_known_order(const ImpiloKnownOrders *known, int64 id);
+extern bool impilo_add_row(ImpiloKnownOrders *known,
+						   const ImpiloOrderRequest *row);
+extern bool impilo_created_meanwhile(ImpiloKnownOrders *known,
+									 const ImpiloOrderRequest *row);
 
 #endif							/* IMPILO_CONFLICT_H */

@@ -1,16 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * error.c
- *	  Errors of create requests: what exists, what may, what does not.
+ *	  Errors of create requests: what exists, what may exist, what does not.
  *
  * Drivers and connection pools repeat a statement by themselves after an
- * error of class 08, 40, 53 or 57.  After a request of the transaction that
- * may have created an order, that would create it twice, so no error raised
- * here has one of these then: it is IU001 if it is not known whether an order
- * was created, IU002 if it is known that some were.  Both say which rows and
- * external ids are concerned, and how to find out.
+ * error of class 08, 40, 53 or 57.  Once a request of the transaction may have
+ * created an order, that would create it twice, so no error raised here has
+ * one of these classes then.  It is IU001 if the outcome of a request is
+ * unknown, IU002 if the transaction has created orders.  A refusal by the API
+ * keeps its own SQLSTATE (class 23) if the statement itself created nothing.
  *
- * Which SQLSTATE a single request's failure has otherwise is api.c's to say.
+ * Clients often show nothing but the message, so it contains the reason.  The
+ * detail names the rows, the orders of the transaction and the rows that were
+ * not sent; the hint how to find out.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -21,6 +23,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -30,215 +33,222 @@
 /* rows, orders and external ids that one message names */
 #define NAMED_MAX 20
 
-static int
-count_state(const ImpiloPosting *postings, int n, ImpiloPostingState state)
-{
-	int			count = 0;
-
-	for (int i = 0; i < n; i++)
-		count += postings[i].state == state;
-	return count;
-}
-
-static const ImpiloPosting *
-first_of(const ImpiloPosting *postings, int n, ImpiloPostingState state)
+static const ImpiloCreateAttempt *
+first_attempt(const ImpiloCreateAttempt *attempts, int n,
+			  ImpiloAttemptState state)
 {
 	for (int i = 0; i < n; i++)
-	{
-		if (postings[i].state == state)
-			return &postings[i];
-	}
+		if (attempts[i].state == state)
+			return &attempts[i];
 	return NULL;
 }
 
-static void
-append_row(StringInfo text, const ImpiloOrderRequest *draft)
+static char *
+shown_id(const char *id)
 {
-	appendStringInfo(text, "row " INT64_FORMAT, draft->row);
-	for (int i = 0; i < draft->nids && i < NAMED_MAX; i++)
-		appendStringInfo(text, "%s\"%s\"",
-						 i > 0 ? ", " : " with external ids ",
-						 pg_any_to_server(draft->ids[i],
-										  strlen(draft->ids[i]), PG_UTF8));
+	return pg_any_to_server(id, strlen(id), PG_UTF8);
 }
 
 /*
- * "Created: order 17 (row 1 with external ids "a"), …".
+ * `row 4 (external ids "a", "b")`, palloc'd.
+ */
+static char *
+show_row(const ImpiloOrderRequest *row)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "row " INT64_FORMAT, row->row);
+	for (int i = 0; i < row->nids && i < NAMED_MAX; i++)
+		appendStringInfo(&text, "%s\"%s\"", i > 0 ? ", " : " (external ids ",
+						 shown_id(row->ids[i]));
+	if (row->nids > NAMED_MAX)
+		appendStringInfo(&text, " and %d more", row->nids - NAMED_MAX);
+	if (row->nids > 0)
+		appendStringInfoChar(&text, ')');
+	return text.data;
+}
+
+/*
+ * Append the orders of the transaction that exist, and note in the journal
+ * that they were named.
  */
 static void
-append_created(StringInfo text, const ImpiloPosting *postings, int n,
-			   int64 before)
+append_created(StringInfo text)
 {
-	int			named = 0;
+	StringInfoData ids;
+	int64		created = 0;
+	dlist_iter	iter;
 
-	for (int i = 0; i < n && named < NAMED_MAX; i++)
+	initStringInfo(&ids);
+	dlist_foreach(iter, &impilo_journal)
 	{
-		if (postings[i].state != IMPILO_POSTING_DONE)
+		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
+													iter.cur);
+
+		if (entry->subid == InvalidSubTransactionId)
 			continue;
-		appendStringInfo(text, "%s" INT64_FORMAT " (",
-						 named > 0 ? ", " : " Orders that exist: ",
-						 postings[i].order.id);
-		append_row(text, postings[i].draft);
-		appendStringInfoChar(text, ')');
-		named++;
+		entry->named = true;
+		if (entry->state != IMPILO_JOURNAL_CREATED &&
+			entry->state != IMPILO_JOURNAL_ROLLED_BACK)
+			continue;
+		if (created++ < NAMED_MAX)
+			appendStringInfo(&ids, "%s" INT64_FORMAT,
+							 created > 1 ? ", " : "", entry->id);
 	}
-	if (count_state(postings, n, IMPILO_POSTING_DONE) > named)
-		appendStringInfo(text, " and %d more",
-						 count_state(postings, n, IMPILO_POSTING_DONE) - named);
-	if (named > 0)
-		appendStringInfoChar(text, '.');
-	if (before > 0)
-		appendStringInfo(text, " Created before these: " INT64_FORMAT ".",
-						 before);
+	if (created == 0)
+		return;
+	appendStringInfo(text, ngettext(" This transaction has created " INT64_FORMAT " order: %s",
+									" This transaction has created " INT64_FORMAT " orders: %s",
+									created),
+					 created, ids.data);
+	if (created > NAMED_MAX)
+		appendStringInfo(text, " and " INT64_FORMAT " more",
+						 created - NAMED_MAX);
+	appendStringInfoChar(text, '.');
 }
 
 static void
-append_waiting(StringInfo text, const ImpiloPosting *postings, int n)
+append_not_sent(StringInfo text, const ImpiloCreateAttempt *attempts, int n)
 {
-	const ImpiloPosting *first = first_of(postings, n, IMPILO_POSTING_WAITS);
+	const ImpiloCreateAttempt *first = first_attempt(attempts, n,
+													 IMPILO_ATTEMPT_WAITING);
 
 	if (first)
-		appendStringInfo(text, " From row " INT64_FORMAT " on, nothing was sent.",
-						 first->draft->row);
+		appendStringInfo(text, " Row " INT64_FORMAT " and all rows after it were not sent.",
+						 first->row->row);
 }
 
 /*
- * "Row 3 with external ids "a": POST /order failed: …".
+ * Append why the outcome of an attempt is unknown.
  */
 static void
-append_unknown(StringInfo text, const ImpiloPosting *posting)
+append_unknown(StringInfo text, const ImpiloCreateAttempt *attempt)
 {
-	int			start = text->len;
+	char	   *row = show_row(attempt->row);
 
-	append_row(text, posting->draft);
-	text->data[start] = pg_toupper((unsigned char) text->data[start]);
-	appendStringInfo(text, ": %s", posting->error.detail
-					 ? posting->error.detail : posting->error.message);
+	row[0] = pg_toupper((unsigned char) row[0]);
+	appendStringInfo(text, "%s: %s", row, attempt->error.detail
+					 ? attempt->error.detail : attempt->error.message);
 	if (text->data[text->len - 1] != '.')
 		appendStringInfoChar(text, '.');
-	if (posting->matches > 1)
+	if (attempt->matches > 1)
 		appendStringInfo(text, " Two orders match: " INT64_FORMAT " and " INT64_FORMAT ".",
-						 posting->match, posting->doubtful);
-	else if (posting->matches == 1)
+						 attempt->match, attempt->doubtful);
+	else if (attempt->matches == 1)
 		appendStringInfo(text, " Order " INT64_FORMAT " matches more than one row.",
-						 posting->match);
-	else if (posting->doubtful != 0)
+						 attempt->match);
+	else if (attempt->doubtful != 0)
 		appendStringInfo(text, " Order " INT64_FORMAT " matches, but may be older.",
-						 posting->doubtful);
+						 attempt->doubtful);
 }
 
 /*
  * The query that finds out whether the orders exist.
  */
 static char *
-query_hint(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
-		   int n)
+query_hint(const ImpiloCreateTarget *target,
+		   const ImpiloCreateAttempt *attempts, int n, int unknown)
 {
 	StringInfoData ids;
 	int			named = 0;
 
+	if (target->ids_column && unknown > NAMED_MAX)
+		return psprintf("Before you insert anything again, find out which orders exist: SELECT * FROM %s WHERE %s && (SELECT array_agg(id) FROM impilo_created_orders() c, unnest(c.external_order_ids) id WHERE c.state = 'unknown').",
+						target->relation, target->ids_column);
 	initStringInfo(&ids);
-	for (int i = 0; i < n && named < NAMED_MAX; i++)
+	for (int i = 0; i < n; i++)
 	{
-		const ImpiloOrderRequest *draft = postings[i].draft;
+		const ImpiloOrderRequest *row = attempts[i].row;
 
-		if (postings[i].state != IMPILO_POSTING_UNKNOWN || draft->nids == 0)
-			continue;
-		appendStringInfo(&ids, "%s%s", named > 0 ? ", " : "",
-						 quote_literal_cstr(pg_any_to_server(draft->ids[0],
-															 strlen(draft->ids[0]),
-															 PG_UTF8)));
-		named++;
+		if (attempts[i].state == IMPILO_ATTEMPT_OUTCOME_UNKNOWN && row->nids > 0)
+			appendStringInfo(&ids, "%s%s", named++ > 0 ? ", " : "",
+							 quote_literal_cstr(shown_id(row->ids[0])));
 	}
 	if (named == 0 || target->ids_column == NULL)
-		return psprintf("Before anything is inserted again, look at the newest orders: SELECT * FROM %s ORDER BY id DESC LIMIT 20. With external_order_ids they could be found for certain.",
+		return psprintf("Before you insert anything again, look at the newest orders: SELECT * FROM %s ORDER BY id DESC LIMIT 20. Set external_order_ids to be able to identify orders.",
 						target->relation);
-	return psprintf("Before anything is inserted again, find out: SELECT * FROM %s WHERE %s && ARRAY[%s].",
+	return psprintf("Before you insert anything again, find out which orders exist: SELECT * FROM %s WHERE %s && ARRAY[%s].",
 					target->relation, target->ids_column, ids.data);
 }
 
-static void
-raise_unknown(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
-			  int n, int64 before)
+pg_noreturn static void
+raise_unknown(const ImpiloCreateTarget *target,
+			  const ImpiloCreateAttempt *attempts, int n)
 {
-	int			unknown = count_state(postings, n, IMPILO_POSTING_UNKNOWN);
-	int			named = 0;
+	const ImpiloCreateAttempt *first = first_attempt(attempts, n,
+													 IMPILO_ATTEMPT_OUTCOME_UNKNOWN);
 	StringInfoData detail;
+	int			unknown = 0;
 
 	initStringInfo(&detail);
-	for (int i = 0; i < n && named < NAMED_MAX; i++)
+	for (int i = 0; i < n; i++)
 	{
-		if (postings[i].state != IMPILO_POSTING_UNKNOWN)
+		if (attempts[i].state != IMPILO_ATTEMPT_OUTCOME_UNKNOWN)
 			continue;
-		if (named++ > 0)
+		if (unknown++ >= NAMED_MAX)
+			continue;
+		if (unknown > 1)
 			appendStringInfoChar(&detail, '\n');
-		append_unknown(&detail, &postings[i]);
+		append_unknown(&detail, &attempts[i]);
 	}
-	append_created(&detail, postings, n, before);
-	append_waiting(&detail, postings, n);
+	if (unknown > NAMED_MAX)
+		appendStringInfo(&detail, "\nThe outcome of %d more rows is unknown.",
+						 unknown - NAMED_MAX);
+	append_created(&detail);
+	append_not_sent(&detail, attempts, n);
 	ereport(ERROR,
 			(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
-			 errmsg_plural("it is not known whether %d order was created",
-						   "it is not known whether %d orders were created",
-						   unknown, unknown),
+			 errmsg_plural("it is not known whether %d order was created: %s",
+						   "it is not known whether %d orders were created: %s",
+						   unknown, unknown, first->error.message),
 			 errdetail_internal("%s", detail.data),
-			 errhint("%s", query_hint(target, postings, n))));
+			 errhint("%s", query_hint(target, attempts, n, unknown))));
 }
 
 /*
- * A row that was refused, or not sent, after orders that exist.
- */
-static void
-raise_after_orders(const ImpiloCreateTarget *target,
-				   const ImpiloPosting *postings, int n,
-				   int64 before, const ImpiloPosting *failed)
-{
-	StringInfoData detail;
-
-	initStringInfo(&detail);
-	if (failed->error.detail)
-		appendStringInfoString(&detail, failed->error.detail);
-	if (detail.len > 0 && detail.data[detail.len - 1] != '.')
-		appendStringInfoChar(&detail, '.');
-	append_created(&detail, postings, n, before);
-	append_waiting(&detail, postings, n);
-	ereport(ERROR,
-			(errcode(IMPILO_ERRCODE_ORDERS_EXIST),
-			 errmsg("order of row " INT64_FORMAT " was not created, but others were: %s",
-					failed->draft->row, failed->error.message),
-			 errdetail_internal("%s", detail.data),
-			 errhint("Do not insert the rows whose orders exist again. SELECT * FROM impilo_created_orders() lists them.")));
-}
-
-/*
- * impilo_report
- *		Raise the error of postings of which not all are done.
- *
- * `before` is how many orders were created before these, by the same
- * statement or commit.
+ * impilo_raise_create_error
+ *		Raise the error of a batch that did not become orders.
  */
 void
-impilo_report(const ImpiloCreateTarget *target, const ImpiloPosting *postings,
-			  int n, int64 before)
+impilo_raise_create_error(const ImpiloCreator *creator,
+						  const ImpiloCreateAttempt *attempts, int n)
 {
-	const ImpiloPosting *failed;
+	const ImpiloCreateTarget *target = &creator->target;
+	const ImpiloCreateAttempt *failed;
+	const ImpiloApiError *error;
+	bool		created;
+	StringInfoData detail;
 
-	if (first_of(postings, n, IMPILO_POSTING_UNKNOWN))
-		raise_unknown(target, postings, n, before);
+	if (first_attempt(attempts, n, IMPILO_ATTEMPT_OUTCOME_UNKNOWN))
+		raise_unknown(target, attempts, n);
 
-	failed = first_of(postings, n, IMPILO_POSTING_NOTHING);
+	failed = first_attempt(attempts, n, IMPILO_ATTEMPT_NOT_CREATED);
 	Assert(failed);
-	if (before > 0 || first_of(postings, n, IMPILO_POSTING_DONE) ||
-		(impilo_api_invites_retry(failed->error.sqlstate) &&
-		 impilo_journal_may_have_created()))
-		raise_after_orders(target, postings, n, before, failed);
+	error = &failed->error;
+	created = creator->created > 0 ||
+		first_attempt(attempts, n, IMPILO_ATTEMPT_CREATED) != NULL;
+	if (!impilo_journal_may_have_created())
+		ereport(ERROR,
+				(errcode(error->sqlstate),
+				 errmsg_internal("%s", error->message),
+				 error->detail ? errdetail_internal("%s", error->detail) : 0,
+				 error->hint ? errhint("%s", error->hint) : 0,
+				 errcontext("%s for foreign table \"%s\"",
+							show_row(failed->row), target->name)));
 
+	initStringInfo(&detail);
+	if (error->detail)
+		appendStringInfoString(&detail, error->detail);
+	if (detail.len > 0 && detail.data[detail.len - 1] != '.')
+		appendStringInfoChar(&detail, '.');
+	append_created(&detail);
+	append_not_sent(&detail, attempts, n);
 	ereport(ERROR,
-			(errcode(failed->error.sqlstate),
-			 errmsg_internal("%s", failed->error.message),
-			 failed->error.detail
-			 ? errdetail_internal("%s", failed->error.detail) : 0,
-			 failed->error.hint ? errhint("%s", failed->error.hint) : 0,
-			 errcontext("row " INT64_FORMAT " for foreign table \"%s\"",
-						failed->draft->row, target->name)));
+			(errcode(created || impilo_api_invites_retry(error->sqlstate)
+					 ? IMPILO_ERRCODE_ORDERS_EXIST : error->sqlstate),
+			 errmsg("%s was not created: %s", show_row(failed->row),
+					error->message),
+			 errdetail_internal("%s", detail.data),
+			 errhint("Do not insert the rows whose orders exist again. Use impilo_created_orders() to list them.")));
 }

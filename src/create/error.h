@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * error.h
- *	  Errors of create requests: what exists, what may, what does not.
+ *	  Errors of create requests: what exists, what may exist, what does not.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -14,12 +14,12 @@
 #define IMPILO_CREATE_ERROR_H
 
 #include "compat.h"
-#include "create/posting.h"
+#include "create/create.h"
 
 /* in error.c */
 
-pg_noreturn extern void impilo_report(const ImpiloCreateTarget *target,
-									  const ImpiloPosting *postings, int n,
-									  int64 before);
+pg_noreturn extern void impilo_raise_create_error(const ImpiloCreator *creator,
+												  const ImpiloCreateAttempt *attempts,
+												  int n);
 
 #endif							/* IMPILO_CREATE_ERROR_H */

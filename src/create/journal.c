@@ -1,26 +1,25 @@
 /*-------------------------------------------------------------------------
  *
  * journal.c
- *	  What this session created, may have created, or still has to create.
+ *	  What this session created, may have created, or will create at commit.
  *
  * PostgreSQL cannot roll back a shipment.  So each create request is noted
- * before it goes out, and what became of it afterwards; when a transaction or
+ * before it is sent, and its outcome afterwards.  When a transaction or
  * subtransaction aborts, a WARNING names the orders that it leaves behind,
  * and impilo_created_orders() lists them until the session ends or
  * impilo_forget_created_orders() is called.
  *
  * An entry belongs to the subtransaction that made it.  It is settled when
- * the transaction has ended; settled entries are bounded in number, the
- * oldest go first.  Those of the running transaction are all kept: they tell
- * which errors may be raised (impilo_journal_may_have_created), and which
- * orders a statement must not take for somebody else's.
+ * the transaction has ended.  Settled entries are bounded in number; the
+ * oldest are dropped first.  Those of the running transaction are all kept:
+ * they decide which errors may be raised, and which orders a statement must
+ * not take for another row's.
  *
- * Orders with post_at 'commit' are work that is kept here as an opaque
- * pointer: dropped with a rolled back subtransaction, handed to its poster
- * before the transaction commits.
+ * With post_at 'commit', requests are kept here as opaque work: dropped with
+ * a rolled back subtransaction, passed to its poster before the commit.
  *
- * Nothing is sent here, and nothing survives the session: what has to, should
- * be written to a table with RETURNING.
+ * Nothing is sent here, and nothing survives the session.  Use RETURNING to
+ * write what has to survive into a table.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -38,30 +37,30 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "create/journal_private.h"
+#include "create/journal.h"
 
 /*
  * Settled entries kept.  Some hundred bytes each: a few megabytes at most,
  * and more orders than a person would go through by hand.
  */
-#define IMPILO_JOURNAL_SETTLED_MAX 10000
+#define SETTLED_MAX 10000
 
 /* ids that a WARNING names */
-#define IMPILO_JOURNAL_NAMED_MAX 20
+#define NAMED_MAX 20
 
-/* An order created in the running transaction: how to find its entry. */
-typedef struct GivenKey
+/* An order that this session created: how to find its entry. */
+typedef struct OrderKey
 {
 	int64		id;
 	Oid			serverid;
 	uint32		unused;			/* 0: no padding in a hash key */
-} GivenKey;
+} OrderKey;
 
-typedef struct GivenOrder
+typedef struct CreatedOrder
 {
-	GivenKey	key;
-	CommandId	command;
-} GivenOrder;
+	OrderKey	key;
+	ImpiloJournalEntry *entry;
+} CreatedOrder;
 
 /* Work kept for the commit. */
 typedef struct KeptWork
@@ -71,14 +70,15 @@ typedef struct KeptWork
 	SubTransactionId subid;
 } KeptWork;
 
+dlist_head	impilo_journal = DLIST_STATIC_INIT(impilo_journal);
+
 static MemoryContext journal_context = NULL;
-dlist_head	impilo_journal_entries = DLIST_STATIC_INIT(impilo_journal_entries);
+static HTAB *created = NULL;	/* of CreatedOrder */
+static int64 last_serial = 0;
 static int	nsettled = 0;
 static int	nrunning = 0;		/* entries of the running transaction */
-
-/* both in TopTransactionContext, NULL and NIL outside */
-static HTAB *given = NULL;
-static List *kept = NIL;
+static List *kept = NIL;		/* of KeptWork, in TopTransactionContext */
+static bool commit_started = false; /* the kept work has been posted */
 
 /* ------------------------------------------------------------------------
  * The end of transactions
@@ -87,11 +87,17 @@ static List *kept = NIL;
 
 /*
  * impilo_journal_drop
- *		Take an entry out and free it.
+ *		Remove an entry, for instance that of a request that certainly created
+ *		nothing.
  */
 void
 impilo_journal_drop(ImpiloJournalEntry *entry)
 {
+	OrderKey	key = {.id = entry->id,.serverid = entry->note.serverid};
+	CreatedOrder *order = hash_search(created, &key, HASH_FIND, NULL);
+
+	if (order && order->entry == entry)
+		hash_search(created, &key, HASH_REMOVE, NULL);
 	dlist_delete(&entry->node);
 	if (entry->subid == InvalidSubTransactionId)
 		nsettled--;
@@ -101,48 +107,48 @@ impilo_journal_drop(ImpiloJournalEntry *entry)
 }
 
 /*
- * Say what an abort leaves behind.  Called while the transaction aborts, so
- * nothing here looks into the catalogs.
+ * Report what an abort leaves behind.  Called while the transaction aborts,
+ * so nothing here looks into the catalogs.
  */
 static void
 warn(int ncreated, int nunknown, const char *named)
 {
-	StringInfoData what;
-
-	if (ncreated + nunknown == 0)
-		return;
-	initStringInfo(&what);
 	if (ncreated > 0)
-		appendStringInfo(&what, ncreated == 1 ? "%d order was created"
-						 : "%d orders were created", ncreated);
-	if (ncreated > 0 && nunknown > 0)
-		appendStringInfo(&what, " and %d more may have been", nunknown);
+		ereport(WARNING,
+				(errmsg_plural("rollback does not cancel %d order created by this transaction",
+							   "rollback does not cancel %d orders created by this transaction",
+							   ncreated, ncreated),
+				 nunknown > 0
+				 ? errdetail("Orders created: %s. %d more may have been created.",
+							 named, nunknown)
+				 : errdetail("Orders created: %s.", named),
+				 errhint("Use impilo_created_orders() to list them.")));
 	else if (nunknown > 0)
-		appendStringInfo(&what, nunknown == 1
-						 ? "%d order may have been created"
-						 : "%d orders may have been created", nunknown);
-	ereport(WARNING,
-			(errmsg("%s, which a rollback does not undo", what.data),
-			 ncreated > 0 ? errdetail("Orders created: %s.", named) : 0,
-			 errhint("SELECT * FROM impilo_created_orders() lists them.")));
-	pfree(what.data);
+		ereport(WARNING,
+				(errmsg_plural("rollback does not cancel %d order that this transaction may have created",
+							   "rollback does not cancel %d orders that this transaction may have created",
+							   nunknown, nunknown),
+				 errhint("Use impilo_created_orders() to list them.")));
 }
 
 /*
- * The subtransaction `subid` and all within it abort.
+ * The subtransaction `subid` and all within it abort.  `whole` says that the
+ * transaction does: then an error that named all of its orders has reached
+ * the client, and is not repeated.
  */
 static void
-abort_entries(SubTransactionId subid)
+abort_entries(SubTransactionId subid, bool whole)
 {
-	StringInfoData named;
+	StringInfoData ids;
 	int			ncreated = 0;
 	int			nunknown = 0;
+	bool		all_named = true;
 	dlist_iter	iter;
 
 	if (nrunning == 0)
 		return;
-	initStringInfo(&named);
-	dlist_foreach(iter, &impilo_journal_entries)
+	initStringInfo(&ids);
+	dlist_foreach(iter, &impilo_journal)
 	{
 		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
 													iter.cur);
@@ -150,26 +156,28 @@ abort_entries(SubTransactionId subid)
 		/* subtransactions are numbered in order of time */
 		if (entry->subid == InvalidSubTransactionId || entry->subid < subid)
 			continue;
+		if (!entry->warned)
+			all_named &= entry->named;
 		if (entry->state == IMPILO_JOURNAL_CREATED)
 		{
 			entry->state = IMPILO_JOURNAL_ROLLED_BACK;
-			if (ncreated < IMPILO_JOURNAL_NAMED_MAX)
-				appendStringInfo(&named, "%s" INT64_FORMAT,
+			if (ncreated < NAMED_MAX)
+				appendStringInfo(&ids, "%s" INT64_FORMAT,
 								 ncreated > 0 ? ", " : "", entry->id);
-			else if (ncreated == IMPILO_JOURNAL_NAMED_MAX)
-				appendStringInfoString(&named, " and more");
+			else if (ncreated == NAMED_MAX)
+				appendStringInfoString(&ids, " and more");
 			ncreated++;
 		}
 		else if (entry->state != IMPILO_JOURNAL_ROLLED_BACK && !entry->warned)
 		{
-			if (entry->state == IMPILO_JOURNAL_POSTING)
-				impilo_journal_unknown(entry);
+			entry->state = IMPILO_JOURNAL_UNKNOWN;
 			nunknown++;
 		}
 		entry->warned = true;
 	}
-	warn(ncreated, nunknown, named.data);
-	pfree(named.data);
+	if (!(whole && all_named))
+		warn(ncreated, nunknown, ids.data);
+	pfree(ids.data);
 }
 
 /*
@@ -180,11 +188,11 @@ settle_entries(void)
 {
 	dlist_mutable_iter iter;
 
-	given = NULL;
 	kept = NIL;
+	commit_started = false;
 	if (nrunning > 0)
 	{
-		dlist_foreach_modify(iter, &impilo_journal_entries)
+		dlist_foreach_modify(iter, &impilo_journal)
 		{
 			ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
 														node, iter.cur);
@@ -196,13 +204,13 @@ settle_entries(void)
 			nsettled++;
 		}
 	}
-	while (nsettled > IMPILO_JOURNAL_SETTLED_MAX)
-		impilo_journal_drop(dlist_head_element(ImpiloJournalEntry, node, &impilo_journal_entries));
+	while (nsettled > SETTLED_MAX)
+		impilo_journal_drop(dlist_head_element(ImpiloJournalEntry, node, &impilo_journal));
 }
 
 /*
  * Post what was kept: consecutive work of one poster together.  Interrupts
- * are honoured here, and an error still aborts the transaction.
+ * are accepted here, and an error still aborts the transaction.
  */
 static void
 post_kept(void)
@@ -213,6 +221,7 @@ post_kept(void)
 	List	   *todo = kept;
 
 	kept = NIL;
+	commit_started = true;
 	foreach(lc, todo)
 	{
 		KeptWork   *one = lfirst(lc);
@@ -230,8 +239,8 @@ post_kept(void)
 }
 
 /*
- * A prepared transaction may be committed or rolled back by another connection,
- * which knows nothing of what is noted here.
+ * A prepared transaction may be committed or rolled back by another session,
+ * which does not have this journal.
  */
 static void
 refuse_prepare(void)
@@ -240,12 +249,12 @@ refuse_prepare(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot PREPARE a transaction with orders that wait for its commit"),
-				 errhint("Set option post_at to 'statement', or use COMMIT.")));
+				 errhint("Set option \"post_at\" to 'statement', or use COMMIT.")));
 	if (nrunning > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot PREPARE a transaction that has created orders"),
-				 errdetail("A prepared transaction can be rolled back later by a session that does not know of the orders.")));
+				 errdetail("A prepared transaction can be rolled back later by another session, which does not know the orders.")));
 }
 
 static void
@@ -260,7 +269,7 @@ transaction_event(XactEvent event, void *arg)
 			refuse_prepare();
 			break;
 		case XACT_EVENT_ABORT:
-			abort_entries(TopSubTransactionId);
+			abort_entries(TopSubTransactionId, true);
 			settle_entries();
 			break;
 		case XACT_EVENT_COMMIT:
@@ -281,7 +290,7 @@ subtransaction_event(SubXactEvent event, SubTransactionId mine,
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
-		abort_entries(mine);
+		abort_entries(mine, false);
 		foreach(lc, kept)
 		{
 			if (((KeptWork *) lfirst(lc))->subid >= mine)
@@ -289,11 +298,11 @@ subtransaction_event(SubXactEvent event, SubTransactionId mine,
 		}
 	}
 
-	/* what is left of this one belongs to the one around it now */
+	/* what is left of this one belongs to its parent now */
 	if (event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB)
 	{
 		if (nrunning > 0)
-			dlist_reverse_foreach(iter, &impilo_journal_entries)
+			dlist_reverse_foreach(iter, &impilo_journal)
 		{
 			ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
 														node, iter.cur);
@@ -313,11 +322,16 @@ subtransaction_event(SubXactEvent event, SubTransactionId mine,
 }
 
 /*
- * Be told of the end of transactions from the first use on.
+ * Called at the first use in a session.
  */
 static void
 start_journal(void)
 {
+	HASHCTL		control = {
+		.keysize = sizeof(OrderKey),
+		.entrysize = sizeof(CreatedOrder)
+	};
+
 	if (journal_context)
 		return;
 	RegisterXactCallback(transaction_event, NULL);
@@ -325,6 +339,9 @@ start_journal(void)
 	journal_context = AllocSetContextCreate(TopMemoryContext,
 											"impilo_fdw journal",
 											ALLOCSET_DEFAULT_SIZES);
+	control.hcxt = journal_context;
+	created = hash_create("impilo_fdw created orders", 64, &control,
+						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /* ------------------------------------------------------------------------
@@ -334,11 +351,11 @@ start_journal(void)
 
 /*
  * impilo_journal_posting
- *		Note that a create request is about to go out.
+ *		Note that a create request is about to be sent.
  *
- * The entry is the journal's; it is given until what became of the request is
- * told by one of the next three functions.  If that never happens because an
- * error ends the statement, the order counts as one that may exist.
+ * The entry belongs to the journal.  The caller sets its state when the
+ * request has ended, or calls one of the next two functions; if it never
+ * does, because an error ends the statement, the order may exist.
  */
 ImpiloJournalEntry *
 impilo_journal_posting(const ImpiloJournalNote *note)
@@ -363,20 +380,13 @@ impilo_journal_posting(const ImpiloJournalNote *note)
 		entry->ids[i] = at;
 		at += strlcpy(at, note->ids[i], size - (at - (char *) entry)) + 1;
 	}
-	entry->state = IMPILO_JOURNAL_POSTING;
+	entry->serial = ++last_serial;
+	entry->state = IMPILO_JOURNAL_IN_FLIGHT;
 	entry->subid = GetCurrentSubTransactionId();
-	entry->posted_at = entry->known_at = GetCurrentTimestamp();
-	dlist_push_tail(&impilo_journal_entries, &entry->node);
+	entry->posted_at = GetCurrentTimestamp();
+	dlist_push_tail(&impilo_journal, &entry->node);
 	nrunning++;
 	return entry;
-}
-
-static GivenKey
-given_key(Oid serverid, int64 id)
-{
-	GivenKey	key = {.id = id,.serverid = serverid};
-
-	return key;
 }
 
 /*
@@ -386,64 +396,17 @@ given_key(Oid serverid, int64 id)
 void
 impilo_journal_created(ImpiloJournalEntry *entry, int64 id)
 {
-	GivenKey	key = given_key(entry->note.serverid, id);
-	GivenOrder *order;
+	OrderKey	key = {.id = id,.serverid = entry->note.serverid};
+	CreatedOrder *order = hash_search(created, &key, HASH_ENTER, NULL);
 
+	order->entry = entry;
 	entry->id = id;
 	entry->state = IMPILO_JOURNAL_CREATED;
-	entry->known_at = GetCurrentTimestamp();
-	if (given == NULL)
-	{
-		HASHCTL		control = {
-			.keysize = sizeof(GivenKey),
-			.entrysize = sizeof(GivenOrder),
-			.hcxt = TopTransactionContext
-		};
-
-		given = hash_create("impilo_fdw created orders", 64, &control,
-							HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
-	order = hash_search(given, &key, HASH_ENTER, NULL);
-	order->command = entry->note.command;
-}
-
-/*
- * impilo_journal_posting_again
- *		A request of unknown outcome is about to go out once more.
- */
-void
-impilo_journal_posting_again(ImpiloJournalEntry *entry)
-{
-	entry->state = IMPILO_JOURNAL_POSTING;
-}
-
-/*
- * impilo_journal_unknown
- *		The request has ended, and nobody knows whether the order exists.
- *
- * To be called once more after look-ups that have not found it: how long it
- * had time to appear counts from the last call.
- */
-void
-impilo_journal_unknown(ImpiloJournalEntry *entry)
-{
-	entry->state = IMPILO_JOURNAL_UNKNOWN;
-	entry->known_at = GetCurrentTimestamp();
-}
-
-/*
- * impilo_journal_nothing
- *		The request has certainly created nothing; the entry is gone.
- */
-void
-impilo_journal_nothing(ImpiloJournalEntry *entry)
-{
-	impilo_journal_drop(entry);
 }
 
 /*
  * impilo_journal_may_have_created
- *		May an order exist because of the running transaction?
+ *		Returns whether the running transaction may have created orders.
  */
 bool
 impilo_journal_may_have_created(void)
@@ -452,124 +415,92 @@ impilo_journal_may_have_created(void)
 }
 
 /*
- * impilo_journal_given
- *		Is this an order that the running transaction has created?
+ * impilo_journal_find
+ *		The entry of an order that this session is known to have created, or
+ *		NULL.
  */
-bool
-impilo_journal_given(Oid serverid, int64 id)
+ImpiloJournalEntry *
+impilo_journal_find(Oid serverid, int64 id)
 {
-	GivenKey	key = given_key(serverid, id);
+	OrderKey	key = {.id = id,.serverid = serverid};
+	CreatedOrder *order;
 
-	return given && hash_search(given, &key, HASH_FIND, NULL) != NULL;
-}
-
-/*
- * impilo_journal_knows
- *		Is this an order that the session is known to have created?
- *
- * Goes through all entries: not to be asked for every order of a list.
- */
-bool
-impilo_journal_knows(Oid serverid, int64 id)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &impilo_journal_entries)
-	{
-		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
-														  node, iter.cur);
-
-		if (entry->id == id && entry->note.serverid == serverid &&
-			(entry->state == IMPILO_JOURNAL_CREATED ||
-			 entry->state == IMPILO_JOURNAL_ROLLED_BACK))
-			return true;
-	}
-	return false;
+	if (created == NULL)
+		return NULL;
+	order = hash_search(created, &key, HASH_FIND, NULL);
+	return order ? order->entry : NULL;
 }
 
 /*
  * impilo_journal_hides
- *		Is this an order that a statement must not see, because it or a later
- *		command of the running transaction has created it?
+ *		Returns whether a statement must not see this order, because it or a
+ *		later command of the running transaction has created it.
  *
- * `command` is the command id of the statement's snapshot: as with rows of
- * PostgreSQL's own, what that command or a later one created is not seen.
+ * `command` is the command id of the statement's snapshot, which decides as
+ * it does for rows of PostgreSQL's own tables.
  */
 bool
 impilo_journal_hides(Oid serverid, int64 id, CommandId command)
 {
-	GivenKey	key = given_key(serverid, id);
-	const GivenOrder *order;
+	const ImpiloJournalEntry *entry;
 
-	if (given == NULL)
+	if (nrunning == 0)
 		return false;
-	order = hash_search(given, &key, HASH_FIND, NULL);
-	return order && order->command >= command;
+	entry = impilo_journal_find(serverid, id);
+	return entry && entry->subid != InvalidSubTransactionId &&
+		entry->note.command >= command;
 }
 
 /*
  * impilo_journal_hides_any
- *		Is there an order of this server that impilo_journal_hides() hides?
+ *		Returns whether there is an order of this server that
+ *		impilo_journal_hides() hides.
  */
 bool
 impilo_journal_hides_any(Oid serverid, CommandId command)
 {
-	HASH_SEQ_STATUS scan;
-	const GivenOrder *order;
-
-	if (given == NULL)
-		return false;
-	hash_seq_init(&scan, given);
-	while ((order = hash_seq_search(&scan)) != NULL)
-		if (order->key.serverid == serverid && order->command >= command)
-		{
-			hash_seq_term(&scan);
-			return true;
-		}
-	return false;
-}
-
-/*
- * impilo_journal_records
- *		All that was noted in this connection, in order of time: a list of
- *		ImpiloJournalRecord in CurrentMemoryContext.  The notes are the
- *		journal's.
- */
-List *
-impilo_journal_records(void)
-{
-	List	   *records = NIL;
 	dlist_iter	iter;
 
-	dlist_foreach(iter, &impilo_journal_entries)
+	/* those of the running transaction are the last ones */
+	dlist_reverse_foreach(iter, &impilo_journal)
 	{
 		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
 														  node, iter.cur);
-		ImpiloJournalRecord *record = palloc(sizeof(*record));
 
-		record->note = &entry->note;
-		record->id = entry->id;
-		record->known_at = entry->known_at;
-		records = lappend(records, record);
+		if (entry->subid == InvalidSubTransactionId)
+			break;
+		if (entry->note.serverid == serverid &&
+			(entry->state == IMPILO_JOURNAL_CREATED ||
+			 entry->state == IMPILO_JOURNAL_ROLLED_BACK) &&
+			entry->note.command >= command)
+			return true;
 	}
-	return records;
+	return false;
 }
 
 /*
  * impilo_journal_keep
  *		Keep work for the commit of the running transaction.
  *
- * `work` has to live in TopTransactionContext.  It is handed to `poster`
+ * `work` has to live in TopTransactionContext.  It is passed to `poster`
  * before the transaction commits, in the order in which it was kept, unless
- * its subtransaction is rolled back.
+ * its subtransaction is rolled back.  Raises an error if the commit has
+ * already posted its work: what came later would be lost.
  */
 void
 impilo_journal_keep(void *work, ImpiloJournalPoster poster)
 {
-	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
-	KeptWork   *one = palloc(sizeof(KeptWork));
+	MemoryContext caller;
+	KeptWork   *one;
 
+	if (commit_started)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot create orders at commit after the commit has started"),
+				 errhint("Set option \"post_at\" to 'statement' for inserts that other extensions make while a transaction commits.")));
 	start_journal();
+	caller = MemoryContextSwitchTo(TopTransactionContext);
+	one = palloc(sizeof(KeptWork));
 	one->work = work;
 	one->poster = poster;
 	one->subid = GetCurrentSubTransactionId();

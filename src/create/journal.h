@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * journal.h
- *	  What this session created, may have created, or still has to create.
+ *	  What this session created, may have created, or will create at commit.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -14,15 +14,25 @@
 #define IMPILO_JOURNAL_H
 
 #include "datatype/timestamp.h"
+#include "lib/ilist.h"
 #include "nodes/pg_list.h"
 
-/* One create request. */
-typedef struct ImpiloJournalEntry ImpiloJournalEntry;
+typedef enum ImpiloJournalState
+{
+	IMPILO_JOURNAL_IN_FLIGHT,	/* sent, or about to be: the order may exist */
+	IMPILO_JOURNAL_UNKNOWN,		/* ended with unknown outcome: may exist */
+	IMPILO_JOURNAL_CREATED,
+	IMPILO_JOURNAL_ROLLED_BACK	/* created, but its transaction aborted */
+} ImpiloJournalState;
 
-/* What is noted before the request goes out; copied. */
+/* What is noted before a request is sent; copied. */
 typedef struct ImpiloJournalNote
 {
-	Oid			userid;			/* who inserts, and may see it */
+	const void *statement;		/* identifies the statement */
+	CommandId	command;		/* that creates the order */
+	Oid			userid;			/* who inserts */
+	Oid			caller;			/* the role that ran the statement, where a
+								 * SECURITY DEFINER function inserts */
 	Oid			serverid;
 	Oid			umid;			/* OID of the user mapping */
 	uint64		account;		/* impilo_api_account() */
@@ -32,35 +42,40 @@ typedef struct ImpiloJournalNote
 	int64		recipient;		/* id of the patient or site */
 	int			nids;
 	char	  **ids;			/* [nids] external ids, in UTF-8 */
-	CommandId	command;		/* that creates the order */
 } ImpiloJournalNote;
 
-/* What became of a request. */
-typedef struct ImpiloJournalRecord
+/* One create request. */
+typedef struct ImpiloJournalEntry
 {
-	const ImpiloJournalNote *note;
-	int64		id;				/* of the order; 0: it may exist */
-	TimestampTz known_at;		/* when it was known, or last looked for */
-} ImpiloJournalRecord;
+	dlist_node	node;			/* in impilo_journal, in order of time */
+	int64		serial;			/* greater than that of all entries before */
+	ImpiloJournalState state;
+	int64		id;				/* of the order, once created */
+	SubTransactionId subid;		/* of the running transaction, else
+								 * InvalidSubTransactionId: settled */
+	bool		warned;			/* an abort has reported it */
+	bool		named;			/* an error of the transaction has named it */
+	bool		forgotten;		/* not listed any more */
+	TimestampTz posted_at;
+	ImpiloJournalNote note;
+	char	   *ids[FLEXIBLE_ARRAY_MEMBER]; /* of the note */
+} ImpiloJournalEntry;
 
-/* Posts, at commit, what was kept for it: a list of kept work. */
+/* Posts, at commit, what was kept for it. */
 typedef void (*ImpiloJournalPoster) (List *work);
+
+/* all entries */
+extern dlist_head impilo_journal;
 
 /* in journal.c */
 
 extern ImpiloJournalEntry *impilo_journal_posting(const ImpiloJournalNote *note);
-extern void impilo_journal_posting_again(ImpiloJournalEntry *entry);
 extern void impilo_journal_created(ImpiloJournalEntry *entry, int64 id);
-extern void impilo_journal_unknown(ImpiloJournalEntry *entry);
-extern void impilo_journal_nothing(ImpiloJournalEntry *entry);
-
+extern void impilo_journal_drop(ImpiloJournalEntry *entry);
 extern bool impilo_journal_may_have_created(void);
-extern bool impilo_journal_given(Oid serverid, int64 id);
-extern bool impilo_journal_knows(Oid serverid, int64 id);
+extern ImpiloJournalEntry *impilo_journal_find(Oid serverid, int64 id);
 extern bool impilo_journal_hides(Oid serverid, int64 id, CommandId command);
 extern bool impilo_journal_hides_any(Oid serverid, CommandId command);
-
-extern List *impilo_journal_records(void);
 extern void impilo_journal_keep(void *work, ImpiloJournalPoster poster);
 
 #endif							/* IMPILO_JOURNAL_H */

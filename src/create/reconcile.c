@@ -1,30 +1,34 @@
 /*-------------------------------------------------------------------------
  *
  * reconcile.c
- *	  Finds in the list what a create request of unknown outcome created.
+ *	  Find what a create request of unknown outcome has created.
  *
  * The API does not recognise a repeated request, so whether a request whose
- * answer was lost has created its order can only be read from the list.  An
+ * response was lost has created its order can only be read from the list.  An
  * order found there is taken for the request's own only if it cannot be
  * another one:
  *
  * - it has the row's external ids, all of them and no others, and is for the
- *	 same patient or site (match.c);
- * - it is no order that this session is known to have created;
+ *	 same patient or site;
+ * - it is not an order that this session is known to have created;
  * - it is not older than the request: the server's options promise that
- *	 external ids are never used again; or it was not in the list that was read
- *	 before the first request; or its first event is not before the request
- *	 was sent, by the server's own clock;
- * - it is the only such order, and of one request only.
+ *	 external ids are unique; or it was not in the list that was read before
+ *	 the first request; or its first event is not before the request was sent,
+ *	 by the server's own clock;
+ * - it is the only such order, and of one row only.
  *
- * The server's clock is read from the Date header of a small request made for
- * that.  The header is cut to seconds and an answer takes its time, so what
- * is computed as the time of sending is early by up to a second and that
- * time: an order that somebody else created with the same ids for the same
- * recipient within that second would be taken for ours.
+ * The server's clock is the Date header, plus Age, of a small request made
+ * for that.  The header is cut to seconds and a response takes its time, so
+ * the time of sending is computed early by up to a second and that time: an
+ * order that someone else created with the same ids for the same recipient
+ * within that second would be taken for ours.
  *
- * Not found proves nothing: the order may appear later.  How often to look
- * is decided above (create.c).
+ * Absence proves nothing: the order may appear later.  The list is searched
+ * until reconcile_timeout has passed; the last search begins after that.
+ *
+ * The API can show external ids in another form than they were sent.  A
+ * response belongs to its request already, so there only ids that have nothing
+ * in common count as a contradiction.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -35,259 +39,651 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
+#include "common/hashfn.h"
+#include "lib/qunique.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/datetime.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
+#include "compat.h"
 #include "create/conflict.h"
-#include "create/match.h"
 #include "create/reconcile.h"
 #include "read/list.h"
+#include "rows/iso8601.h"
 
-/* One look-up. */
-typedef struct Lookup
+/*
+ * Between searches.  A second is sometimes what an API needs to list what it
+ * has created; reading the whole list more often than every eight would burden
+ * a server that is failing already.
+ */
+#define SEARCH_DELAY_MS 1000
+#define SEARCH_DELAY_MAX_MS 8000
+
+/* One search: the rows that are looked for, by their smallest external id. */
+typedef struct Search
 {
-	const ImpiloCreateTarget *target;
-	ImpiloPosting *postings;
+	ImpiloCreator *creator;
+	ImpiloCreateAttempt *attempts;
+	ImpiloIdentity *identities; /* of the attempts */
 	int			n;
-	ImpiloHttpStats *stats;
-	MemoryContext results;		/* for what is found */
-	MemoryContext working;		/* for the look-up itself */
+	HTAB	   *rows;			/* of SoughtRows */
+	MemoryContext results;		/* for the orders found */
+	MemoryContext working;
 	bool		clock_known;
 	int64		clock_ahead;	/* server's clock less ours, microseconds */
-} Lookup;
+} Search;
 
-static bool
-is_sought(const ImpiloPosting *posting)
+typedef struct SoughtRows
 {
-	return posting->state == IMPILO_POSTING_UNKNOWN &&
-		posting->draft->nids > 0;
+	uint64		hash;			/* of the smallest external id; the key */
+	List	   *attempts;		/* indexes */
+} SoughtRows;
+
+/* ------------------------------------------------------------------------
+ * What identifies an order
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * The member of an object that was checked, ABSENT if it has none.
+ */
+static ImpiloJsonSlice
+get_member(const ImpiloJsonSlice *object, const char *wanted)
+{
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice name;
+	ImpiloJsonSlice value;
+	ImpiloJsonSlice none = {.kind = IMPILO_JSON_ABSENT};
+	ImpiloJsonError wrong;
+
+	if (object->kind != IMPILO_JSON_OBJECT)
+		return none;
+	impilo_json_begin(&cursor, object, IMPILO_JSON_CHECKED);
+	while (impilo_json_next(&cursor, &name, &value, &wrong) > 0)
+	{
+		if (impilo_json_name_equals(&name, wanted, strlen(wanted)))
+			return value;
+	}
+	return none;
 }
 
 /*
- * Ask for the time that the server has.
+ * A string without its escapes, palloc'd; NULL if it is none.
+ */
+static char *
+get_text(const ImpiloJsonSlice *string, size_t *length)
+{
+	char	   *text;
+
+	if (string->kind != IMPILO_JSON_STRING)
+		return NULL;
+	text = palloc(string->length + 1);
+	if (impilo_json_unescape(string, text, length) != IMPILO_JSON_TEXT_OK)
+		return NULL;
+	text[*length] = '\0';
+	return text;
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/*
+ * Sort the external ids, drop repeated ones, and the empty one, which
+ * identifies nothing.
  */
 static void
-read_clock(Lookup *lookup)
+normalize_ids(ImpiloIdentity *identity)
 {
+	qsort(identity->ids, identity->nids, sizeof(char *), compare_texts);
+	identity->nids = qunique(identity->ids, identity->nids, sizeof(char *),
+							 compare_texts);
+	if (identity->nids > 0 && identity->ids[0][0] == '\0')
+	{
+		identity->ids++;
+		identity->nids--;
+	}
+}
+
+static void
+read_ids(const ImpiloJsonSlice *array, ImpiloIdentity *identity)
+{
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice element;
+	ImpiloJsonError wrong;
+	int			room = 4;
+
+	identity->nids = 0;
+	identity->ids = palloc(room * sizeof(char *));
+	identity->shows_ids = array->kind == IMPILO_JSON_ARRAY;
+	if (!identity->shows_ids)
+		return;
+	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
+	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
+	{
+		size_t		length;
+		char	   *id = get_text(&element, &length);
+
+		if (id == NULL)
+			continue;
+		if (identity->nids == room)
+		{
+			room *= 2;
+			identity->ids = repalloc(identity->ids, room * sizeof(char *));
+		}
+		identity->ids[identity->nids++] = id;
+	}
+	normalize_ids(identity);
+}
+
+static bool
+read_recipient(const ImpiloJsonSlice *document, const char *member,
+			   int64 *recipient)
+{
+	ImpiloJsonSlice who = get_member(document, member);
+	ImpiloJsonSlice id = get_member(&who, "id");
+	int64_t		number;
+
+	if (!impilo_json_int64(&id, &number))
+		return false;
+	*recipient = number;
+	return true;
+}
+
+/*
+ * The time of the earliest event: an order has no other times.
+ */
+static TimestampTz
+first_event(const ImpiloJsonSlice *events)
+{
+	TimestampTz first = DT_NOEND;
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice element;
+	ImpiloJsonError wrong;
+
+	if (events->kind != IMPILO_JSON_ARRAY)
+		return first;
+	impilo_json_begin(&cursor, events, IMPILO_JSON_CHECKED);
+	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
+	{
+		ImpiloJsonSlice stamp = get_member(&element, "eventTimestamp");
+		size_t		length;
+		char	   *text = get_text(&stamp, &length);
+		ImpiloIsoTime time;
+		TimestampTz at;
+
+		if (text == NULL || !impilo_iso8601_parse(text, length, &time))
+			continue;
+		at = ((date2j(time.year, time.month, time.day) - POSTGRES_EPOCH_JDATE) *
+			  (int64) SECS_PER_DAY + time.second - time.offset) * USECS_PER_SEC +
+			time.microsecond;
+		first = Min(first, at);
+	}
+	return first;
+}
+
+/*
+ * impilo_identify
+ *		Read what identifies an order.
+ *
+ * What it points to is palloc'd.  Members that are not what they should be
+ * count as absent: then the order is not recognised.
+ */
+void
+impilo_identify(const ImpiloOrder *order, ImpiloIdentity *identity)
+{
+	const ImpiloJsonSlice *document = &order->document;
+	ImpiloJsonSlice ids = get_member(document, "externalOrderIds");
+	ImpiloJsonSlice events = get_member(document, "orderEvents");
+
+	identity->id = order->id;
+	identity->recipient = 0;
+	identity->to_site = false;
+	if (!read_recipient(document, "patient", &identity->recipient))
+		identity->to_site = read_recipient(document, "site",
+										   &identity->recipient);
+	read_ids(&ids, identity);
+	identity->first_event = first_event(&events);
+}
+
+/*
+ * impilo_identify_row
+ *		The identity that a row's order will have.  The ids are not copied, but
+ *		their array is.
+ */
+void
+impilo_identify_row(int nids, char **ids, bool to_site, int64 recipient,
+					ImpiloIdentity *identity)
+{
+	memset(identity, 0, sizeof(*identity));
+	identity->to_site = to_site;
+	identity->recipient = recipient;
+	identity->first_event = DT_NOEND;
+	identity->nids = nids;
+	identity->ids = palloc(Max(nids, 1) * sizeof(char *));
+	if (nids > 0)
+		memcpy(identity->ids, ids, nids * sizeof(char *));
+	normalize_ids(identity);
+}
+
+/*
+ * impilo_common_ids
+ *		How many external ids two identities have in common.
+ */
+int
+impilo_common_ids(const ImpiloIdentity *a, const ImpiloIdentity *b)
+{
+	int			common = 0;
+	int			i = 0;
+	int			j = 0;
+
+	while (i < a->nids && j < b->nids)
+	{
+		int			order = strcmp(a->ids[i], b->ids[j]);
+
+		common += order == 0;
+		i += order <= 0;
+		j += order >= 0;
+	}
+	return common;
+}
+
+/*
+ * Reduce an external id to what survives a change of form: ASCII letters and
+ * digits, in lower case, and all bytes beyond ASCII.
+ */
+static char *
+reduce_id(const char *id)
+{
+	char	   *reduced = palloc(strlen(id) + 1);
+	char	   *to = reduced;
+
+	for (; *id; id++)
+		if (IS_HIGHBIT_SET(*id) || isalnum((unsigned char) *id))
+			*to++ = pg_ascii_tolower((unsigned char) *id);
+	*to = '\0';
+	return reduced;
+}
+
+/*
+ * impilo_contradiction
+ *		What in an order says that it is not the row's, or NULL.
+ *
+ * Of the recipient only the member that the row asks for counts: a patient
+ * has a site too, and an order may show both.
+ */
+const char *
+impilo_contradiction(const ImpiloOrder *order, const ImpiloOrderRequest *row)
+{
+	ImpiloIdentity shown;
+	ImpiloIdentity asked;
+	int64		recipient;
+
+	if (read_recipient(&order->document, row->to_site ? "site" : "patient",
+					   &recipient) && recipient != row->recipient)
+		return row->to_site ? "is for another site" : "is for another patient";
+
+	impilo_identify(order, &shown);
+	impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
+						&asked);
+	if (shown.nids == 0 || asked.nids == 0 ||
+		impilo_common_ids(&shown, &asked) > 0)
+		return NULL;
+	for (int i = 0; i < shown.nids; i++)
+		shown.ids[i] = reduce_id(shown.ids[i]);
+	for (int i = 0; i < asked.nids; i++)
+		asked.ids[i] = reduce_id(asked.ids[i]);
+	normalize_ids(&shown);
+	normalize_ids(&asked);
+	return impilo_common_ids(&shown, &asked) > 0 ? NULL
+		: "has other external ids";
+}
+
+/* ------------------------------------------------------------------------
+ * One search
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+is_sought(const Search *search, int i)
+{
+	return search->attempts[i].state == IMPILO_ATTEMPT_OUTCOME_UNKNOWN &&
+		search->identities[i].nids > 0;
+}
+
+static uint64
+hash_text(const char *text)
+{
+	return hash_bytes_extended((const unsigned char *) text, strlen(text), 0);
+}
+
+/*
+ * Note the rows that are looked for; returns how many there are.
+ */
+static int
+begin_search(Search *search)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(uint64),
+		.entrysize = sizeof(SoughtRows),
+		.hcxt = search->working
+	};
+	int			sought = 0;
+
+	search->rows = hash_create("impilo_fdw rows of unknown outcome", 64,
+							   &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	for (int i = 0; i < search->n; i++)
+	{
+		SoughtRows *rows;
+		uint64		hash;
+		bool		found;
+
+		search->attempts[i].matches = 0;
+		search->attempts[i].match = search->attempts[i].doubtful = 0;
+		if (!is_sought(search, i))
+			continue;
+		hash = hash_text(search->identities[i].ids[0]);
+		rows = hash_search(search->rows, &hash, HASH_ENTER, &found);
+		rows->attempts = lappend_int(found ? rows->attempts : NIL, i);
+		sought++;
+	}
+	return sought;
+}
+
+/*
+ * Read the server's clock.  The response belongs to `working`.
+ */
+static void
+read_clock(Search *search)
+{
+	ImpiloCreator *creator = search->creator;
 	ImpiloHttpRequest *request;
 	int64		date;
 
-	request = impilo_api_get_page(lookup->target->connection->api,
-								  lookup->working, 1, 1, lookup->stats);
+	request = impilo_api_get_page(creator->target.connection->api,
+								  search->working, 1, 1, &creator->stats);
 	impilo_http_wait(request);
 	date = impilo_http_reply(request)->date;
-	lookup->clock_known = date >= 0;
-	if (lookup->clock_known)
-		lookup->clock_ahead = time_t_to_timestamptz((pg_time_t) date) -
+	search->clock_known = date >= 0;
+	if (search->clock_known)
+		search->clock_ahead = time_t_to_timestamptz((pg_time_t) date) -
 			GetCurrentTimestamp();
-	impilo_http_release(request);
 }
 
 /*
- * Can the order only have been created after the request was sent?
+ * Returns whether the order can only have been created after the request was
+ * sent.
  */
 static bool
-is_not_older(const Lookup *lookup, const ImpiloPosting *posting,
+is_not_older(const Search *search, const ImpiloCreateAttempt *attempt,
 			 const ImpiloIdentity *identity)
 {
-	const ImpiloCreateTarget *target = lookup->target;
+	const ImpiloCreator *creator = search->creator;
 	TimestampTz sent;
 
-	if (target->connection->options.unique_external_ids)
+	if (creator->target.connection->options.unique_external_ids)
 		return true;
-	if (target->before)
-		return !impilo_existing_has(target->before, identity->id);
-	if (!lookup->clock_known || identity->first_event == DT_NOEND)
+	if (creator->before)
+		return !impilo_known_order(creator->before, identity->id);
+	if (!search->clock_known || identity->first_event == DT_NOEND)
 		return false;
 
-	/* an event may be told in whole seconds */
-	sent = posting->started_at + lookup->clock_ahead;
+	/* an event may be stated in whole seconds */
+	sent = attempt->sent_at + search->clock_ahead;
 	sent -= ((sent % USECS_PER_SEC) + USECS_PER_SEC) % USECS_PER_SEC;
 	return identity->first_event >= sent;
 }
 
 /*
- * Note an order with a posting whose ids and recipient it has.
+ * Note an order with the attempt whose ids and recipient it has.
  */
 static void
-note_match(Lookup *lookup, ImpiloPosting *posting,
+note_match(Search *search, ImpiloCreateAttempt *attempt,
 		   const ImpiloIdentity *identity, const ImpiloOrder *order)
 {
 	char	   *copy;
 
-	if (!is_not_older(lookup, posting, identity))
+	if (!is_not_older(search, attempt, identity) || ++attempt->matches > 1)
 	{
-		posting->doubtful = identity->id;
+		attempt->doubtful = identity->id;
 		return;
 	}
-	posting->matches++;
-	if (posting->matches > 1)
-	{
-		posting->doubtful = identity->id;
-		return;
-	}
-	copy = MemoryContextAllocHuge(lookup->results, order->document.length + 1);
+	copy = MemoryContextAllocHuge(search->results, order->document.length + 1);
 	memcpy(copy, order->document.data, order->document.length);
 	copy[order->document.length] = '\0';
-	posting->match = identity->id;
-	posting->order = *order;
-	posting->order.document.data = copy;
-	posting->order.request = MemoryContextStrdup(lookup->results,
+	attempt->match = identity->id;
+	attempt->order = *order;
+	attempt->order.document.data = copy;
+	attempt->order.request = MemoryContextStrdup(search->results,
 												 order->request);
 }
 
+/*
+ * Compare an order of the list with the rows that are looked for.  List
+ * elements may be short: a candidate without events is fetched by its id.
+ */
 static void
-compare_order(Lookup *lookup, const ImpiloOrder *order)
+compare_order(Search *search, const ImpiloOrder *listed)
 {
+	const ImpiloCreateTarget *target = &search->creator->target;
+	ImpiloOrder order = *listed;
 	ImpiloIdentity identity;
+	SoughtRows *rows;
+	uint64		hash;
+	ListCell   *lc;
 
-	impilo_identify(order, &identity);
-	for (int i = 0; i < lookup->n; i++)
+	impilo_identify(&order, &identity);
+	if (identity.nids == 0)
+		return;
+	hash = hash_text(identity.ids[0]);
+	rows = hash_search(search->rows, &hash, HASH_FIND, NULL);
+	foreach(lc, rows ? rows->attempts : NIL)
 	{
-		ImpiloPosting *posting = &lookup->postings[i];
+		int			i = lfirst_int(lc);
+		const ImpiloIdentity *row = &search->identities[i];
 
-		if (is_sought(posting) &&
-			impilo_common_ids(&identity, posting->draft) == posting->draft->nids &&
-			impilo_same_recipient(&identity, posting->draft) &&
-			!impilo_journal_knows(lookup->target->connection->serverid, order->id))
-			note_match(lookup, posting, &identity, order);
+		CHECK_FOR_INTERRUPTS();
+		if (identity.nids != row->nids ||
+			impilo_common_ids(&identity, row) != row->nids ||
+			identity.to_site != row->to_site ||
+			identity.recipient != row->recipient ||
+			impilo_journal_find(target->connection->serverid, order.id))
+			continue;
+		if (identity.first_event == DT_NOEND)
+		{
+			ImpiloHttpRequest *request;
+			ImpiloApiError error;
+
+			request = impilo_api_get_order(target->connection->api,
+										   CurrentMemoryContext, order.id,
+										   &search->creator->stats);
+			impilo_http_wait(request);
+			if (impilo_api_try_order(target->connection->api, request,
+									 listed->id, &order, &error))
+				impilo_identify(&order, &identity);
+		}
+		note_match(search, &search->attempts[i], &identity, &order);
 	}
 }
 
+/*
+ * Settle the attempts after the whole list was read: an order that was found
+ * for one of them only is its order.
+ */
 static void
-read_list(Lookup *lookup)
+settle(Search *search)
 {
-	const ImpiloCreateTarget *target = lookup->target;
-	MemoryContext order_context;
-	MemoryContext caller;
+	HASHCTL		control = {
+		.keysize = sizeof(int64),
+		.entrysize = sizeof(int64) + sizeof(int64),
+		.hcxt = search->working
+	};
+	HTAB	   *counts = hash_create("impilo_fdw matches", 64, &control,
+									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+
+	for (int i = 0; i < search->n; i++)
+	{
+		int64	   *count;
+		bool		found;
+
+		if (search->attempts[i].matches == 0)
+			continue;
+		count = hash_search(counts, &search->attempts[i].match, HASH_ENTER,
+							&found);
+		count[1] = found ? count[1] + 1 : 1;
+	}
+	for (int i = 0; i < search->n; i++)
+	{
+		ImpiloCreateAttempt *attempt = &search->attempts[i];
+		int64	   *count;
+
+		if (attempt->matches != 1)
+			continue;
+		count = hash_search(counts, &attempt->match, HASH_FIND, NULL);
+		if (count[1] > 1)
+		{
+			attempt->doubtful = attempt->match;
+			continue;
+		}
+		attempt->state = IMPILO_ATTEMPT_CREATED;
+		impilo_journal_created(attempt->entry, attempt->match);
+	}
+}
+
+/*
+ * Read the list once, to its end, and settle the attempts found in it.  If
+ * the list cannot be read, nothing is settled.  Returns how many attempts that
+ * can be looked for are left.
+ */
+static int
+search_list(Search *search)
+{
+	const ImpiloCreateTarget *target = &search->creator->target;
+	MemoryContext caller = MemoryContextSwitchTo(search->working);
+	MemoryContext order_context = AllocSetContextCreate(search->working,
+														"impilo_fdw order identity",
+														ALLOCSET_SMALL_SIZES);
 	ImpiloList *list;
 	ImpiloOrder order;
+	ImpiloApiError error;
+	int			left = 0;
 
-	read_clock(lookup);
-	order_context = AllocSetContextCreate(lookup->working,
-										  "impilo_fdw order identity",
-										  ALLOCSET_SMALL_SIZES);
-	list = impilo_list_open(target->connection->api, lookup->working,
+	begin_search(search);
+	read_clock(search);
+	list = impilo_list_open(target->connection->api, search->working,
 							target->fetch_size, target->max_concurrency,
-							true, lookup->stats);
-	while (impilo_list_next(list, &order, NULL))
+							true, &search->creator->stats);
+	while (impilo_list_next(list, &order, &error))
 	{
 		MemoryContextReset(order_context);
-		caller = MemoryContextSwitchTo(order_context);
-		compare_order(lookup, &order);
-		MemoryContextSwitchTo(caller);
+		MemoryContextSwitchTo(order_context);
+		compare_order(search, &order);
+		MemoryContextSwitchTo(search->working);
 	}
-}
-
-/*
- * Is the order that was found for this posting found for another one, too?
- */
-static bool
-is_shared(const Lookup *lookup, const ImpiloPosting *posting)
-{
-	for (int i = 0; i < lookup->n; i++)
-	{
-		const ImpiloPosting *other = &lookup->postings[i];
-
-		if (other != posting && other->matches > 0 &&
-			other->match == posting->match)
-			return true;
-	}
-	return false;
-}
-
-static void
-settle(Lookup *lookup)
-{
-	for (int i = 0; i < lookup->n; i++)
-	{
-		ImpiloPosting *posting = &lookup->postings[i];
-
-		if (!is_sought(posting) || posting->matches == 0)
-			continue;
-		if (posting->matches == 1 && !is_shared(lookup, posting))
+	if (error.message == NULL)
+		settle(search);
+	else
+		for (int i = 0; i < search->n; i++)
 		{
-			posting->state = IMPILO_POSTING_DONE;
-			impilo_journal_created(posting->entry, posting->match);
+			/* what a part of the list says is not a result */
+			search->attempts[i].matches = 0;
+			search->attempts[i].match = search->attempts[i].doubtful = 0;
 		}
-		else if (posting->matches == 1)
-			posting->doubtful = posting->match;
-	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(search->working);
+	for (int i = 0; i < search->n; i++)
+		left += is_sought(search, i);
+	return left;
 }
 
+/* ------------------------------------------------------------------------
+ * All searches of a batch
+ * ------------------------------------------------------------------------
+ */
+
 /*
- * What a part of the list says is no result.
+ * Sleep until a point in time, whatever sets the latch meanwhile.
  */
 static void
-forget_matches(Lookup *lookup)
+sleep_until(TimestampTz end)
 {
-	for (int i = 0; i < lookup->n; i++)
+	long		left;
+
+	while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)) > 0)
 	{
-		lookup->postings[i].matches = 0;
-		lookup->postings[i].match = 0;
-		lookup->postings[i].doubtful = 0;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 left, ImpiloWaitEvent("ImpiloReconcile"));
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
 	}
 }
 
 /*
- * Does this error have to go on?  A cancel, the end of the server, and what
- * is wrong with this backend itself; but not trouble with the network or the
- * API.
- */
-static bool
-is_fatal(int sqlstate)
-{
-	int			class = ERRCODE_TO_CATEGORY(sqlstate);
-
-	return class == ERRCODE_OPERATOR_INTERVENTION ||
-		class == ERRCODE_INTERNAL_ERROR ||
-		sqlstate == ERRCODE_OUT_OF_MEMORY;
-}
-
-/*
- * impilo_outcome_find
- *		Read the list once, to its end, and settle the postings found in it.
+ * impilo_reconcile
+ *		Search the list for the orders of unknown outcome, until all are found
+ *		or reconcile_timeout has passed.  Returns how many are left unknown.
  *
- * Looks for the postings of unknown outcome that have external ids.  Those
- * found are done: their orders are palloc'd in the current memory context.
- * If the list can not be read they stay unknown, and the result is false: no
- * error is raised except for a cancel and the like.
+ * The orders found belong to the current memory context.
  */
-bool
-impilo_outcome_find(const ImpiloCreateTarget *target, ImpiloPosting *postings,
-					int n, ImpiloHttpStats *stats)
+int
+impilo_reconcile(ImpiloCreator *creator, ImpiloCreateAttempt *attempts, int n)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	Lookup		lookup = {
-		.target = target,
-		.postings = postings,
+	const ImpiloConnection *connection = creator->target.connection;
+	int			timeout = connection->options.reconcile_timeout;
+	Search		search = {
+		.creator = creator,
+		.attempts = attempts,
 		.n = n,
-		.stats = stats,
-		.results = caller
+		.results = CurrentMemoryContext
 	};
-	volatile bool read = false;
+	long		delay = SEARCH_DELAY_MS;
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), timeout);
+	int			sought = 0;
+	int			unknown = 0;
 
-	forget_matches(&lookup);
-	lookup.working = AllocSetContextCreate(caller, "impilo_fdw look-up",
+	search.identities = palloc0(n * sizeof(ImpiloIdentity));
+	for (int i = 0; i < n; i++)
+	{
+		const ImpiloOrderRequest *row = attempts[i].row;
+
+		impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
+							&search.identities[i]);
+		sought += is_sought(&search, i);
+	}
+	if (sought > 0)
+		ereport(NOTICE,
+				(errmsg_plural("searching the list of server \"%s\" for %d order of unknown outcome",
+							   "searching the list of server \"%s\" for %d orders of unknown outcome",
+							   sought, connection->server_name, sought),
+				 errdetail("Option \"reconcile_timeout\" limits the search to %g s.",
+						   timeout / 1000.0)));
+
+	search.working = AllocSetContextCreate(CurrentMemoryContext,
+										   "impilo_fdw search",
 										   ALLOCSET_DEFAULT_SIZES);
-	PG_TRY();
+	while (sought > 0)
 	{
-		MemoryContextSwitchTo(lookup.working);
-		read_list(&lookup);
-		read = true;
-		MemoryContextSwitchTo(caller);
-		settle(&lookup);
+		TimestampTz begin = GetCurrentTimestamp();
+		TimestampTz next;
+
+		sought = search_list(&search);
+		if (sought == 0 || begin >= end)
+			break;
+		next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+		sleep_until(Min(next, Max(end, GetCurrentTimestamp())));
+		delay = Min(delay * 2, SEARCH_DELAY_MAX_MS);
 	}
-	PG_CATCH();
-	{
-		/* reading holds nothing but memory, so going on is safe */
-		MemoryContextSwitchTo(caller);
-		if (is_fatal(geterrcode()))
-			PG_RE_THROW();
-		FlushErrorState();
-		forget_matches(&lookup);
-	}
-	PG_END_TRY();
-	MemoryContextDelete(lookup.working);
-	return read;
+	MemoryContextDelete(search.working);
+	for (int i = 0; i < n; i++)
+		unknown += attempts[i].state == IMPILO_ATTEMPT_OUTCOME_UNKNOWN;
+	return unknown;
 }

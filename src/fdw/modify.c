@@ -70,7 +70,7 @@ typedef struct InsertState
 	ImpiloRequestBuilder *builder;
 	ImpiloRowReader *reader;	/* of the orders; NULL: no column is needed */
 	ImpiloCreator *creator;
-	ImpiloExisting *existing;	/* with do_nothing, from the first row on */
+	ImpiloKnownOrders *known;	/* with do_nothing, from the first row on */
 
 	/* counts of rows */
 	int64		nchecked;		/* by check_row */
@@ -86,7 +86,11 @@ typedef struct InsertState
 	TupleTableSlot **sent;		/* the same, orders first; see send_rows */
 
 	/* the batch sent last */
-	ImpiloOrder *orders;		/* NULL unless orders are posted now */
+	ImpiloOrderRequest **requests;
+	int			nrequests;
+	int			posted;			/* of these, in calls of impilo_create before
+								 * the last */
+	ImpiloOrder *orders;		/* of the last; NULL unless posted now */
 	int			norders;
 	int			next;			/* direct: order to be returned next */
 
@@ -130,6 +134,7 @@ make_creator(InsertState *state, Oid userid, CommandId command)
 	ImpiloCreateTarget target = {
 		.connection = connection,
 		.userid = GetUserId(),
+		.caller = GetOuterUserId(),
 		.name = pstrdup(state->table->name),
 		.relation = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(state->relation)),
 											   pstrdup(state->table->name)),
@@ -195,15 +200,12 @@ is_new(InsertState *state, const ImpiloOrderRequest *request)
 {
 	if (!state->do_nothing)
 		return true;
-	if (state->existing == NULL)
+	if (state->known == NULL)
 	{
-		ImpiloCreateTarget *target = impilo_creator_target(state->creator);
-
-		state->existing = impilo_existing_read(target, state->context,
-											   impilo_creator_stats(state->creator));
-		target->before = state->existing;
+		state->known = impilo_read_known_orders(state->creator, state->context);
+		state->creator->before = state->known;
 	}
-	if (impilo_existing_add(state->existing, request))
+	if (impilo_add_row(state->known, request))
 		return true;
 	state->nskipped++;
 	return false;
@@ -263,9 +265,9 @@ post_kept(List *work)
 			next++;
 		}
 		if (first->creator != last)
-			impilo_creator_follows(first->creator, next - n);
+			first->creator->created = next - n;
 		last = first->creator;
-		impilo_create(last, requests, n, orders);
+		(void) impilo_create(last, requests, n, orders);
 		MemoryContextReset(batch);
 	}
 	MemoryContextSwitchTo(caller);
@@ -297,64 +299,93 @@ show_request(const ImpiloOrderRequest *request)
 }
 
 /*
- * Do with some rows what option post_at says.
- *
- * All are checked before anything is sent.  Returns how many rows became, or
- * will become, orders, and sets norders to it.  The slots of the others are
- * moved to the end of the array: slots[i] is the row of order number i.
+ * Post the next requests of the batch; sets norders to how many became
+ * orders.
  */
-static int
-send_rows(InsertState *state, TupleTableSlot **slots, int n)
+static void
+post_batch(InsertState *state)
+{
+	MemoryContext caller = MemoryContextSwitchTo(state->batch);
+
+	state->posted += state->norders;
+	state->norders = impilo_create(state->creator,
+								   state->requests + state->posted,
+								   state->nrequests - state->posted,
+								   state->orders);
+	MemoryContextSwitchTo(caller);
+}
+
+/*
+ * Do with some rows what option post_at says.  `looks` says that the caller
+ * looks at the orders.
+ *
+ * All rows are checked before anything is sent.  The slots of those that are
+ * skipped are moved to the end of the array, so that slots[i] is the row of
+ * order number i, counted from the begin of the batch.  Sets norders to how
+ * many rows became, or will become, orders; there may be more to post if the
+ * caller looks at the orders (see posted).
+ */
+static void
+send_rows(InsertState *state, TupleTableSlot **slots, int n, bool looks)
 {
 	MemoryContext caller;
-	ImpiloOrderRequest **requests;
 	int			nnew = 0;
 
 	MemoryContextReset(state->batch);
 	caller = MemoryContextSwitchTo(state->batch);
 	state->orders = NULL;
-	state->next = 0;
-	requests = palloc(n * sizeof(ImpiloOrderRequest *));
+	state->next = state->posted = state->norders = 0;
+	state->requests = palloc(n * sizeof(ImpiloOrderRequest *));
 	for (int i = 0; i < n; i++)
 	{
 		int64		row = state->nsent++;
 
 		row = state->new_rows ? list_nth_int(state->new_rows, row) : row + 1;
-		requests[i] = impilo_build_request(state->builder, slots[i], row);
+		state->requests[i] = impilo_build_request(state->builder, slots[i], row);
 	}
 	for (int i = 0; i < n; i++)
 	{
 		TupleTableSlot *skipped;
 
-		if (state->nchecked == 0 && !is_new(state, requests[i]))
+		if (state->nchecked == 0)
+		{
+			if (!is_new(state, state->requests[i]))
+				continue;
+		}
+		else if (state->do_nothing &&
+				 impilo_created_meanwhile(state->known, state->requests[i]))
+		{
+			state->nskipped++;
 			continue;
+		}
 
 		/* swapped, not overwritten: the array can be core's */
 		skipped = slots[nnew];
 		slots[nnew] = slots[i];
 		slots[i] = skipped;
-		requests[nnew++] = requests[i];
+		state->requests[nnew++] = state->requests[i];
 	}
+	state->nrequests = nnew;
 
 	switch (state->options.post_at)
 	{
 		case IMPILO_POST_AT_STATEMENT:
 			state->orders = palloc(n * sizeof(ImpiloOrder));
-			impilo_create(state->creator, requests, nnew, state->orders);
+			state->creator->keep_documents = looks && state->reader;
+			if (nnew > 0)
+				post_batch(state);
 			break;
 		case IMPILO_POST_AT_COMMIT:
 			for (int i = 0; i < nnew; i++)
-				keep_for_commit(state, requests[i]);
+				keep_for_commit(state, state->requests[i]);
+			state->norders = nnew;
 			break;
 		case IMPILO_POST_AT_NEVER:
 			for (int i = 0; i < nnew; i++)
-				show_request(requests[i]);
-			nnew = 0;
+				show_request(state->requests[i]);
 			break;
 	}
 	MemoryContextSwitchTo(caller);
-	state->norders = nnew;
-	return nnew;
 }
 
 /*
@@ -433,7 +464,7 @@ keep_row(InsertState *state, TupleTableSlot *slot)
  * Send the next batch of kept rows; returns false if there is none.
  */
 static bool
-send_kept_rows(InsertState *state)
+send_kept_rows(InsertState *state, bool looks)
 {
 	/* what the slots free has to live as long as they do */
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
@@ -449,7 +480,7 @@ send_kept_rows(InsertState *state)
 	MemoryContextSwitchTo(caller);
 	if (n == 0)
 		return false;
-	(void) send_rows(state, state->sent, n);
+	send_rows(state, state->sent, n, looks);
 	return true;
 }
 
@@ -549,7 +580,12 @@ impiloIterateDirectModify(ForeignScanState *node)
 		take_rows(node, state);
 	while (!returning || state->next >= state->norders)
 	{
-		if (!send_kept_rows(state))
+		if (state->orders && state->posted + state->norders < state->nrequests)
+		{
+			post_batch(state);
+			state->next = 0;
+		}
+		else if (!send_kept_rows(state, returning))
 			return ExecClearTuple(slot);
 		if (!returning)
 			count_rows(node, state, state->norders, false);
@@ -558,7 +594,7 @@ impiloIterateDirectModify(ForeignScanState *node)
 	if (state->orders)
 		show_order(state, state->next, slot);
 	else
-		ExecCopySlot(slot, state->sent[state->next]);
+		ExecCopySlot(slot, state->sent[state->posted + state->next]);
 	state->next++;
 	count_rows(node, state, 1, true);
 	if (state->system_columns)
@@ -791,6 +827,7 @@ impiloExecForeignInsert(EState *estate, ResultRelInfo *rinfo,
 {
 	InsertState *state = rinfo->ri_FdwState;
 	int64		skipped = state->nskipped;
+	bool		looks;
 
 	if (state->kept)
 	{
@@ -804,12 +841,14 @@ impiloExecForeignInsert(EState *estate, ResultRelInfo *rinfo,
 		ExecWithCheckOptions(WCO_RLS_INSERT_CHECK, rinfo, slot, estate);
 		check_views(estate, rinfo, slot, false);
 	}
-	if (send_rows(state, &slot, 1) == 0)
+	looks = is_looked_at(state, rinfo);
+	send_rows(state, &slot, 1, looks);
+	if (state->norders == 0)
 	{
 		InstrCountTuples2(state->mtstate, state->nskipped - skipped);
 		return NULL;
 	}
-	if (is_looked_at(state, rinfo))
+	if (looks)
 	{
 		if (state->orders)
 		{
@@ -839,7 +878,8 @@ impiloExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo,
 			keep_row(state, slots[i]);
 		return slots;
 	}
-	*numSlots = send_rows(state, slots, *numSlots);
+	send_rows(state, slots, *numSlots, false);
+	*numSlots = state->norders;
 	InstrCountTuples2(state->mtstate, state->nskipped - skipped);
 	return slots;
 }
@@ -855,7 +895,7 @@ impiloEndForeignInsert(EState *estate, ResultRelInfo *rinfo)
 
 	if (state == NULL || state->kept == NULL)
 		return;
-	while (send_kept_rows(state))
+	while (send_kept_rows(state, false))
 		;
 	end_kept_rows(state);
 }
@@ -893,7 +933,7 @@ explain_insert(Relation relation, const InsertState *state,
 	if (!es->analyze || state == NULL)
 		return;
 
-	stats = impilo_creator_stats(state->creator);
+	stats = &state->creator->stats;
 	/* core counts conflicts too, but not those of a direct modification */
 	if (state->do_nothing)
 		ExplainPropertyInteger("Existing Orders", NULL, state->nskipped, es);

@@ -1,10 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * created_orders.c
- *	  SQL functions that show the journal, and empty it.
+ *	  SQL functions that show and empty the journal.
  *
- * Both are about the current user's own orders in this session: what others
- * did through the same connection is theirs.
+ * Both show and empty the current user's own orders of this session only.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -23,7 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
-#include "create/journal_private.h"
+#include "create/journal.h"
 
 PG_FUNCTION_INFO_V1(impilo_created_orders_1_0);
 PG_FUNCTION_INFO_V1(impilo_forget_created_orders_1_0);
@@ -37,11 +36,22 @@ state_name(ImpiloJournalState state)
 			return "created";
 		case IMPILO_JOURNAL_ROLLED_BACK:
 			return "rolled back";
-		case IMPILO_JOURNAL_POSTING:
+		case IMPILO_JOURNAL_IN_FLIGHT:
 		case IMPILO_JOURNAL_UNKNOWN:
 			break;
 	}
 	return "unknown";
+}
+
+/*
+ * Orders are shown to the role that inserted them, and to the one that ran the
+ * statement, if a SECURITY DEFINER function inserted.
+ */
+static bool
+is_own(const ImpiloJournalEntry *entry)
+{
+	return entry->note.userid == GetUserId() ||
+		entry->note.caller == GetUserId();
 }
 
 static Datum
@@ -68,7 +78,7 @@ impilo_created_orders_1_0(PG_FUNCTION_ARGS)
 	dlist_iter	iter;
 
 	InitMaterializedSRF(fcinfo, 0);
-	dlist_foreach(iter, &impilo_journal_entries)
+	dlist_foreach(iter, &impilo_journal)
 	{
 		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
 														  node, iter.cur);
@@ -77,7 +87,7 @@ impilo_created_orders_1_0(PG_FUNCTION_ARGS)
 		Datum		values[6];
 		bool		nulls[6] = {false};
 
-		if (entry->note.userid != GetUserId())
+		if (entry->forgotten || !is_own(entry))
 			continue;
 		values[0] = CStringGetTextDatum(state_name(entry->state));
 		values[1] = Int64GetDatum(entry->id);
@@ -93,7 +103,7 @@ impilo_created_orders_1_0(PG_FUNCTION_ARGS)
 
 /*
  * impilo_forget_created_orders() returns bigint: empties the list, except for
- * what the running transaction did, and says how many were forgotten.
+ * the running transaction's orders, and returns how many were removed.
  */
 Datum
 impilo_forget_created_orders_1_0(PG_FUNCTION_ARGS)
@@ -101,16 +111,21 @@ impilo_forget_created_orders_1_0(PG_FUNCTION_ARGS)
 	dlist_mutable_iter iter;
 	int64		forgotten = 0;
 
-	dlist_foreach_modify(iter, &impilo_journal_entries)
+	dlist_foreach_modify(iter, &impilo_journal)
 	{
 		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
 													iter.cur);
 
-		if (entry->note.userid != GetUserId() ||
+		if (entry->forgotten || !is_own(entry) ||
 			entry->subid != InvalidSubTransactionId)
 			continue;
-		impilo_journal_drop(entry);
 		forgotten++;
+
+		/* an order that exists still counts for ON CONFLICT DO NOTHING */
+		if (entry->state == IMPILO_JOURNAL_UNKNOWN)
+			impilo_journal_drop(entry);
+		else
+			entry->forgotten = true;
 	}
 	PG_RETURN_INT64(forgotten);
 }

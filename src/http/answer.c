@@ -101,6 +101,7 @@ impilo_answer_header(ImpiloAnswer *answer, const char *line, size_t length)
 		{"Content-Type:", answer->content_type, sizeof(answer->content_type)},
 		{"Location:", answer->location, sizeof(answer->location)},
 		{"Date:", answer->date, sizeof(answer->date)},
+		{"Age:", answer->age, sizeof(answer->age)},
 		{"Retry-After:", answer->retry_after, sizeof(answer->retry_after)}
 	};
 

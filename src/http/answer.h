@@ -40,6 +40,7 @@ typedef struct ImpiloAnswer
 	char		content_type[128];
 	char		location[512];
 	char		date[48];
+	char		age[24];
 	char		retry_after[48];
 } ImpiloAnswer;
 

@@ -14,6 +14,7 @@
 #ifndef IMPILO_HTTP_H
 #define IMPILO_HTTP_H
 
+#include "datatype/timestamp.h"
 #include "portability/instr_time.h"
 
 #include "http/retry.h"
@@ -91,7 +92,9 @@ typedef struct ImpiloHttpReply
 	size_t		length;
 	const char *content_type;	/* as received, or NULL */
 	const char *location;		/* target of a redirect, or NULL */
-	int64		date;			/* Date header, seconds since the epoch, or -1 */
+	int64		date;			/* Date header plus Age, seconds since the
+								 * epoch, or -1 */
+	TimestampTz sent_at;		/* begin of the last attempt */
 	int64		retry_after;	/* Retry-After, seconds from now, or -1 */
 	int			attempts;		/* how often it was sent */
 	const char *failure;		/* libcurl's own words for the DETAIL if there

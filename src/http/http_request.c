@@ -33,6 +33,7 @@
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "http/http_private.h"
 
@@ -146,7 +147,7 @@ fill_reply(ImpiloHttpRequest *request)
 	reply->failure = or_null(transfer->failure);
 	reply->date = -1;
 	if (impilo_http_date(answer->date, strlen(answer->date), now, &date))
-		reply->date = date;
+		reply->date = date + Max(strtol(answer->age, NULL, 10), 0);
 	reply->retry_after = impilo_retry_after(answer->retry_after,
 											strlen(answer->retry_after),
 											reply->date >= 0 ?
@@ -288,6 +289,7 @@ begin_attempt(ImpiloHttpRequest *request)
 	transfer->body = request->body;
 	transfer->length = request->length;
 	request->sent = impilo_http_now();
+	request->reply.sent_at = GetCurrentTimestamp();
 	if (request->reply.attempts++ == 0)
 		request->first = request->sent;
 	if (stats)

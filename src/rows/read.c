@@ -1,17 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * read.c
- *	  Rows of a foreign table read from orders.
+ *	  Rows out of orders.
  *
- * An order is bytes.  All places that a row needs are found in one pass over
- * them, which skips everything else.  Only what is found is converted: first
- * what the filter needs, and the rest for rows that pass it.  Everything that
- * can be prepared is prepared when the reader is made.
+ * An order is bytes.  All wanted places of a row are found in one pass over
+ * them, which skips everything else, and only what is found is converted:
+ * first what the filter needs, and the rest for rows that pass it.  What can
+ * be prepared is prepared when the reader is made, so that a row costs
+ * nothing but its values.
  *
- * A value that does not convert is an error that names the order, the column,
- * the request and the kind of the value, but not the value itself.
+ * A value that does not convert is an error that tells the order, the column,
+ * the request and what kind of value it is, but not the value.
  *
- * Not here: which rows are needed, and where the bytes come from.
+ * Which rows are wanted, and where the bytes come from, is not known here.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -28,57 +29,61 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "json/pointer.h"
 #include "json/scan.h"
+#include "json/pointer.h"
 #include "rows/convert.h"
 #include "rows/read.h"
 
+/* a 64-bit integer as text */
+#define INTEGER_LENGTH 24
+
 /* One column to be filled. */
-typedef struct OutputColumn
+typedef struct ReaderColumn
 {
 	const ImpiloColumn *column;
 	ImpiloConverter *converter;
-	const char *type_name;		/* looked up now, because it may not be
-								 * possible after an error */
-	int			slot;			/* in ColumnSet.found, if it has a pointer */
-} OutputColumn;
+	const char *type_name;		/* looked up before anything can fail: an
+								 * error may leave no way to do it later */
+	int			slot;			/* in Portion.found, if it has a pointer */
+} ReaderColumn;
 
 /* Columns that are filled together. */
-typedef struct ColumnSet
+typedef struct Portion
 {
-	OutputColumn *columns;
+	ReaderColumn *columns;
 	int			ncolumns;
-	ImpiloJsonWanted wanted;	/* their places */
-	ImpiloJsonSlice *found;		/* the values, by slot */
-} ColumnSet;
+	ImpiloJsonWanted wanted;
+	ImpiloJsonSlice *found;
+	int			nfound;			/* 0: no need to look into the bytes */
+} Portion;
 
-/* The array whose elements are rows, or contain the array of rows. */
-typedef struct ArrayPath
+/* The array whose elements are rows, or hold the array of those. */
+typedef struct ArrayPlace
 {
-	const char *pointer;		/* NULL: there is no such array */
+	const char *pointer;
 	ImpiloJsonWanted wanted;
 	ImpiloJsonCursor cursor;
-	bool		open;			/* the cursor is in an array */
-	int32		position;		/* of the current element, from 1 */
-} ArrayPath;
+	bool		open;			/* the cursor stands in an array */
+	int32		position;		/* of the element passed last, from 1 */
+} ArrayPlace;
 
 struct ImpiloRowReader
 {
 	const ImpiloTable *table;
-	ColumnSet	filter;
-	ColumnSet	rest;
-	ArrayPath	outer;			/* pointer NULL: the order is the row */
-	ArrayPath	inner;			/* pointer NULL: the outer elements are rows */
+	Portion		filter;
+	Portion		rest;
+	ArrayPlace	outer;			/* pointer NULL: the order is the row */
+	ArrayPlace	inner;			/* pointer NULL: the outer elements are */
 
-	/* the current order */
+	/* the order at hand */
 	int64		id;
 	ImpiloJsonSlice document;
 	const int64 *listed;		/* values of the columns list_page to
 								 * list_size, below 0: NULL */
 	const char *request;
-	bool		pending;		/* it is the row, and has not been returned */
+	bool		pending;		/* it is the row, and was not given yet */
 
-	ImpiloJsonSlice row;		/* the document of the current row */
+	ImpiloJsonSlice row;		/* the document of the row at hand */
 };
 
 /* ------------------------------------------------------------------------
@@ -87,7 +92,7 @@ struct ImpiloRowReader
  */
 
 /*
- * The pointer from the order to a place in the current row.
+ * Pointer from the order to a place of the row at hand.
  */
 static char *
 full_pointer(const ImpiloRowReader *reader, const char *pointer)
@@ -107,84 +112,70 @@ full_pointer(const ImpiloRowReader *reader, const char *pointer)
 }
 
 static void
-raise_invalid(const ImpiloRowReader *reader, const OutputColumn *output,
+raise_invalid(const ImpiloRowReader *reader, const ReaderColumn *target,
 			  const ImpiloConvertError *error)
 {
-	bool		hint = !error->thrown && output->converter->soft;
+	bool		hint = !error->hard && impilo_converter_soft(target->converter);
 
 	ereport(ERROR,
 			(errcode(error->sqlstate),
 			 errmsg("order %lld has an invalid value for column \"%s\" of foreign table \"%s\"",
-					(long long) reader->id, output->column->name,
+					(long long) reader->id, target->column->name,
 					reader->table->name),
-			 errdetail("The response to %s has %s at \"%s\", which cannot be read as type %s.",
+			 errdetail("The answer to %s has %s at \"%s\", which cannot be read as type %s.",
 					   reader->request, error->what,
-					   full_pointer(reader, output->column->pointer),
-					   output->type_name),
+					   full_pointer(reader, target->column->pointer),
+					   target->type_name),
 			 hint
 			 ? errhint("Column option \"on_invalid\" set to 'null' reads such values as NULL.")
-			 : 0,
-			 impilo_errtable(reader->table, output->column)));
-}
-
-/*
- * Raise the error of an order that is not in the expected form; `detail` says
- * what the response to the request has.
- */
-static void
-raise_unreadable(const ImpiloRowReader *reader, const char *detail)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-			 errmsg("order %lld cannot be read for foreign table \"%s\"",
-					(long long) reader->id, reader->table->name),
-			 errdetail("The response to %s has %s.", reader->request, detail),
-			 impilo_errtable(reader->table, NULL)));
+			 : 0));
 }
 
 static void
 raise_broken(const ImpiloRowReader *reader, const ImpiloJsonError *error)
 {
-	raise_unreadable(reader,
-					 psprintf("an error in that order: %s", error->what));
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+			 errmsg("order %lld cannot be read for foreign table \"%s\"",
+					(long long) reader->id, reader->table->name),
+			 errdetail("The answer to %s has an error in that order: %s.",
+					   reader->request, error->what)));
+}
+
+static void
+raise_no_array(const ImpiloRowReader *reader, const char *kind,
+			   const char *pointer)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+			 errmsg("order %lld cannot be read for foreign table \"%s\"",
+					(long long) reader->id, reader->table->name),
+			 errdetail("The answer to %s has %s at \"%s\" instead of an array.",
+					   reader->request, kind, pointer)));
 }
 
 /* ------------------------------------------------------------------------
- * Preparation
+ * Preparing
  * ------------------------------------------------------------------------
  */
 
 /*
- * Make a set that has space for this many places.
- */
-static void
-begin_set(ImpiloJsonWanted *wanted, const char *const *pointers, int n)
-{
-	size_t		capacity = 1;
-
-	for (int i = 0; i < n; i++)
-		capacity += impilo_pointer_count(pointers[i], strlen(pointers[i]));
-	impilo_json_want_begin(wanted, palloc(capacity * sizeof(ImpiloJsonNode)),
-						   capacity);
-}
-
-/*
- * Add a pointer to a set and return its slot.  The steps live in
+ * Add a pointer to a set of places and return its slot.  The steps live in
  * CurrentMemoryContext, with the set.  Names are compared in UTF-8, which an
  * option need not be in.
  */
 static int
-add_pointer(ImpiloJsonWanted *wanted, const char *written)
+want(ImpiloJsonWanted *wanted, const char *written)
 {
 	const char *pointer = pg_server_to_any(written, strlen(written), PG_UTF8);
 	size_t		length = strlen(pointer);
 	size_t		count = impilo_pointer_count(pointer, length);
 	ImpiloPointerStep *steps = palloc(Max(count, 1) * sizeof(*steps));
+	char	   *names = palloc(length + 1);
 	ImpiloPointerError error;
 	int			slot;
 
-	if (!impilo_pointer_parse(pointer, length, steps, palloc(length + 1),
-							  &error))
+	if (!impilo_pointer_parse(pointer, length, steps, names, &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid JSON pointer \"%s\": %s at character %zu",
@@ -198,14 +189,36 @@ add_pointer(ImpiloJsonWanted *wanted, const char *written)
 	return slot;
 }
 
-static void
-prepare_array(ArrayPath *path, const char *pointer)
+static size_t
+nodes_of(const char *pointer)
 {
-	path->pointer = pointer;
+	size_t		count = impilo_pointer_count(pointer, strlen(pointer));
+
+	return Max(count, 1);
+}
+
+static void
+prepare_array(ArrayPlace *place, const char *pointer)
+{
+	size_t		capacity;
+
+	place->pointer = pointer;
 	if (pointer == NULL)
 		return;
-	begin_set(&path->wanted, &pointer, 1);
-	(void) add_pointer(&path->wanted, pointer);
+	capacity = 1 + nodes_of(pointer);
+	impilo_json_want_begin(&place->wanted,
+						   palloc(capacity * sizeof(ImpiloJsonNode)),
+						   capacity);
+	(void) want(&place->wanted, pointer);
+}
+
+/*
+ * Does the value come from a place that has to be found?
+ */
+static bool
+has_place(const ImpiloColumn *column)
+{
+	return column->source == IMPILO_SOURCE_POINTER;
 }
 
 /*
@@ -213,69 +226,70 @@ prepare_array(ArrayPath *path, const char *pointer)
  * raising an error that a value is invalid.
  */
 static void
-check_on_invalid(const ImpiloTable *table, const OutputColumn *output)
+check_on_invalid(const ImpiloTable *table, const ReaderColumn *target)
 {
-	if (!output->column->null_on_invalid || output->converter->soft)
+	if (!target->column->null_on_invalid ||
+		impilo_converter_soft(target->converter))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("option \"on_invalid\" of column \"%s\" of foreign table \"%s\" cannot be 'null'",
-					output->column->name, table->name),
+					target->column->name, table->name),
 			 errdetail("PostgreSQL %s cannot test whether a value is valid for type %s without raising an error.",
-					   PG_MAJORVERSION, output->type_name),
+					   PG_MAJORVERSION, target->type_name),
 			 errhint("Give the column type text or jsonb, and convert it in a view."),
-			 impilo_errtable(table, output->column)));
+			 impilo_errtable(table, target->column)));
 }
 
 static void
-prepare_columns(const ImpiloTable *table, const Bitmapset *attributes,
-				const Bitmapset *without, ColumnSet *set)
+prepare_portion(const ImpiloTable *table, const Bitmapset *attributes,
+				const Bitmapset *without, Portion *portion)
 {
+	size_t		capacity = 1;
 	int			attnum = -1;
-	int			size = Max(bms_num_members(attributes), 1);
-	const char **pointers = palloc(size * sizeof(char *));
-	int			npointers = 0;
 
-	impilo_table_check(table, attributes);
-	set->columns = palloc0(size * sizeof(OutputColumn));
-	set->found = palloc0(size * sizeof(ImpiloJsonSlice));
+	portion->columns = palloc0(Max(bms_num_members(attributes), 1) *
+							   sizeof(ReaderColumn));
 	while ((attnum = bms_next_member(attributes, attnum)) >= 0)
 	{
 		const ImpiloColumn *column;
-		OutputColumn *output;
+		ReaderColumn *target;
 
 		Assert(attnum > 0 && attnum <= table->natts);
 		column = &table->columns[attnum - 1];
 		if (column->attnum == 0 || bms_is_member(attnum, without))
 			continue;
-		output = &set->columns[set->ncolumns++];
-		output->column = column;
-		output->converter = impilo_converter(column->type, column->typmod,
+		target = &portion->columns[portion->ncolumns++];
+		target->column = column;
+		target->converter = impilo_converter(column->type, column->typmod,
 											 CurrentMemoryContext);
-		output->type_name = format_type_with_typemod(column->type,
+		target->type_name = format_type_with_typemod(column->type,
 													 column->typmod);
-		check_on_invalid(table, output);
-		if (column->source == IMPILO_SOURCE_POINTER)
-			pointers[npointers++] = column->pointer;
+		check_on_invalid(table, target);
+		if (!has_place(column))
+			continue;
+		portion->nfound++;
+		capacity += nodes_of(column->pointer);
 	}
 
-	begin_set(&set->wanted, pointers, npointers);
-	for (int i = 0; i < set->ncolumns; i++)
-	{
-		OutputColumn *output = &set->columns[i];
-
-		if (output->column->source == IMPILO_SOURCE_POINTER)
-			output->slot = add_pointer(&set->wanted, output->column->pointer);
-	}
+	portion->found = palloc0(Max(portion->nfound, 1) *
+							 sizeof(ImpiloJsonSlice));
+	impilo_json_want_begin(&portion->wanted,
+						   palloc(capacity * sizeof(ImpiloJsonNode)),
+						   capacity);
+	for (int i = 0; i < portion->ncolumns; i++)
+		if (has_place(portion->columns[i].column))
+			portion->columns[i].slot =
+				want(&portion->wanted, portion->columns[i].column->pointer);
 }
 
 /*
  * impilo_row_reader
  *		Prepare to read some columns of a table's rows.
  *
- * `filter` and `rest` are sets of attribute numbers of user columns, without
- * an offset; a column in both belongs to the filter.  The reader lives in
- * `context` and keeps `table` by reference.
+ * The members of `filter` and `rest` are attribute numbers of user columns,
+ * without an offset; a column in both belongs to the filter.  The reader
+ * lives in `context` and keeps `table` by reference.
  */
 ImpiloRowReader *
 impilo_row_reader(const ImpiloTable *table, const Bitmapset *filter,
@@ -285,8 +299,10 @@ impilo_row_reader(const ImpiloTable *table, const Bitmapset *filter,
 	ImpiloRowReader *reader = palloc0(sizeof(ImpiloRowReader));
 
 	reader->table = table;
-	prepare_columns(table, filter, NULL, &reader->filter);
-	prepare_columns(table, rest, filter, &reader->rest);
+	impilo_table_check(table, filter);
+	impilo_table_check(table, rest);
+	prepare_portion(table, filter, NULL, &reader->filter);
+	prepare_portion(table, rest, filter, &reader->rest);
 	prepare_array(&reader->outer, table->relation->array);
 	prepare_array(&reader->inner, table->relation->inner_array);
 	MemoryContextSwitchTo(caller);
@@ -299,58 +315,56 @@ impilo_row_reader(const ImpiloTable *table, const Bitmapset *filter,
  */
 
 /*
- * Position the cursor before the first element of an array in a document.  If
- * the array is absent or null, there are no elements.
+ * Stand before the first element of an array in a document.  If there is
+ * none, or null, there are no elements.
  */
 static void
-open_array(ImpiloRowReader *reader, ArrayPath *path,
+open_array(ImpiloRowReader *reader, ArrayPlace *place,
 		   const ImpiloJsonSlice *document)
 {
 	ImpiloJsonSlice array;
 	ImpiloJsonError error;
 
-	path->open = false;
-	path->position = 0;
-	if (!impilo_json_find(&path->wanted, document->data, document->length,
+	place->open = false;
+	place->position = 0;
+	if (!impilo_json_find(&place->wanted, document->data, document->length,
 						  IMPILO_JSON_CHECKED, &array, &error))
 		raise_broken(reader, &error);
-	if (array.kind <= IMPILO_JSON_NULL)
+	if (array.kind == IMPILO_JSON_ABSENT || array.kind == IMPILO_JSON_NULL)
 		return;
 	if (array.kind != IMPILO_JSON_ARRAY)
-		raise_unreadable(reader,
-						 psprintf("%s at \"%s%s\" instead of an array",
-								  impilo_json_kind(&array),
-								  path == &reader->outer ? ""
-								  : psprintf("%s/%d", reader->outer.pointer,
-											 reader->outer.position - 1),
-								  path->pointer));
-	impilo_json_begin(&path->cursor, &array, IMPILO_JSON_CHECKED);
-	path->open = true;
+		raise_no_array(reader, impilo_convert_kind(&array),
+					   place == &reader->outer ? place->pointer
+					   : psprintf("%s/%d%s", reader->outer.pointer,
+								  reader->outer.position - 1,
+								  place->pointer));
+	impilo_json_begin(&place->cursor, &array, IMPILO_JSON_CHECKED);
+	place->open = true;
 }
 
 static bool
-next_element(ImpiloRowReader *reader, ArrayPath *path,
+next_element(ImpiloRowReader *reader, ArrayPlace *place,
 			 ImpiloJsonSlice *element)
 {
 	ImpiloJsonError error;
 	int			more;
 
-	if (!path->open)
+	if (!place->open)
 		return false;
-	more = impilo_json_next(&path->cursor, NULL, element, &error);
+	more = impilo_json_next(&place->cursor, NULL, element, &error);
 	if (more < 0)
 		raise_broken(reader, &error);
-	path->position++;
-	path->open = more > 0;
-	return path->open;
+	place->position++;
+	place->open = more > 0;
+	return place->open;
 }
 
 /*
  * impilo_row_reader_order
- *		Start reading the rows of an order.
+ *		Take an order to read the rows of.
  *
- * `document` has passed the check of json/scan.h.  Its bytes and `request`
- * (for messages, as "GET /order/42") must stay until the next order.
+ * `document` has passed the check of scan.h.  Its bytes and `request`
+ * (for messages, as "GET /order/42") have to stay until the next order.
  */
 void
 impilo_row_reader_order(ImpiloRowReader *reader, int64 id,
@@ -380,7 +394,7 @@ impilo_row_reader_listed(ImpiloRowReader *reader, const int64 *listed)
 
 /*
  * impilo_row_reader_next
- *		Go to the order's next row; returns false if there is none.
+ *		Stand on the order's next row, or return false if there is none.
  */
 bool
 impilo_row_reader_next(ImpiloRowReader *reader)
@@ -412,89 +426,94 @@ impilo_row_reader_next(ImpiloRowReader *reader)
  */
 
 static void
-fill_value(const ImpiloRowReader *reader, const OutputColumn *output,
+fill_value(const ImpiloRowReader *reader, const ReaderColumn *target,
 		   const ImpiloJsonSlice *value, Datum *result, bool *isnull)
 {
-	static const ImpiloJsonSlice absent = {NULL, 0, IMPILO_JSON_ABSENT, false};
+	static const ImpiloJsonSlice nothing = {NULL, 0, IMPILO_JSON_ABSENT, false};
 	ImpiloConvertError error;
 	ImpiloConvertError error_of_null;
 
-	if (likely(impilo_convert(output->converter, value, result, isnull,
+	if (likely(impilo_convert(target->converter, value, result, isnull,
 							  &error)))
 		return;
-	if (error.thrown || !output->column->null_on_invalid ||
-		!impilo_convert(output->converter, &absent, result, isnull,
+	if (error.hard || !target->column->null_on_invalid ||
+		!impilo_convert(target->converter, &nothing, result, isnull,
 						&error_of_null))
-		raise_invalid(reader, output, &error);
+		raise_invalid(reader, target, &error);
 }
 
 /*
- * An id or a position, for any type as if the API had sent it as a number.
+ * An id or a position.  Types other than the usual ones take it as the number
+ * that the API would have sent.
  */
 static void
-fill_integer(const ImpiloRowReader *reader, const OutputColumn *output,
+fill_integer(const ImpiloRowReader *reader, const ReaderColumn *target,
 			 int64 integer, Datum *result, bool *isnull)
 {
-	char		digits[MAXINT8LEN + 1];
-	ImpiloJsonSlice number = {digits, 0, IMPILO_JSON_NUMBER, false};
+	char		buffer[INTEGER_LENGTH];
+	ImpiloJsonSlice number = {buffer, 0, IMPILO_JSON_NUMBER, false};
 
-	if (output->column->type == INT8OID)
-	{
+	*isnull = false;
+	if (target->column->type == INT8OID)
 		*result = Int64GetDatum(integer);
-		*isnull = false;
-		return;
+	else
+	{
+		number.length = snprintf(buffer, sizeof(buffer), INT64_FORMAT,
+								 integer);
+		fill_value(reader, target, &number, result, isnull);
 	}
-	number.length = pg_lltoa(integer, digits);
-	fill_value(reader, output, &number, result, isnull);
 }
 
 static void
-fill_columns(ImpiloRowReader *reader, ColumnSet *set, Datum *values,
+fill_portion(ImpiloRowReader *reader, Portion *portion, Datum *values,
 			 bool *nulls)
 {
-	const ArrayPath *rows = reader->inner.pointer ? &reader->inner
-	: &reader->outer;
 	ImpiloJsonError error;
 
-	if (set->wanted.slots > 0 &&
-		!impilo_json_find(&set->wanted, reader->row.data, reader->row.length,
-						  IMPILO_JSON_CHECKED, set->found, &error))
+	if (portion->nfound > 0 &&
+		!impilo_json_find(&portion->wanted, reader->row.data,
+						  reader->row.length, IMPILO_JSON_CHECKED,
+						  portion->found, &error))
 		raise_broken(reader, &error);
-	for (int i = 0; i < set->ncolumns; i++)
+	for (int i = 0; i < portion->ncolumns; i++)
 	{
-		const OutputColumn *output = &set->columns[i];
-		Datum	   *value = &values[output->column->attnum - 1];
-		bool	   *isnull = &nulls[output->column->attnum - 1];
+		const ReaderColumn *target = &portion->columns[i];
+		int			at = target->column->attnum - 1;
 		int			number;
+		const ArrayPlace *rows = reader->inner.pointer ? &reader->inner
+		: &reader->outer;
 
-		switch (output->column->source)
+		switch (target->column->source)
 		{
 			case IMPILO_SOURCE_POINTER:
-				fill_value(reader, output, &set->found[output->slot],
-						   value, isnull);
+				fill_value(reader, target, &portion->found[target->slot],
+						   &values[at], &nulls[at]);
 				break;
 			case IMPILO_SOURCE_DOCUMENT:
-				fill_value(reader, output, &reader->row, value, isnull);
+				fill_value(reader, target, &reader->row,
+						   &values[at], &nulls[at]);
 				break;
 			case IMPILO_SOURCE_ORDER_ID:
 				if (reader->document.kind != IMPILO_JSON_NULL)
-					fill_integer(reader, output, reader->id, value, isnull);
+					fill_integer(reader, target, reader->id,
+								 &values[at], &nulls[at]);
 				break;
 			case IMPILO_SOURCE_LIST_PAGE:
 			case IMPILO_SOURCE_LIST_PLACE:
 			case IMPILO_SOURCE_LIST_TOTAL:
 			case IMPILO_SOURCE_LIST_SIZE:
-				number = output->column->source - IMPILO_SOURCE_LIST_PAGE;
+				number = target->column->source - IMPILO_SOURCE_LIST_PAGE;
 				if (reader->listed && reader->listed[number] >= 0)
-					fill_integer(reader, output, reader->listed[number],
-								 value, isnull);
+					fill_integer(reader, target, reader->listed[number],
+								 &values[at], &nulls[at]);
 				break;
 			case IMPILO_SOURCE_POSITION:
-				fill_integer(reader, output, rows->position, value, isnull);
+				fill_integer(reader, target, rows->position,
+							 &values[at], &nulls[at]);
 				break;
 			case IMPILO_SOURCE_OUTER_POSITION:
-				fill_integer(reader, output, reader->outer.position, value,
-							 isnull);
+				fill_integer(reader, target, reader->outer.position,
+							 &values[at], &nulls[at]);
 				break;
 		}
 	}
@@ -502,27 +521,27 @@ fill_columns(ImpiloRowReader *reader, ColumnSet *set, Datum *values,
 
 /*
  * impilo_row_reader_filter
- *		Fill in the filter's columns of the current row; all others are NULL.
+ *		Fill in the filter's columns of the row at hand; all others are NULL.
  *
  * Values are allocated in CurrentMemoryContext.  Raises an error for a value
- * that does not convert, in most cases with an SQLSTATE of class 22.
+ * that does not convert, with an SQLSTATE of class 22 in most cases.
  */
 void
 impilo_row_reader_filter(ImpiloRowReader *reader, Datum *values, bool *nulls)
 {
 	memset(nulls, true, reader->table->natts * sizeof(bool));
-	fill_columns(reader, &reader->filter, values, nulls);
+	fill_portion(reader, &reader->filter, values, nulls);
 }
 
 /*
  * impilo_row_reader_rest
- *		Fill in the columns that are not the filter's.
+ *		Fill in the columns that were not the filter's.
  *
- * To be called after impilo_row_reader_filter for the same row, whose values
- * stay.
+ * To be called after impilo_row_reader_filter for the same row; leaves what
+ * that has filled.
  */
 void
 impilo_row_reader_rest(ImpiloRowReader *reader, Datum *values, bool *nulls)
 {
-	fill_columns(reader, &reader->rest, values, nulls);
+	fill_portion(reader, &reader->rest, values, nulls);
 }

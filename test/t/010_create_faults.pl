@@ -134,7 +134,7 @@ $api->fault({ method => 'POST',
 	do => { status => 201, raw => '{"id":907,"site":{"id":445566}}' } });
 my $other = psql_error($node, $for_site);
 is($other->{sqlstate}, 'IU001', 'for another site');
-like($other->{detail}, qr/The answer to POST \/order is order 907, which is for another site\./,
+like($other->{detail}, qr/The response to POST \/order is order 907, which is for another site\./,
 	'for another site: the error says so');
 unlike($other->{stderr}, qr/445566/, 'for another site: and no more');
 $api->fault;
@@ -164,13 +164,13 @@ $api->start;
 
 foreach my $case (
 	[ 400, '23514', qr/^$/ ],
-	[ 401, '28000', qr/^Keys can expire: set a valid one with ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS \(SET api_key/ ],
+	[ 401, '28000', qr/^The key may have expired. Set a valid one with ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS \(SET api_key/ ],
 	[ 403, '42501', qr/^The account of the API key in the user mapping/ ],
 	[ 404, '23514', qr/^Check option base_url of server "impilo"/ ],
 	[ 405, 'HV00L', qr/^Check option base_url of server "impilo"/ ],
-	[ 413, 'HV00L', qr/^The request is larger than server "impilo"/ ],
+	[ 413, 'HV00L', qr/^The request exceeds the size limit of server "impilo"/ ],
 	[ 429, '53400', qr/^Lower the rate with option requests_per_second/ ],
-	[ 308, 'HV00N', qr/set option base_url of server "impilo"/ ])
+	[ 308, 'HV00N', qr/Set option "base_url" of server "impilo"/ ])
 {
 	my ($status, $sqlstate, $hint) = @$case;
 
@@ -207,7 +207,7 @@ $api->fault;
 $api->fault({ method => 'POST', do => { status => 500 } });
 my $error = psql_error($node, insert_of('lost_1,lost_2'));
 is($error->{sqlstate}, 'IU001', 'not found: IU001');
-like($error->{detail}, qr/Row 1 with external ids "lost_1", "lost_2": .*500/,
+like($error->{detail}, qr/Row 1 \(external ids "lost_1", "lost_2"\): .*500/,
 	'row, ids and reason are told');
 like($error->{hint},
 	qr/SELECT \* FROM impilo\.orders WHERE external_order_ids && ARRAY\['lost_1'\]/,
@@ -215,8 +215,12 @@ like($error->{hint},
 is($node->safe_psql('postgres',
 		"SELECT * FROM impilo.orders WHERE external_order_ids && ARRAY['lost_1']"),
 	'', 'the query runs');
-ok((grep { $_->{severity} eq 'WARNING' } @{ $error->{messages} }),
-	'a warning says that a rollback does not undo it');
+ok(!(grep { $_->{severity} eq 'WARNING' } @{ $error->{messages} }),
+	'no warning repeats what the error says');
+like($error->{message}, qr/500|failed to answer/, 'the message contains the reason');
+is($error->{messages}[0]{message},
+	'searching the list of server "impilo" for 1 order of unknown outcome',
+	'a notice says that the search begins');
 
 # without external ids nothing is looked up
 $api->ctl('log-reset');
@@ -336,102 +340,6 @@ $session->query('ROLLBACK');
 $api->fault;
 
 #----------------------------------------------------------------------
-# repost 'after_lookup'
-#----------------------------------------------------------------------
-
-server_option('repost', 'after_lookup');
-$api->ctl('log-reset');
-$api->fault({ method => 'POST', times => 1, do => { reset => 'before' } });
-is(psql_error($node, insert_of('twice'))->{sqlstate},
-	'00000', 'posted again after the look-up');
-is($api->count('posts'), 2, 'two requests');
-is(orders_with('twice'), 1, 'one order');
-$api->fault({ method => 'POST', times => 1, do => { reset => 'before' } });
-is(psql_error($node, insert_of(undef))->{sqlstate},
-	'IU001', 'never without external ids');
-$api->ctl('log-reset');
-$api->fault({ method => 'POST', do => { status => 500 } });
-is(psql_error($node, insert_of('thrice'))->{sqlstate},
-	'IU001', 'only once');
-is($api->count('posts'), 2, 'only once: two requests');
-$api->ctl('log-reset');
-$api->fault({ method => 'POST', do => { status => 500, processed => \1 } });
-is(psql_error($node, insert_of('there'))->{sqlstate},
-	'00000', 'not if it was found');
-is($api->count('posts'), 1, 'not if it was found: one request');
-
-# nor beside an order that may be it
-$number++;
-$old->('there_before', 7, '2020-01-01T00:00:00Z');
-$api->ctl('log-reset');
-$api->fault({ method => 'POST', do => { status => 500 } });
-$error = psql_error($node, insert_of('there_before'));
-is($error->{sqlstate}, 'IU001', 'not beside an older one: IU001');
-is($api->count('posts'), 1, 'not beside an older one: one request');
-
-# nor if an answer said that something was created, whatever it showed
-foreach my $claim (
-	{ status => 201, raw => '{"id":5,"patient":{"id":8}}', processed => \0 },
-	{ status => 200, raw => '<html>', processed => \0 },
-	{ status => 201, cut_body => 20, processed => \0 })
-{
-	my $what = 'not after ' . ($claim->{raw} // 'a 201 that was cut');
-
-	$api->ctl('log-reset');
-	$api->fault({ method => 'POST', do => $claim });
-	is(psql_error($node, insert_of('claimed'))->{sqlstate}, 'IU001', "$what: IU001");
-	is($api->count('posts'), 1, "$what: one request");
-}
-
-# A server that fails keeps some from being sent once more: these are of
-# unknown outcome still.  With two in flight, row 3 goes out beside row 2.
-my @mixed = map { "(7, $_, impilo_order_item(1000))" } 'NULL', "'{stuck}'";
-server_option('max_concurrency', 2);
-$api->ctl('log-reset');
-$api->fault({ method => 'POST', body => 'stuck', do => { hang => \1 } },
-	{ method => 'POST', do => { status => 500 } });
-$session->send('INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES'
-	  . join(', ', @mixed, '(8, NULL, impilo_order_item(1000)), (9, NULL, impilo_order_item(1000))'));
-wait_until(sub { $api->log =~ /"patient":\{"id":8\}/ }, 'the third row');
-$api->fault({ method => 'POST', do => { status => 500 } });
-$session->wait;
-$error = $session->error;
-is($error->{sqlstate}, 'IU001', 'not sent again: IU001');
-like($error->{message}, qr/^it is not known whether 3 orders were created/,
-	'not sent again: it counts');
-like($error->{detail}, qr/^Row 2 with external ids "stuck": /m,
-	'not sent again: it is named');
-like($error->{detail}, qr/From row 4 on, nothing was sent/,
-	'not sent again: it is not among those that were never sent');
-like($error->{hint}, qr/ARRAY\['stuck'\]/, 'not sent again: nor does the query forget it');
-is($api->count('posts'), 3, 'not sent again: three requests');
-
-# nor does a cancel forget what waits to be sent once more
-$api->ctl('log-reset');
-$api->fault({ method => 'POST', body => 'waits_2', do => { hang => \1 } },
-	{ method => 'POST', do => { status => 500 } });
-$session->send('INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)'
-	  . " SELECT 7, ARRAY['waits_' || i], impilo_order_item(1000) FROM generate_series(1, 3) i");
-wait_until(sub { $api->log =~ /waits_3/ }, 'the third row');
-$api->fault({ method => 'POST', do => { hang => \1 } });
-wait_until(sub { $api->count('posts') == 5 }, 'two requests sent once more');
-$session->cancel;
-$session->wait;
-like($session->error->{context}, qr/^3 orders .*may have been created/m,
-	'cancelled before it was sent again: it counts');
-server_option('max_concurrency', undef);
-
-# that the second request is refused says nothing of the first
-$api->ctl('log-reset');
-$api->fault({ method => 'POST', times => 1, do => { reset => 'before' } },
-	{ method => 'POST', do => { status => 400 } });
-is(psql_error($node, insert_of('second_refused'))->{sqlstate},
-	'IU001', 'posted again and refused: IU001');
-is($api->count('posts'), 2, 'posted again and refused: two requests');
-server_option('repost', undef);
-$api->fault;
-
-#----------------------------------------------------------------------
 # Many rows
 #----------------------------------------------------------------------
 
@@ -475,16 +383,14 @@ $api->config(latency_ms => 50);
 $api->fault({ method => 'POST', body => 'stop_5_', do => { status => 400 } });
 $error = psql_error($node, $bulk->('stop', 500));
 is($error->{sqlstate}, 'IU002', 'one refused: IU002');
-like($error->{message}, qr/order of row 5 was not created/, 'row is told');
-like($error->{detail}, qr/Orders that exist: \d+ \(row 1 with external ids "stop_1_"\)/,
+like($error->{message}, qr/^row 5 \(external ids "stop_5_"\) was not created: /, 'row is told');
+like($error->{detail}, qr/This transaction has created \d+ orders: \d+, /,
 	'orders that exist are told');
-like($error->{detail}, qr/From row \d+ on, nothing was sent/, 'and what was not sent');
+like($error->{detail}, qr/Row \d+ and all rows after it were not sent/, 'and what was not sent');
 cmp_ok($api->count('posts'), '<', 20, 'the rest was not sent');
 $api->config(latency_ms => undef);
-my ($warning) =
-  map { "$_->{message} $_->{detail}" } grep { $_->{severity} eq 'WARNING' } @{ $error->{messages} };
 my $created = $api->count('created');
-like($warning, qr/^$created orders were created/, 'the warning counts them');
+like($error->{detail}, qr/has created $created orders/, 'the detail counts the orders');
 
 # a dead server is not asked for all rows
 $api->ctl('log-reset');
@@ -497,7 +403,7 @@ cmp_ok($api->count('posts'), '<=', 16, 'stopped after as many as fly at once');
 $api->fault({ method => 'POST', skip => 20, do => { reset => 'before' } });
 $error = psql_error($node, $bulk->('dying', 100));
 is($error->{sqlstate}, 'IU001', 'dying server: IU001');
-like($error->{detail}, qr/Orders that exist: /, 'dying server: what exists');
+like($error->{detail}, qr/This transaction has created \d+ orders: /, 'dying server: what exists');
 $api->fault;
 
 # concurrency
@@ -538,7 +444,7 @@ $error = $session->error;
 is($error->{sqlstate}, '57014', "cancel: the server's own SQLSTATE");
 like($error->{message}, qr/canceling statement due to user request/,
 	"cancel: the server's own text");
-like($error->{context}, qr/^3 orders .*may have been created/m, 'cancel: how many may exist');
+like($error->{context}, qr/were created, 3 more may have been created/, 'cancel: how many may exist');
 is($session->query("SELECT count(*) FROM impilo_created_orders() WHERE state = 'unknown' "
 		  . "AND external_order_ids::text LIKE '{cancelled%'"),
 	3, 'cancel: they are listed');
@@ -552,7 +458,7 @@ wait_until(sub { $api->log =~ /sought_for/ }, 'the request');
 $session->cancel;
 $session->wait;
 is($session->error->{sqlstate}, '57014', 'cancel while looking up');
-like($session->error->{context}, qr/^1 order .*may have been created/m, 'still says what may exist');
+like($session->error->{context}, qr/were created, 1 more may have been created/, 'still says what may exist');
 $api->fault;
 
 done_testing();
