@@ -228,7 +228,10 @@ excerpt() {
 	esac
 	if [ "$part" = tap ]; then
 		# a test that dies writes the reason to its own log
-		sed -n 's/^test\/t\/\([^ ]*\)\.pl .*Wstat.*/\1/p' "$log" | while read -r name; do
+		{
+			sed -n 's/^test\/t\/\([^ ]*\)\.pl .*Wstat.*/\1/p' "$log"
+			grep -laE '^\[[^]]*\]\([^)]*\) not ok' tmp_check/log/regress_log_* | sed 's/.*regress_log_//'
+		} | sort -u | while read -r name; do
 			echo "-- $name"
 			grep -aE -A12 '[^ ]* *(not ok|#   Failed)' "tmp_check/log/regress_log_$name" | head -n 60
 			tail -n 12 "tmp_check/log/regress_log_$name"

@@ -41,6 +41,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "json/text.h"
 #include "rows/convert.h"
 #include "rows/write.h"
@@ -330,7 +331,7 @@ raise_not(const Build *build, const char *what)
  * Raise the error of an element that is not {item or kit: {id}, count}.  If
  * it has more members, it was probably read from an order.
  */
-static void
+pg_noreturn static void
 raise_element(const Build *build, int number, bool has_more,
 			  const char *detail)
 {

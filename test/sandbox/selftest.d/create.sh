@@ -75,13 +75,13 @@ ctl config '{"patients":null,"create_status":200,"create_events":false}'
 post "{\"patient\":{\"id\":11},$line}"
 is 'another status for created' "$status" 200
 has 'no events' "$body" '"orderEvents":[]'
-ctl config '{"create_status":null,"create_events":null,"appear_after_ms":700}'
+ctl config '{"create_status":null,"create_events":null,"appear_after_ms":2000}'
 post "{\"patient\":{\"id\":11},$line}"
 is 'created, to appear later' "$status" 201
 id=${body#*:}
 get "order/${id%%,*}"
 is 'not there yet' "$status" 404
-sleep 1
+sleep 2.2
 get "order/${id%%,*}"
 is 'there now' "$status" 200
 for style in 'message:"message":"order' 'error:{"error":"order' 'errors:{"errors":[{"message":"order' \
