@@ -1,4 +1,4 @@
--- Functions for who looks after a server: connections, ping, versions.
+-- SQL functions for the administrator of a server: connections, ping, versions.
 \i :setup
 
 -- nothing was used yet
@@ -62,7 +62,7 @@ ROLLBACK;
 SELECT id FROM impilo.orders WHERE id = 7;
 SELECT count(*) FROM impilo_fdw_get_connections();
 SELECT impilo_fdw_disconnect_all();
--- everybody may close what is his session's; a dropped server has none
+-- every role can close the connections of its session; a dropped server has none
 CREATE SERVER impilo_two FOREIGN DATA WRAPPER impilo_fdw OPTIONS (base_url :'base_url');
 CREATE USER MAPPING FOR CURRENT_USER SERVER impilo_two OPTIONS (api_key 'sandbox-key');
 CREATE FOREIGN TABLE impilo.two (id bigint) SERVER impilo_two OPTIONS (relation 'orders');
@@ -81,7 +81,7 @@ SELECT impilo_fdw_disconnect('impilo_two');
 -- nor one that the statement itself uses
 SELECT impilo_fdw_disconnect('impilo') FROM impilo.orders WHERE id = 7;
 
--- a mapping for everybody is warned of, once
+-- a mapping for PUBLIC causes a warning, once
 DROP USER MAPPING FOR CURRENT_USER SERVER impilo;
 CREATE USER MAPPING FOR PUBLIC SERVER impilo OPTIONS (api_key 'sandbox-key');
 SELECT id FROM impilo.orders WHERE id = 7;
@@ -128,7 +128,7 @@ REVOKE USAGE ON FOREIGN SERVER impilo FROM impilo_guest;
 DROP ROLE impilo_guest;
 SELECT * FROM impilo_fdw_ping('nobody');
 
--- what a report of a fault begins with
+-- versions and settings for bug reports
 SELECT name, value IS NOT NULL AS known FROM impilo_fdw_diag();
 SELECT value = (SELECT extversion FROM pg_extension WHERE extname = 'impilo_fdw') AS same
 FROM impilo_fdw_diag() WHERE name = 'impilo_fdw extension';

@@ -4,7 +4,7 @@
 \i :setup
 \pset null ''
 
--- What the API is known to send: nothing is new, nothing does not fit
+-- documented orders: one undocumented member, no type mismatch
 SELECT finding, json_path, kinds FROM impilo_check_schema('impilo');
 \! ctl log-reset
 SELECT DISTINCT orders_read FROM impilo_check_schema('impilo', 100);
@@ -21,7 +21,7 @@ FROM impilo_check_schema('impilo') WHERE finding = 'new member';
 SELECT count(*) FROM impilo_check_schema('impilo') c
 WHERE c::text ~ 'Ada|Countess|00012|red|u1';
 
--- the statements mend it
+-- after the statements there is no finding
 SELECT statement FROM impilo_check_schema('impilo') WHERE finding = 'new member' \gexec
 SELECT * FROM impilo_check_schema('impilo');
 SELECT id, priority, price, due_on, tags, reference, rush, patient_insurer_plan_code
@@ -137,13 +137,13 @@ SET ROLE impilo_check_user;
 SELECT * FROM impilo_check_schema('impilo');
 RESET ROLE;
 DROP OWNED BY impilo_check_user;
--- nor does it read the API's orders for who has no right to
+-- reading a sample requires the privilege, too
 SET ROLE impilo_check_user;
 SELECT * FROM impilo_sample_orders('impilo');
 RESET ROLE;
 DROP ROLE impilo_check_user;
 
--- a path of the session does not change what is called
+-- the search_path of the session has no effect
 \! ctl only '{"id": 1, "colour": "red"}' '{"id": 2, "note": "a\u0000b"}' '{"id": 3}'
 CREATE SCHEMA trap;
 CREATE FUNCTION trap.impilo_sample_orders(name, integer) RETURNS SETOF jsonb LANGUAGE sql AS 'SELECT NULL::jsonb';

@@ -100,6 +100,16 @@ CREATE FOREIGN TABLE strict (
 SELECT as_date FROM strict;
 \echo :LAST_ERROR_SQLSTATE
 SELECT as_int4 FROM strict WHERE id = 28;
+-- and has them as fields, too
+DO $$
+DECLARE
+	s text; t text; c text;
+BEGIN
+	PERFORM as_int4 FROM strict WHERE id = 28;
+EXCEPTION WHEN invalid_text_representation THEN
+	GET STACKED DIAGNOSTICS s = SCHEMA_NAME, t = TABLE_NAME, c = COLUMN_NAME;
+	RAISE NOTICE '%.%.%', s, t, c;
+END $$;
 -- what is said, and the SQLSTATE, of every value that a type does not take
 CREATE FUNCTION error_of(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -120,6 +130,64 @@ FROM (SELECT attname AS name, format_type(atttypid, atttypmod) AS type, attnum F
 WHERE e.error IS NOT NULL
 GROUP BY c.attnum, c.type, e.error ORDER BY c.attnum, e.error;
 DROP FOREIGN TABLE anything, strict;
+
+--
+-- Dates and times of every type must be in ISO 8601, no zone means UTC, and a
+-- session's settings change nothing, also in arrays, ranges and domains
+--
+CREATE DOMAIN shift AS timetz;
+CREATE FOREIGN TABLE times (
+	id bigint,
+	as_date date OPTIONS (json_pointer '/v'),
+	as_tstz timestamptz OPTIONS (json_pointer '/v'),
+	as_time time OPTIONS (json_pointer '/v'),
+	as_timetz timetz OPTIONS (json_pointer '/v'),
+	as_shift shift OPTIONS (json_pointer '/v'),
+	as_interval interval OPTIONS (json_pointer '/v'),
+	as_range tstzrange OPTIONS (json_pointer '/v'),
+	as_ranges datemultirange OPTIONS (json_pointer '/v'),
+	as_dates date[] OPTIONS (json_pointer '/v'),
+	as_intervals interval[] OPTIONS (json_pointer '/v')
+) SERVER impilo OPTIONS (relation 'orders');
+CREATE TEMPORARY TABLE kept (LIKE times, error text);
+CREATE FUNCTION keep(n integer) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	col name;
+	state text; detail text;
+BEGIN
+	FOR i IN 1..n LOOP
+		FOR col IN SELECT attname FROM pg_attribute WHERE attrelid = 'times'::regclass AND attnum > 1 LOOP
+			BEGIN
+				EXECUTE format('INSERT INTO kept (id, %1$I) SELECT id, %1$I FROM times WHERE id = $1', col) USING i;
+			EXCEPTION WHEN OTHERS THEN
+				GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE;
+				INSERT INTO kept (id, error) VALUES (i, col || ' ' || state);
+			END;
+		END LOOP;
+	END LOOP;
+END $$;
+\! ctl only '{"id": 1, "v": "2024-04-03"}' '{"id": 2, "v": "2024-04-03T10:00:00"}' '{"id": 3, "v": "10:00"}' '{"id": 4, "v": "10:00:00.5+02"}' '{"id": 5, "v": "24:00:00Z"}' '{"id": 6, "v": "P1DT2H"}' '{"id": 7, "v": "PT-1M"}' '{"id": 8, "v": "[2024-04-03 10:00,2024-04-03T12:00:00)"}' '{"id": 9, "v": "{[2024-04-03,2024-04-05)}"}' '{"id": 10, "v": ["2024-04-03"]}' '{"id": 11, "v": ["P2D", null]}'
+SET datestyle = 'SQL, DMY';
+SET timezone = 'Asia/Tokyo';
+SET intervalstyle = 'sql_standard';
+SELECT keep(11);
+SET datestyle = 'ISO, YMD';
+SET timezone = 'UTC';
+RESET intervalstyle;
+SELECT id, string_agg(format('%s %s', c.col, c.value), ', ' ORDER BY col) AS values
+FROM kept, LATERAL (VALUES ('date', as_date::text), ('dates', as_dates::text), ('interval', as_interval::text), ('intervals', as_intervals::text),
+	('range', as_range::text), ('ranges', as_ranges::text), ('shift', as_shift::text), ('time', as_time::text), ('timetz', as_timetz::text), ('tstz', as_tstz::text)) c (col, value)
+WHERE c.value IS NOT NULL GROUP BY id ORDER BY id;
+SELECT count(*), count(error) AS errors FROM kept;
+TRUNCATE kept;
+-- no words, and no other order of day, month and year
+\! ctl only '{"id": 1, "v": "tomorrow"}' '{"id": 2, "v": "infinity"}' '{"id": 3, "v": "03/04/2024"}' '{"id": 4, "v": "now"}' '{"id": 5, "v": "allballs"}' '{"id": 6, "v": "[today,tomorrow)"}' '{"id": 7, "v": "{[today,tomorrow)}"}' '{"id": 8, "v": ["tomorrow"]}' '{"id": 9, "v": "1 day ago"}' '{"id": 10, "v": "2024-02-30"}' '{"id": 11, "v": "2024-04-03 25:00"}' '{"id": 12, "v": "10:00 America/New_York"}' '{"id": 13, "v": "20240403"}' '{"id": 14, "v": ["1 day"]}'
+SELECT keep(14);
+SELECT count(*), count(error) AS errors, array_agg(DISTINCT right(error, 5)) AS states FROM kept;
+DROP FOREIGN TABLE times;
+DROP TABLE kept;
+DROP FUNCTION keep;
+DROP DOMAIN shift;
 
 --
 -- Types that have no conversion of their own: the input function's errors
@@ -145,7 +213,7 @@ CREATE FOREIGN TABLE strict (
 	as_positives positive[] OPTIONS (json_pointer '/v'),
 	as_prices numeric(5,2)[] OPTIONS (json_pointer '/v')
 ) SERVER impilo OPTIONS (relation 'orders');
-\! ctl only '{"id": 1, "v": "calm"}' '{"id": 2, "v": 17}' '{"id": 3, "v": "1980-01-01T00:00:00Z"}' '{"id": 4, "v": 123.456}' '{"id": 5, "v": "2 days"}' '{"id": 6, "v": "(1,2)"}' '{"id": 7, "v": ["calm", null]}' '{"id": 8, "v": [1, "2"]}' '{"id": 9, "v": "pg_class"}' '{"id": 10, "v": "[1,5)"}' '{"id": 11, "v": "Secret, Jane"}' '{"id": 12, "v": ["Secret, Jane"]}' '{"id": 13, "v": 123456789.123}' '{"id": 14, "v": -1}' '{"id": 15, "v": [-1]}' '{"id": 16, "v": ""}' '{"id": 17, "v": null}' '{"id": 18}'
+\! ctl only '{"id": 1, "v": "calm"}' '{"id": 2, "v": 17}' '{"id": 3, "v": "1980-01-01T00:00:00Z"}' '{"id": 4, "v": 123.456}' '{"id": 5, "v": "P2D"}' '{"id": 6, "v": "(1,2)"}' '{"id": 7, "v": ["calm", null]}' '{"id": 8, "v": [1, "2"]}' '{"id": 9, "v": "pg_class"}' '{"id": 10, "v": "[1,5)"}' '{"id": 11, "v": "Secret, Jane"}' '{"id": 12, "v": ["Secret, Jane"]}' '{"id": 13, "v": 123456789.123}' '{"id": 14, "v": -1}' '{"id": 15, "v": [-1]}' '{"id": 16, "v": ""}' '{"id": 17, "v": null}' '{"id": 18}'
 SELECT as_mood FROM strict WHERE id = 1;
 SELECT as_positive FROM strict WHERE id = 2;
 SELECT as_birth FROM strict WHERE id = 3;

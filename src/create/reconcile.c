@@ -45,7 +45,6 @@
 #include "lib/qunique.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
-#include "utils/datetime.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -55,7 +54,7 @@
 #include "create/conflict.h"
 #include "create/reconcile.h"
 #include "read/list.h"
-#include "rows/iso8601.h"
+#include "rows/convert.h"
 
 /*
  * Between searches.  A second is sometimes what an API needs to list what it
@@ -215,17 +214,10 @@ first_event(const ImpiloJsonSlice *events)
 	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
 		ImpiloJsonSlice stamp = get_member(&element, "eventTimestamp");
-		size_t		length;
-		char	   *text = get_text(&stamp, &length);
-		ImpiloIsoTime time;
 		TimestampTz at;
 
-		if (text == NULL || !impilo_iso8601_parse(text, length, &time))
-			continue;
-		at = ((date2j(time.year, time.month, time.day) - POSTGRES_EPOCH_JDATE) *
-			  (int64) SECS_PER_DAY + time.second - time.offset) * USECS_PER_SEC +
-			time.microsecond;
-		first = Min(first, at);
+		if (impilo_read_timestamp(&stamp, &at))
+			first = Min(first, at);
 	}
 	return first;
 }

@@ -224,7 +224,7 @@ impilo_sample_orders_1_0(PG_FUNCTION_ARGS)
 			tuplestore_putvalues(result->setResult, result->setDesc, &value,
 								 &isnull);
 		else
-			ereport(error.hard ? ERROR : WARNING,
+			ereport(error.thrown ? ERROR : WARNING,
 					(errcode(error.sqlstate),
 					 errmsg("order " INT64_FORMAT " cannot be converted to type jsonb",
 							order.id),

@@ -69,9 +69,9 @@ match(__m128i bytes, char c)
 														   _mm_set1_epi8(c)));
 }
 
-/* Pass 16 bytes at a time up to a byte that is not plain, or near the end */
+/* The first quote, backslash or control character from p on, or the end */
 static inline const char *
-long_run(const char *p, const char *end)
+plain_run(const char *p, const char *end)
 {
 	for (; end - p >= 16; p += 16)
 	{
@@ -84,6 +84,8 @@ long_run(const char *p, const char *end)
 		if (stops != 0)
 			return p + __builtin_ctzll(stops);
 	}
+	while (p < end && *p != '"' && *p != '\\' && (unsigned char) *p >= 0x20)
+		p++;
 	return p;
 }
 
@@ -189,7 +191,13 @@ skip_container(Lexer *lex, const char *p)
 
 #else							/* one byte at a time */
 
-#define long_run(p, end) (p)
+static inline const char *
+plain_run(const char *p, const char *end)
+{
+	while (p < end && *p != '"' && *p != '\\' && (unsigned char) *p >= 0x20)
+		p++;
+	return p;
+}
 
 static const char *
 skip_container(Lexer *lex, const char *p)
@@ -273,16 +281,6 @@ read_escape(const char *p, const char *end, uint32_t *unit)
 		else
 			return NULL;
 	}
-	return p;
-}
-
-/* The first quote, backslash or control character from p on, or the end */
-static inline const char *
-plain_run(const char *p, const char *end)
-{
-	p = long_run(p, end);
-	while (p < end && *p != '"' && *p != '\\' && (unsigned char) *p >= 0x20)
-		p++;
 	return p;
 }
 
@@ -567,6 +565,27 @@ impilo_json_next(ImpiloJsonCursor *cursor, ImpiloJsonSlice *name,
 	cursor->at = p;
 	cursor->first = false;
 	return 1;
+}
+
+bool
+impilo_json_token(const char **p, const char *end, ImpiloJsonSlice *token)
+{
+	Lexer		lex = {end, NULL, NULL};
+	const char *at = *p;
+
+	at = skip_space(at, end);
+	while (at < end && (*at == ',' || *at == ':'))
+		at = skip_space(at + 1, end);
+	if (at == end)
+		return false;
+	if (*at == '"')
+		at = read_string(&lex, at, token);
+	else if (*at == '[' || *at == ']' || *at == '{' || *at == '}')
+		at = set_slice(token, at, at + 1, IMPILO_JSON_ARRAY);
+	else
+		at = read_scalar(&lex, at, token);
+	*p = at;
+	return at != NULL;
 }
 
 /* ------------------------------------------------------------------------

@@ -108,6 +108,17 @@ extern void impilo_json_begin(ImpiloJsonCursor *cursor,
 extern int	impilo_json_next(ImpiloJsonCursor *cursor, ImpiloJsonSlice *name,
 							 ImpiloJsonSlice *value, ImpiloJsonError *error);
 
+/*
+ * impilo_json_token
+ *		Read the next bracket, member name or scalar of a checked value.
+ *
+ * Moves *p, which is inside the value, behind it.  A bracket is a slice of one
+ * byte.  Commas, colons and white space are skipped.  Returns false at `end`,
+ * and for bytes that have not been checked.
+ */
+extern bool impilo_json_token(const char **p, const char *end,
+							  ImpiloJsonSlice *token);
+
 /* --- finding places ---------------------------------------------------- */
 
 /* One place of the set; the fields are private to scan.c */

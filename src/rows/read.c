@@ -1,18 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * read.c
- *	  Rows out of orders.
+ *	  Rows of a foreign table read from orders.
  *
- * An order is bytes.  All wanted places of a row are found in one pass over
- * them, which skips everything else, and only what is found is converted:
- * first what the filter needs, and the rest for rows that pass it.  What can
- * be prepared is prepared when the reader is made, so that a row costs
- * nothing but its values.
+ * An order is bytes.  All places that a row needs are found in one pass over
+ * them, which skips everything else.  Only what is found is converted: first
+ * what the filter needs, and the rest for rows that pass it.  Everything that
+ * can be prepared is prepared when the reader is made.
  *
- * A value that does not convert is an error that tells the order, the column,
- * the request and what kind of value it is, but not the value.
+ * A value that does not convert is an error that names the order, the column,
+ * the request and the kind of the value, but not the value itself.
  *
- * Which rows are wanted, and where the bytes come from, is not known here.
+ * Not here: which rows are needed, and where the bytes come from.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -29,61 +28,57 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "json/scan.h"
 #include "json/pointer.h"
+#include "json/scan.h"
 #include "rows/convert.h"
 #include "rows/read.h"
 
-/* a 64-bit integer as text */
-#define INTEGER_LENGTH 24
-
 /* One column to be filled. */
-typedef struct ReaderColumn
+typedef struct OutputColumn
 {
 	const ImpiloColumn *column;
 	ImpiloConverter *converter;
-	const char *type_name;		/* looked up before anything can fail: an
-								 * error may leave no way to do it later */
-	int			slot;			/* in Portion.found, if it has a pointer */
-} ReaderColumn;
+	const char *type_name;		/* looked up now, because it may not be
+								 * possible after an error */
+	int			slot;			/* in ColumnSet.found, if it has a pointer */
+} OutputColumn;
 
 /* Columns that are filled together. */
-typedef struct Portion
+typedef struct ColumnSet
 {
-	ReaderColumn *columns;
+	OutputColumn *columns;
 	int			ncolumns;
-	ImpiloJsonWanted wanted;
-	ImpiloJsonSlice *found;
-	int			nfound;			/* 0: no need to look into the bytes */
-} Portion;
+	ImpiloJsonWanted wanted;	/* their places */
+	ImpiloJsonSlice *found;		/* the values, by slot */
+} ColumnSet;
 
-/* The array whose elements are rows, or hold the array of those. */
-typedef struct ArrayPlace
+/* The array whose elements are rows, or contain the array of rows. */
+typedef struct ArrayPath
 {
-	const char *pointer;
+	const char *pointer;		/* NULL: there is no such array */
 	ImpiloJsonWanted wanted;
 	ImpiloJsonCursor cursor;
-	bool		open;			/* the cursor stands in an array */
-	int32		position;		/* of the element passed last, from 1 */
-} ArrayPlace;
+	bool		open;			/* the cursor is in an array */
+	int32		position;		/* of the current element, from 1 */
+} ArrayPath;
 
 struct ImpiloRowReader
 {
 	const ImpiloTable *table;
-	Portion		filter;
-	Portion		rest;
-	ArrayPlace	outer;			/* pointer NULL: the order is the row */
-	ArrayPlace	inner;			/* pointer NULL: the outer elements are */
+	ColumnSet	filter;
+	ColumnSet	rest;
+	ArrayPath	outer;			/* pointer NULL: the order is the row */
+	ArrayPath	inner;			/* pointer NULL: the outer elements are rows */
 
-	/* the order at hand */
+	/* the current order */
 	int64		id;
 	ImpiloJsonSlice document;
 	const int64 *listed;		/* values of the columns list_page to
 								 * list_size, below 0: NULL */
 	const char *request;
-	bool		pending;		/* it is the row, and was not given yet */
+	bool		pending;		/* it is the row, and has not been returned */
 
-	ImpiloJsonSlice row;		/* the document of the row at hand */
+	ImpiloJsonSlice row;		/* the document of the current row */
 };
 
 /* ------------------------------------------------------------------------
@@ -92,7 +87,7 @@ struct ImpiloRowReader
  */
 
 /*
- * Pointer from the order to a place of the row at hand.
+ * The pointer from the order to a place in the current row.
  */
 static char *
 full_pointer(const ImpiloRowReader *reader, const char *pointer)
@@ -112,70 +107,84 @@ full_pointer(const ImpiloRowReader *reader, const char *pointer)
 }
 
 static void
-raise_invalid(const ImpiloRowReader *reader, const ReaderColumn *target,
+raise_invalid(const ImpiloRowReader *reader, const OutputColumn *output,
 			  const ImpiloConvertError *error)
 {
-	bool		hint = !error->hard && impilo_converter_soft(target->converter);
+	bool		hint = !error->thrown && output->converter->soft;
 
 	ereport(ERROR,
 			(errcode(error->sqlstate),
 			 errmsg("order %lld has an invalid value for column \"%s\" of foreign table \"%s\"",
-					(long long) reader->id, target->column->name,
+					(long long) reader->id, output->column->name,
 					reader->table->name),
-			 errdetail("The answer to %s has %s at \"%s\", which cannot be read as type %s.",
+			 errdetail("The response to %s has %s at \"%s\", which cannot be read as type %s.",
 					   reader->request, error->what,
-					   full_pointer(reader, target->column->pointer),
-					   target->type_name),
+					   full_pointer(reader, output->column->pointer),
+					   output->type_name),
 			 hint
 			 ? errhint("Column option \"on_invalid\" set to 'null' reads such values as NULL.")
-			 : 0));
+			 : 0,
+			 impilo_errtable(reader->table, output->column)));
+}
+
+/*
+ * Raise the error of an order that is not in the expected form; `detail` says
+ * what the response to the request has.
+ */
+static void
+raise_unreadable(const ImpiloRowReader *reader, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+			 errmsg("order %lld cannot be read for foreign table \"%s\"",
+					(long long) reader->id, reader->table->name),
+			 errdetail("The response to %s has %s.", reader->request, detail),
+			 impilo_errtable(reader->table, NULL)));
 }
 
 static void
 raise_broken(const ImpiloRowReader *reader, const ImpiloJsonError *error)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-			 errmsg("order %lld cannot be read for foreign table \"%s\"",
-					(long long) reader->id, reader->table->name),
-			 errdetail("The answer to %s has an error in that order: %s.",
-					   reader->request, error->what)));
-}
-
-static void
-raise_no_array(const ImpiloRowReader *reader, const char *kind,
-			   const char *pointer)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-			 errmsg("order %lld cannot be read for foreign table \"%s\"",
-					(long long) reader->id, reader->table->name),
-			 errdetail("The answer to %s has %s at \"%s\" instead of an array.",
-					   reader->request, kind, pointer)));
+	raise_unreadable(reader,
+					 psprintf("an error in that order: %s", error->what));
 }
 
 /* ------------------------------------------------------------------------
- * Preparing
+ * Preparation
  * ------------------------------------------------------------------------
  */
 
 /*
- * Add a pointer to a set of places and return its slot.  The steps live in
+ * Make a set that has space for this many places.
+ */
+static void
+begin_set(ImpiloJsonWanted *wanted, const char *const *pointers, int n)
+{
+	size_t		capacity = 1;
+
+	for (int i = 0; i < n; i++)
+		capacity += impilo_pointer_count(pointers[i], strlen(pointers[i]));
+	impilo_json_want_begin(wanted, palloc(capacity * sizeof(ImpiloJsonNode)),
+						   capacity);
+}
+
+/*
+ * Add a pointer to a set and return its slot.  The steps live in
  * CurrentMemoryContext, with the set.  Names are compared in UTF-8, which an
  * option need not be in.
  */
 static int
-want(ImpiloJsonWanted *wanted, const char *written)
+add_pointer(ImpiloJsonWanted *wanted, const char *written)
 {
 	const char *pointer = pg_server_to_any(written, strlen(written), PG_UTF8);
 	size_t		length = strlen(pointer);
 	size_t		count = impilo_pointer_count(pointer, length);
 	ImpiloPointerStep *steps = palloc(Max(count, 1) * sizeof(*steps));
-	char	   *names = palloc(length + 1);
 	ImpiloPointerError error;
 	int			slot;
 
-	if (!impilo_pointer_parse(pointer, length, steps, names, &error))
+	if (!impilo_pointer_parse(pointer, length, steps, palloc(length + 1),
+							  &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid JSON pointer \"%s\": %s at character %zu",
@@ -189,36 +198,14 @@ want(ImpiloJsonWanted *wanted, const char *written)
 	return slot;
 }
 
-static size_t
-nodes_of(const char *pointer)
-{
-	size_t		count = impilo_pointer_count(pointer, strlen(pointer));
-
-	return Max(count, 1);
-}
-
 static void
-prepare_array(ArrayPlace *place, const char *pointer)
+prepare_array(ArrayPath *path, const char *pointer)
 {
-	size_t		capacity;
-
-	place->pointer = pointer;
+	path->pointer = pointer;
 	if (pointer == NULL)
 		return;
-	capacity = 1 + nodes_of(pointer);
-	impilo_json_want_begin(&place->wanted,
-						   palloc(capacity * sizeof(ImpiloJsonNode)),
-						   capacity);
-	(void) want(&place->wanted, pointer);
-}
-
-/*
- * Does the value come from a place that has to be found?
- */
-static bool
-has_place(const ImpiloColumn *column)
-{
-	return column->source == IMPILO_SOURCE_POINTER;
+	begin_set(&path->wanted, &pointer, 1);
+	(void) add_pointer(&path->wanted, pointer);
 }
 
 /*
@@ -226,70 +213,69 @@ has_place(const ImpiloColumn *column)
  * raising an error that a value is invalid.
  */
 static void
-check_on_invalid(const ImpiloTable *table, const ReaderColumn *target)
+check_on_invalid(const ImpiloTable *table, const OutputColumn *output)
 {
-	if (!target->column->null_on_invalid ||
-		impilo_converter_soft(target->converter))
+	if (!output->column->null_on_invalid || output->converter->soft)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("option \"on_invalid\" of column \"%s\" of foreign table \"%s\" cannot be 'null'",
-					target->column->name, table->name),
+					output->column->name, table->name),
 			 errdetail("PostgreSQL %s cannot test whether a value is valid for type %s without raising an error.",
-					   PG_MAJORVERSION, target->type_name),
+					   PG_MAJORVERSION, output->type_name),
 			 errhint("Give the column type text or jsonb, and convert it in a view."),
-			 impilo_errtable(table, target->column)));
+			 impilo_errtable(table, output->column)));
 }
 
 static void
-prepare_portion(const ImpiloTable *table, const Bitmapset *attributes,
-				const Bitmapset *without, Portion *portion)
+prepare_columns(const ImpiloTable *table, const Bitmapset *attributes,
+				const Bitmapset *without, ColumnSet *set)
 {
-	size_t		capacity = 1;
 	int			attnum = -1;
+	int			size = Max(bms_num_members(attributes), 1);
+	const char **pointers = palloc(size * sizeof(char *));
+	int			npointers = 0;
 
-	portion->columns = palloc0(Max(bms_num_members(attributes), 1) *
-							   sizeof(ReaderColumn));
+	impilo_table_check(table, attributes);
+	set->columns = palloc0(size * sizeof(OutputColumn));
+	set->found = palloc0(size * sizeof(ImpiloJsonSlice));
 	while ((attnum = bms_next_member(attributes, attnum)) >= 0)
 	{
 		const ImpiloColumn *column;
-		ReaderColumn *target;
+		OutputColumn *output;
 
 		Assert(attnum > 0 && attnum <= table->natts);
 		column = &table->columns[attnum - 1];
 		if (column->attnum == 0 || bms_is_member(attnum, without))
 			continue;
-		target = &portion->columns[portion->ncolumns++];
-		target->column = column;
-		target->converter = impilo_converter(column->type, column->typmod,
+		output = &set->columns[set->ncolumns++];
+		output->column = column;
+		output->converter = impilo_converter(column->type, column->typmod,
 											 CurrentMemoryContext);
-		target->type_name = format_type_with_typemod(column->type,
+		output->type_name = format_type_with_typemod(column->type,
 													 column->typmod);
-		check_on_invalid(table, target);
-		if (!has_place(column))
-			continue;
-		portion->nfound++;
-		capacity += nodes_of(column->pointer);
+		check_on_invalid(table, output);
+		if (column->source == IMPILO_SOURCE_POINTER)
+			pointers[npointers++] = column->pointer;
 	}
 
-	portion->found = palloc0(Max(portion->nfound, 1) *
-							 sizeof(ImpiloJsonSlice));
-	impilo_json_want_begin(&portion->wanted,
-						   palloc(capacity * sizeof(ImpiloJsonNode)),
-						   capacity);
-	for (int i = 0; i < portion->ncolumns; i++)
-		if (has_place(portion->columns[i].column))
-			portion->columns[i].slot =
-				want(&portion->wanted, portion->columns[i].column->pointer);
+	begin_set(&set->wanted, pointers, npointers);
+	for (int i = 0; i < set->ncolumns; i++)
+	{
+		OutputColumn *output = &set->columns[i];
+
+		if (output->column->source == IMPILO_SOURCE_POINTER)
+			output->slot = add_pointer(&set->wanted, output->column->pointer);
+	}
 }
 
 /*
  * impilo_row_reader
  *		Prepare to read some columns of a table's rows.
  *
- * The members of `filter` and `rest` are attribute numbers of user columns,
- * without an offset; a column in both belongs to the filter.  The reader
- * lives in `context` and keeps `table` by reference.
+ * `filter` and `rest` are sets of attribute numbers of user columns, without
+ * an offset; a column in both belongs to the filter.  The reader lives in
+ * `context` and keeps `table` by reference.
  */
 ImpiloRowReader *
 impilo_row_reader(const ImpiloTable *table, const Bitmapset *filter,
@@ -299,10 +285,8 @@ impilo_row_reader(const ImpiloTable *table, const Bitmapset *filter,
 	ImpiloRowReader *reader = palloc0(sizeof(ImpiloRowReader));
 
 	reader->table = table;
-	impilo_table_check(table, filter);
-	impilo_table_check(table, rest);
-	prepare_portion(table, filter, NULL, &reader->filter);
-	prepare_portion(table, rest, filter, &reader->rest);
+	prepare_columns(table, filter, NULL, &reader->filter);
+	prepare_columns(table, rest, filter, &reader->rest);
 	prepare_array(&reader->outer, table->relation->array);
 	prepare_array(&reader->inner, table->relation->inner_array);
 	MemoryContextSwitchTo(caller);
@@ -315,56 +299,58 @@ impilo_row_reader(const ImpiloTable *table, const Bitmapset *filter,
  */
 
 /*
- * Stand before the first element of an array in a document.  If there is
- * none, or null, there are no elements.
+ * Position the cursor before the first element of an array in a document.  If
+ * the array is absent or null, there are no elements.
  */
 static void
-open_array(ImpiloRowReader *reader, ArrayPlace *place,
+open_array(ImpiloRowReader *reader, ArrayPath *path,
 		   const ImpiloJsonSlice *document)
 {
 	ImpiloJsonSlice array;
 	ImpiloJsonError error;
 
-	place->open = false;
-	place->position = 0;
-	if (!impilo_json_find(&place->wanted, document->data, document->length,
+	path->open = false;
+	path->position = 0;
+	if (!impilo_json_find(&path->wanted, document->data, document->length,
 						  IMPILO_JSON_CHECKED, &array, &error))
 		raise_broken(reader, &error);
-	if (array.kind == IMPILO_JSON_ABSENT || array.kind == IMPILO_JSON_NULL)
+	if (array.kind <= IMPILO_JSON_NULL)
 		return;
 	if (array.kind != IMPILO_JSON_ARRAY)
-		raise_no_array(reader, impilo_convert_kind(&array),
-					   place == &reader->outer ? place->pointer
-					   : psprintf("%s/%d%s", reader->outer.pointer,
-								  reader->outer.position - 1,
-								  place->pointer));
-	impilo_json_begin(&place->cursor, &array, IMPILO_JSON_CHECKED);
-	place->open = true;
+		raise_unreadable(reader,
+						 psprintf("%s at \"%s%s\" instead of an array",
+								  impilo_json_kind(&array),
+								  path == &reader->outer ? ""
+								  : psprintf("%s/%d", reader->outer.pointer,
+											 reader->outer.position - 1),
+								  path->pointer));
+	impilo_json_begin(&path->cursor, &array, IMPILO_JSON_CHECKED);
+	path->open = true;
 }
 
 static bool
-next_element(ImpiloRowReader *reader, ArrayPlace *place,
+next_element(ImpiloRowReader *reader, ArrayPath *path,
 			 ImpiloJsonSlice *element)
 {
 	ImpiloJsonError error;
 	int			more;
 
-	if (!place->open)
+	if (!path->open)
 		return false;
-	more = impilo_json_next(&place->cursor, NULL, element, &error);
+	more = impilo_json_next(&path->cursor, NULL, element, &error);
 	if (more < 0)
 		raise_broken(reader, &error);
-	place->position++;
-	place->open = more > 0;
-	return place->open;
+	path->position++;
+	path->open = more > 0;
+	return path->open;
 }
 
 /*
  * impilo_row_reader_order
- *		Take an order to read the rows of.
+ *		Start reading the rows of an order.
  *
- * `document` has passed the check of scan.h.  Its bytes and `request`
- * (for messages, as "GET /order/42") have to stay until the next order.
+ * `document` has passed the check of json/scan.h.  Its bytes and `request`
+ * (for messages, as "GET /order/42") must stay until the next order.
  */
 void
 impilo_row_reader_order(ImpiloRowReader *reader, int64 id,
@@ -394,7 +380,7 @@ impilo_row_reader_listed(ImpiloRowReader *reader, const int64 *listed)
 
 /*
  * impilo_row_reader_next
- *		Stand on the order's next row, or return false if there is none.
+ *		Go to the order's next row; returns false if there is none.
  */
 bool
 impilo_row_reader_next(ImpiloRowReader *reader)
@@ -426,94 +412,89 @@ impilo_row_reader_next(ImpiloRowReader *reader)
  */
 
 static void
-fill_value(const ImpiloRowReader *reader, const ReaderColumn *target,
+fill_value(const ImpiloRowReader *reader, const OutputColumn *output,
 		   const ImpiloJsonSlice *value, Datum *result, bool *isnull)
 {
-	static const ImpiloJsonSlice nothing = {NULL, 0, IMPILO_JSON_ABSENT, false};
+	static const ImpiloJsonSlice absent = {NULL, 0, IMPILO_JSON_ABSENT, false};
 	ImpiloConvertError error;
 	ImpiloConvertError error_of_null;
 
-	if (likely(impilo_convert(target->converter, value, result, isnull,
+	if (likely(impilo_convert(output->converter, value, result, isnull,
 							  &error)))
 		return;
-	if (error.hard || !target->column->null_on_invalid ||
-		!impilo_convert(target->converter, &nothing, result, isnull,
+	if (error.thrown || !output->column->null_on_invalid ||
+		!impilo_convert(output->converter, &absent, result, isnull,
 						&error_of_null))
-		raise_invalid(reader, target, &error);
+		raise_invalid(reader, output, &error);
 }
 
 /*
- * An id or a position.  Types other than the usual ones take it as the number
- * that the API would have sent.
+ * An id or a position, for any type as if the API had sent it as a number.
  */
 static void
-fill_integer(const ImpiloRowReader *reader, const ReaderColumn *target,
+fill_integer(const ImpiloRowReader *reader, const OutputColumn *output,
 			 int64 integer, Datum *result, bool *isnull)
 {
-	char		buffer[INTEGER_LENGTH];
-	ImpiloJsonSlice number = {buffer, 0, IMPILO_JSON_NUMBER, false};
+	char		digits[MAXINT8LEN + 1];
+	ImpiloJsonSlice number = {digits, 0, IMPILO_JSON_NUMBER, false};
 
-	*isnull = false;
-	if (target->column->type == INT8OID)
-		*result = Int64GetDatum(integer);
-	else
+	if (output->column->type == INT8OID)
 	{
-		number.length = snprintf(buffer, sizeof(buffer), INT64_FORMAT,
-								 integer);
-		fill_value(reader, target, &number, result, isnull);
+		*result = Int64GetDatum(integer);
+		*isnull = false;
+		return;
 	}
+	number.length = pg_lltoa(integer, digits);
+	fill_value(reader, output, &number, result, isnull);
 }
 
 static void
-fill_portion(ImpiloRowReader *reader, Portion *portion, Datum *values,
+fill_columns(ImpiloRowReader *reader, ColumnSet *set, Datum *values,
 			 bool *nulls)
 {
+	const ArrayPath *rows = reader->inner.pointer ? &reader->inner
+	: &reader->outer;
 	ImpiloJsonError error;
 
-	if (portion->nfound > 0 &&
-		!impilo_json_find(&portion->wanted, reader->row.data,
-						  reader->row.length, IMPILO_JSON_CHECKED,
-						  portion->found, &error))
+	if (set->wanted.slots > 0 &&
+		!impilo_json_find(&set->wanted, reader->row.data, reader->row.length,
+						  IMPILO_JSON_CHECKED, set->found, &error))
 		raise_broken(reader, &error);
-	for (int i = 0; i < portion->ncolumns; i++)
+	for (int i = 0; i < set->ncolumns; i++)
 	{
-		const ReaderColumn *target = &portion->columns[i];
-		int			at = target->column->attnum - 1;
+		const OutputColumn *output = &set->columns[i];
+		Datum	   *value = &values[output->column->attnum - 1];
+		bool	   *isnull = &nulls[output->column->attnum - 1];
 		int			number;
-		const ArrayPlace *rows = reader->inner.pointer ? &reader->inner
-		: &reader->outer;
 
-		switch (target->column->source)
+		switch (output->column->source)
 		{
 			case IMPILO_SOURCE_POINTER:
-				fill_value(reader, target, &portion->found[target->slot],
-						   &values[at], &nulls[at]);
+				fill_value(reader, output, &set->found[output->slot],
+						   value, isnull);
 				break;
 			case IMPILO_SOURCE_DOCUMENT:
-				fill_value(reader, target, &reader->row,
-						   &values[at], &nulls[at]);
+				fill_value(reader, output, &reader->row, value, isnull);
 				break;
 			case IMPILO_SOURCE_ORDER_ID:
 				if (reader->document.kind != IMPILO_JSON_NULL)
-					fill_integer(reader, target, reader->id,
-								 &values[at], &nulls[at]);
+					fill_integer(reader, output, reader->id, value, isnull);
 				break;
 			case IMPILO_SOURCE_LIST_PAGE:
 			case IMPILO_SOURCE_LIST_PLACE:
 			case IMPILO_SOURCE_LIST_TOTAL:
 			case IMPILO_SOURCE_LIST_SIZE:
-				number = target->column->source - IMPILO_SOURCE_LIST_PAGE;
+				number = output->column->source - IMPILO_SOURCE_LIST_PAGE;
 				if (reader->listed && reader->listed[number] >= 0)
-					fill_integer(reader, target, reader->listed[number],
-								 &values[at], &nulls[at]);
+					fill_integer(reader, output, reader->listed[number],
+								 value, isnull);
 				break;
 			case IMPILO_SOURCE_POSITION:
-				fill_integer(reader, target, rows->position,
-							 &values[at], &nulls[at]);
+				fill_integer(reader, output, rows->position, value, isnull);
 				break;
 			case IMPILO_SOURCE_OUTER_POSITION:
-				fill_integer(reader, target, reader->outer.position,
-							 &values[at], &nulls[at]);
+				fill_integer(reader, output, reader->outer.position, value,
+							 isnull);
 				break;
 		}
 	}
@@ -521,27 +502,27 @@ fill_portion(ImpiloRowReader *reader, Portion *portion, Datum *values,
 
 /*
  * impilo_row_reader_filter
- *		Fill in the filter's columns of the row at hand; all others are NULL.
+ *		Fill in the filter's columns of the current row; all others are NULL.
  *
  * Values are allocated in CurrentMemoryContext.  Raises an error for a value
- * that does not convert, with an SQLSTATE of class 22 in most cases.
+ * that does not convert, in most cases with an SQLSTATE of class 22.
  */
 void
 impilo_row_reader_filter(ImpiloRowReader *reader, Datum *values, bool *nulls)
 {
 	memset(nulls, true, reader->table->natts * sizeof(bool));
-	fill_portion(reader, &reader->filter, values, nulls);
+	fill_columns(reader, &reader->filter, values, nulls);
 }
 
 /*
  * impilo_row_reader_rest
- *		Fill in the columns that were not the filter's.
+ *		Fill in the columns that are not the filter's.
  *
- * To be called after impilo_row_reader_filter for the same row; leaves what
- * that has filled.
+ * To be called after impilo_row_reader_filter for the same row, whose values
+ * stay.
  */
 void
 impilo_row_reader_rest(ImpiloRowReader *reader, Datum *values, bool *nulls)
 {
-	fill_portion(reader, &reader->rest, values, nulls);
+	fill_columns(reader, &reader->rest, values, nulls);
 }

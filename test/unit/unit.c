@@ -65,8 +65,6 @@ main(void)
 	test_pointer();
 	test_retry();
 	test_schema();
-	test_number();
-	test_iso8601();
 	test_page();
 	test_answer();
 	printf("%d passed, %d failed\n", passed, failed);

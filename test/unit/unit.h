@@ -30,8 +30,6 @@ extern void test_find(void);
 extern void test_pointer(void);
 extern void test_retry(void);
 extern void test_schema(void);
-extern void test_number(void);
-extern void test_iso8601(void);
 extern void test_page(void);
 extern void test_answer(void);
 
