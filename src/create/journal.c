@@ -143,19 +143,26 @@ abort_entries(SubTransactionId subid, bool whole)
 	int			ncreated = 0;
 	int			nunknown = 0;
 	bool		all_named = true;
+	dlist_node *first = NULL;
 	dlist_iter	iter;
 
 	if (nrunning == 0)
 		return;
 	initStringInfo(&ids);
-	dlist_foreach(iter, &impilo_journal)
+
+	/* subtransactions are numbered in order of time */
+	dlist_reverse_foreach(iter, &impilo_journal)
+	{
+		if (dlist_container(ImpiloJournalEntry, node, iter.cur)->subid < subid)
+			break;
+		first = iter.cur;
+	}
+	for (; first; first = dlist_has_next(&impilo_journal, first)
+		 ? dlist_next_node(&impilo_journal, first) : NULL)
 	{
 		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
-													iter.cur);
+													first);
 
-		/* subtransactions are numbered in order of time */
-		if (entry->subid == InvalidSubTransactionId || entry->subid < subid)
-			continue;
 		if (!entry->warned)
 			all_named &= entry->named;
 		if (entry->state == IMPILO_JOURNAL_CREATED)
@@ -181,31 +188,40 @@ abort_entries(SubTransactionId subid, bool whole)
 }
 
 /*
- * The transaction has ended: its entries are settled.
+ * The transaction has ended: its entries, the last ones, are settled.  Of the
+ * settled ones the oldest are dropped, except those of unknown outcome.
  */
 static void
 settle_entries(void)
 {
-	dlist_mutable_iter iter;
+	dlist_iter	iter;
+	dlist_mutable_iter oldest;
 
 	kept = NIL;
 	commit_started = false;
-	if (nrunning > 0)
+	dlist_reverse_foreach(iter, &impilo_journal)
 	{
-		dlist_foreach_modify(iter, &impilo_journal)
-		{
-			ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
-														node, iter.cur);
+		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
+													iter.cur);
 
-			if (entry->subid == InvalidSubTransactionId)
-				continue;
-			entry->subid = InvalidSubTransactionId;
-			nrunning--;
-			nsettled++;
-		}
+		if (entry->subid == InvalidSubTransactionId)
+			break;
+		entry->subid = InvalidSubTransactionId;
+		nrunning--;
+		nsettled++;
 	}
-	while (nsettled > SETTLED_MAX)
-		impilo_journal_drop(dlist_head_element(ImpiloJournalEntry, node, &impilo_journal));
+	if (nsettled <= SETTLED_MAX)
+		return;
+	dlist_foreach_modify(oldest, &impilo_journal)
+	{
+		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
+													oldest.cur);
+
+		if (entry->state != IMPILO_JOURNAL_UNKNOWN)
+			impilo_journal_drop(entry);
+		if (nsettled <= SETTLED_MAX)
+			break;
+	}
 }
 
 /*
