@@ -89,11 +89,13 @@ typedef struct IdSlot
 struct ImpiloKnownOrders
 {
 	MemoryContext context;
+	MemoryContext working;		/* for one order or row */
 	ImpiloCreator *creator;
 	HTAB	   *external_ids;	/* of IdSlot */
 	HTAB	   *listed;			/* int64: ids of the orders in the list */
 	int64		last_serial;	/* of the journal, as far as it was read */
 	bool		began;			/* the list has been read */
+	bool		meanwhile;		/* orders were created since, not by it */
 };
 
 static HTAB *
@@ -213,6 +215,7 @@ read_journal(ImpiloKnownOrders *known)
 		impilo_identify_row(note->nids, note->ids, note->to_site,
 							note->recipient, &order.identity);
 		order.identity.id = entry->id;
+		known->meanwhile = known->began;
 		remember(known, &order);
 	}
 }
@@ -221,36 +224,34 @@ static void
 read_list(ImpiloKnownOrders *known)
 {
 	ImpiloCreator *creator = known->creator;
-	MemoryContext working = AllocSetContextCreate(known->context,
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(known->context,
 												  "impilo_fdw list",
 												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext order_context = AllocSetContextCreate(working,
-														"impilo_fdw order identity",
-														ALLOCSET_SMALL_SIZES);
 	ImpiloList *list = impilo_list_open(creator->target.connection->api,
-										working, creator->target.fetch_size,
+										context, creator->target.fetch_size,
 										creator->target.max_concurrency, true,
 										&creator->stats);
 	ImpiloOrder order;
 	int64		orders = 0;
-	int64		with_ids = 0;
+	bool		shows_ids = false;
 
 	while (impilo_list_next(list, &order, NULL))
 	{
-		MemoryContext caller = MemoryContextSwitchTo(order_context);
 		KnownOrder	found = {0};
 
-		MemoryContextReset(order_context);
+		MemoryContextReset(known->working);
+		MemoryContextSwitchTo(known->working);
 		hash_search(known->listed, &order.id, HASH_ENTER, NULL);
 		impilo_identify(&order, &found.identity);
 		orders++;
-		with_ids += found.identity.shows_ids;
+		shows_ids |= found.identity.shows_ids;
 		if (found.identity.nids > 0)
 			remember(known, &found);
 		MemoryContextSwitchTo(caller);
 	}
-	MemoryContextDelete(working);
-	if (orders > 0 && with_ids == 0)
+	MemoryContextDelete(context);
+	if (orders > 0 && !shows_ids)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
 				 errmsg("list of orders of server \"%s\" does not show external ids",
@@ -315,6 +316,8 @@ impilo_read_known_orders(ImpiloCreator *creator, MemoryContext context)
 									ALLOCSET_DEFAULT_SIZES);
 	known = MemoryContextAllocZero(context, sizeof(ImpiloKnownOrders));
 	known->context = context;
+	known->working = AllocSetContextCreate(context, "impilo_fdw order identity",
+										   ALLOCSET_SMALL_SIZES);
 	known->creator = creator;
 	known->external_ids = make_table("impilo_fdw external ids",
 									 sizeof(uint64), sizeof(IdSlot), context);
@@ -416,6 +419,38 @@ refuse_partial_match(const ImpiloKnownOrders *known,
 	}
 }
 
+pg_noreturn static void
+raise_unknown(const ImpiloOrderRequest *row, const KnownOrder *found)
+{
+	ereport(ERROR,
+			(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
+			 errmsg("cannot determine whether the order of row " INT64_FORMAT " already exists",
+					row->row),
+			 found->identity.id == 0
+			 ? errdetail("A previous request of this session for the same external ids has an unknown outcome, and the order is not in the list yet.")
+			 : errdetail("This session has created order " INT64_FORMAT " for the same external ids with another API key or address, and the order is not in the list.",
+						 found->identity.id),
+			 errhint("Repeat the statement when the list shows the order. If you know that the order does not exist, call impilo_forget_created_orders() first.")));
+}
+
+/*
+ * Read what the session has created meanwhile, and the identity of a row, which
+ * lives until the next call.
+ */
+static void
+identify_row(ImpiloKnownOrders *known, const ImpiloOrderRequest *row,
+			 ImpiloIdentity *identity)
+{
+	MemoryContext caller;
+
+	MemoryContextReset(known->working);
+	caller = MemoryContextSwitchTo(known->working);
+	read_journal(known);
+	impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
+						identity);
+	MemoryContextSwitchTo(caller);
+}
+
 /*
  * impilo_add_row
  *		Returns whether a row is new.  If so, it counts as existing from now
@@ -431,9 +466,7 @@ impilo_add_row(ImpiloKnownOrders *known, const ImpiloOrderRequest *row)
 	KnownOrder	order = {.row = row->row};
 	const KnownOrder *found;
 
-	read_journal(known);
-	impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
-						&order.identity);
+	identify_row(known, row, &order.identity);
 	if (order.identity.nids == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
@@ -445,15 +478,7 @@ impilo_add_row(ImpiloKnownOrders *known, const ImpiloOrderRequest *row)
 		return false;
 	refuse_partial_match(known, row, &order.identity);
 	if (found)
-		ereport(ERROR,
-				(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
-				 errmsg("cannot determine whether the order of row " INT64_FORMAT " already exists",
-						row->row),
-				 found->identity.id == 0
-				 ? errdetail("A previous request of this session for the same external ids has an unknown outcome, and the order is not in the list yet.")
-				 : errdetail("This session has created order " INT64_FORMAT " for the same external ids with another API key or address, and the order is not in the list.",
-							 found->identity.id),
-				 errhint("Repeat the statement when the list shows the order. If you know that the order does not exist, call impilo_forget_created_orders() first.")));
+		raise_unknown(row, found);
 	remember(known, &order);
 	return true;
 }
@@ -461,16 +486,21 @@ impilo_add_row(ImpiloKnownOrders *known, const ImpiloOrderRequest *row)
 /*
  * impilo_created_meanwhile
  *		Returns whether functions or triggers of the statement have created the
- *		order of a row since it was found new.
+ *		order of a row since it was found new.  Raises an error if they may
+ *		have.
  */
 bool
 impilo_created_meanwhile(ImpiloKnownOrders *known,
 						 const ImpiloOrderRequest *row)
 {
 	ImpiloIdentity identity;
+	const KnownOrder *found;
 
-	read_journal(known);
-	impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
-						&identity);
-	return find_order(known, &identity, true) != NULL;
+	identify_row(known, row, &identity);
+	if (!known->meanwhile)
+		return false;
+	found = find_order(known, &identity, true);
+	if (found && found->unknown)
+		raise_unknown(row, found);
+	return found != NULL;
 }
