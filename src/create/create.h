@@ -41,7 +41,10 @@ typedef struct ImpiloCreator
 	ImpiloCreateTarget target;
 	ImpiloHttpStats stats;
 	bool		keep_documents; /* the caller reads the orders */
+	int64		last_row;		/* of the statement, if known; for messages */
 	int64		created;		/* orders of this statement, or of this commit */
+	const char *search_error;	/* why the last search failed; NULL: it did
+								 * not */
 	const ImpiloKnownOrders *before;	/* the list as it was before the first
 										 * request; NULL: it was not read */
 } ImpiloCreator;

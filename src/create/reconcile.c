@@ -64,7 +64,10 @@
 #define SEARCH_DELAY_MS 1000
 #define SEARCH_DELAY_MAX_MS 8000
 
-/* One search: the rows that are looked for, by their smallest external id. */
+/* orders that one search fetches by id because the list does not show ids */
+#define CANDIDATES_MAX 100
+
+/* One search of the list for the rows of unknown outcome. */
 typedef struct Search
 {
 	ImpiloCreator *creator;
@@ -72,15 +75,21 @@ typedef struct Search
 	ImpiloIdentity *identities; /* of the attempts */
 	int			n;
 	HTAB	   *rows;			/* of SoughtRows */
+	HTAB	   *recipients;		/* recipient_key() of the rows */
 	MemoryContext results;		/* for the orders found */
 	MemoryContext working;
 	bool		clock_known;
 	int64		clock_ahead;	/* server's clock less ours, microseconds */
+	bool		shows_ids;		/* some order of the list does */
+	int64		candidates[CANDIDATES_MAX]; /* orders that do not, and may be
+											 * the ones that are sought */
+	int			ncandidates;	/* may exceed CANDIDATES_MAX */
 } Search;
 
+/* Rows with the same smallest external id. */
 typedef struct SoughtRows
 {
-	uint64		hash;			/* of the smallest external id; the key */
+	uint64		hash;			/* of the id; the key */
 	List	   *attempts;		/* indexes */
 } SoughtRows;
 
@@ -357,10 +366,16 @@ hash_text(const char *text)
 	return hash_bytes_extended((const unsigned char *) text, strlen(text), 0);
 }
 
+static int64
+recipient_key(const ImpiloIdentity *identity)
+{
+	return identity->recipient * 2 + identity->to_site;
+}
+
 /*
- * Note the rows that are looked for; returns how many there are.
+ * Prepare a search: nothing is found yet.
  */
-static int
+static void
 begin_search(Search *search)
 {
 	HASHCTL		control = {
@@ -368,30 +383,58 @@ begin_search(Search *search)
 		.entrysize = sizeof(SoughtRows),
 		.hcxt = search->working
 	};
-	int			sought = 0;
 
 	search->rows = hash_create("impilo_fdw rows of unknown outcome", 64,
 							   &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	control.entrysize = sizeof(int64);
+	search->recipients = hash_create("impilo_fdw recipients", 64, &control,
+									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	search->shows_ids = false;
+	search->ncandidates = 0;
 	for (int i = 0; i < search->n; i++)
 	{
+		const ImpiloIdentity *row = &search->identities[i];
 		SoughtRows *rows;
+		int64		recipient = recipient_key(row);
 		uint64		hash;
 		bool		found;
 
-		search->attempts[i].matches = 0;
-		search->attempts[i].match = search->attempts[i].doubtful = 0;
 		if (!is_sought(search, i))
 			continue;
-		hash = hash_text(search->identities[i].ids[0]);
+		hash = hash_text(row->ids[0]);
 		rows = hash_search(search->rows, &hash, HASH_ENTER, &found);
 		rows->attempts = lappend_int(found ? rows->attempts : NIL, i);
-		sought++;
+		hash_search(search->recipients, &recipient, HASH_ENTER, NULL);
 	}
-	return sought;
 }
 
 /*
- * Read the server's clock.  The response belongs to `working`.
+ * Forget what an earlier search has found, or a part of the list.
+ */
+static void
+forget_matches(Search *search)
+{
+	for (int i = 0; i < search->n; i++)
+	{
+		search->attempts[i].matches = 0;
+		search->attempts[i].match = search->attempts[i].doubtful = 0;
+	}
+}
+
+/*
+ * Returns whether the server's clock decides what is older than a request.
+ */
+static bool
+needs_clock(const Search *search)
+{
+	const ImpiloCreator *creator = search->creator;
+
+	return creator->before == NULL &&
+		!creator->target.connection->options.unique_external_ids;
+}
+
+/*
+ * Read the server's clock, once.  The response belongs to `working`.
  */
 static void
 read_clock(Search *search)
@@ -400,6 +443,8 @@ read_clock(Search *search)
 	ImpiloHttpRequest *request;
 	int64		date;
 
+	if (search->clock_known || !needs_clock(search))
+		return;
 	request = impilo_api_get_page(creator->target.connection->api,
 								  search->working, 1, 1, &creator->stats);
 	impilo_http_wait(request);
@@ -411,7 +456,7 @@ read_clock(Search *search)
 }
 
 /*
- * Returns whether the order can only have been created after the request was
+ * Returns whether an order can only have been created after the request was
  * sent.
  */
 static bool
@@ -435,74 +480,144 @@ is_not_older(const Search *search, const ImpiloCreateAttempt *attempt,
 }
 
 /*
+ * Fetch an order by its id, as the list may show less of it.  Returns false if
+ * that fails.  The order belongs to the current memory context.
+ */
+static bool
+fetch_order(Search *search, int64 id, ImpiloOrder *order,
+			ImpiloIdentity *identity)
+{
+	ImpiloApi  *api = search->creator->target.connection->api;
+	ImpiloHttpRequest *request = impilo_api_get_order(api, CurrentMemoryContext,
+													  id, &search->creator->stats);
+	ImpiloOrder fetched;
+	ImpiloApiError error;
+
+	impilo_http_wait(request);
+	if (!impilo_api_try_order(api, request, id, &fetched, &error))
+		return false;
+	*order = fetched;
+	impilo_identify(order, identity);
+	return true;
+}
+
+/*
  * Note an order with the attempt whose ids and recipient it has.
  */
 static void
 note_match(Search *search, ImpiloCreateAttempt *attempt,
 		   const ImpiloIdentity *identity, const ImpiloOrder *order)
 {
-	char	   *copy;
-
 	if (!is_not_older(search, attempt, identity) || ++attempt->matches > 1)
 	{
 		attempt->doubtful = identity->id;
 		return;
 	}
-	copy = MemoryContextAllocHuge(search->results, order->document.length + 1);
-	memcpy(copy, order->document.data, order->document.length);
-	copy[order->document.length] = '\0';
 	attempt->match = identity->id;
 	attempt->order = *order;
-	attempt->order.document.data = copy;
 	attempt->order.request = MemoryContextStrdup(search->results,
 												 order->request);
+	if (search->creator->keep_documents)
+	{
+		size_t		length = order->document.length;
+		char	   *copy = MemoryContextAllocHuge(search->results, length + 1);
+
+		memcpy(copy, order->document.data, length);
+		copy[length] = '\0';
+		attempt->order.document.data = copy;
+	}
+	else
+		memset(&attempt->order.document, 0, sizeof(ImpiloJsonSlice));
 }
 
 /*
- * Compare an order of the list with the rows that are looked for.  List
- * elements may be short: a candidate without events is fetched by its id.
+ * Returns whether an order has the external ids of a row, all of them and no
+ * others, and its recipient.
+ */
+static bool
+is_same(const ImpiloIdentity *order, const ImpiloIdentity *row)
+{
+	return order->nids == row->nids &&
+		recipient_key(order) == recipient_key(row) &&
+		impilo_common_ids(order, row) == row->nids;
+}
+
+/*
+ * Compare an order with the rows that are sought.  If its events are needed
+ * but not shown, as in the short elements of a list, it is fetched.
  */
 static void
-compare_order(Search *search, const ImpiloOrder *listed)
+match_order(Search *search, ImpiloOrder order, ImpiloIdentity identity)
 {
-	const ImpiloCreateTarget *target = &search->creator->target;
-	ImpiloOrder order = *listed;
-	ImpiloIdentity identity;
-	SoughtRows *rows;
-	uint64		hash;
+	bool		fetch = needs_clock(search) && identity.first_event == DT_NOEND;
+	uint64		hash = hash_text(identity.ids[0]);
+	SoughtRows *rows = hash_search(search->rows, &hash, HASH_FIND, NULL);
 	ListCell   *lc;
 
-	impilo_identify(&order, &identity);
-	if (identity.nids == 0)
-		return;
-	hash = hash_text(identity.ids[0]);
-	rows = hash_search(search->rows, &hash, HASH_FIND, NULL);
 	foreach(lc, rows ? rows->attempts : NIL)
 	{
 		int			i = lfirst_int(lc);
 		const ImpiloIdentity *row = &search->identities[i];
 
 		CHECK_FOR_INTERRUPTS();
-		if (identity.nids != row->nids ||
-			impilo_common_ids(&identity, row) != row->nids ||
-			identity.to_site != row->to_site ||
-			identity.recipient != row->recipient ||
-			impilo_journal_find(target->connection->serverid, order.id))
+		if (!is_same(&identity, row))
 			continue;
-		if (identity.first_event == DT_NOEND)
-		{
-			ImpiloHttpRequest *request;
-			ImpiloApiError error;
-
-			request = impilo_api_get_order(target->connection->api,
-										   CurrentMemoryContext, order.id,
-										   &search->creator->stats);
-			impilo_http_wait(request);
-			if (impilo_api_try_order(target->connection->api, request,
-									 listed->id, &order, &error))
-				impilo_identify(&order, &identity);
-		}
+		if (fetch && fetch_order(search, order.id, &order, &identity) &&
+			!is_same(&identity, row))
+			return;
+		fetch = false;
 		note_match(search, &search->attempts[i], &identity, &order);
+	}
+}
+
+/*
+ * Look at one order of the list.
+ */
+static void
+look_at_order(Search *search, const ImpiloOrder *order)
+{
+	const ImpiloCreator *creator = search->creator;
+	ImpiloIdentity identity;
+	int64		recipient;
+
+	impilo_identify(order, &identity);
+	search->shows_ids |= identity.shows_ids;
+	if (impilo_journal_find(creator->target.connection->serverid, order->id))
+		return;
+	if (identity.nids > 0)
+		match_order(search, *order, identity);
+	if (identity.shows_ids ||
+		(creator->before && impilo_known_order(creator->before, order->id)))
+		return;
+	recipient = recipient_key(&identity);
+	if (identity.recipient != 0 &&
+		!hash_search(search->recipients, &recipient, HASH_FIND, NULL))
+		return;
+	if (search->ncandidates < CANDIDATES_MAX)
+		search->candidates[search->ncandidates] = order->id;
+	search->ncandidates++;
+}
+
+/*
+ * Fetch the orders that may be the ones that are sought, from a list that
+ * does not show external ids.  If they are too many, none is: without the
+ * others, a match would not be known to be the only one.
+ */
+static void
+fetch_candidates(Search *search, MemoryContext order_context)
+{
+	if (search->shows_ids || search->ncandidates > CANDIDATES_MAX)
+		return;
+	MemoryContextSwitchTo(order_context);
+	for (int i = 0; i < search->ncandidates; i++)
+	{
+		ImpiloOrder order;
+		ImpiloIdentity identity;
+
+		MemoryContextReset(order_context);
+		if (fetch_order(search, search->candidates[i], &order, &identity) &&
+			identity.nids > 0)
+			match_order(search, order, identity);
 	}
 }
 
@@ -513,38 +628,32 @@ compare_order(Search *search, const ImpiloOrder *listed)
 static void
 settle(Search *search)
 {
-	HASHCTL		control = {
-		.keysize = sizeof(int64),
-		.entrysize = sizeof(int64) + sizeof(int64),
-		.hcxt = search->working
-	};
-	HTAB	   *counts = hash_create("impilo_fdw matches", 64, &control,
-									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	List	   *matched = NIL;
+	ListCell   *a;
+	ListCell   *b;
 
+	/* not many: a failing server keeps the others from being sent */
 	for (int i = 0; i < search->n; i++)
+		if (search->attempts[i].matches == 1)
+			matched = lappend(matched, &search->attempts[i]);
+	foreach(a, matched)
 	{
-		int64	   *count;
-		bool		found;
+		ImpiloCreateAttempt *attempt = lfirst(a);
 
-		if (search->attempts[i].matches == 0)
-			continue;
-		count = hash_search(counts, &search->attempts[i].match, HASH_ENTER,
-							&found);
-		count[1] = found ? count[1] + 1 : 1;
-	}
-	for (int i = 0; i < search->n; i++)
-	{
-		ImpiloCreateAttempt *attempt = &search->attempts[i];
-		int64	   *count;
-
-		if (attempt->matches != 1)
-			continue;
-		count = hash_search(counts, &attempt->match, HASH_FIND, NULL);
-		if (count[1] > 1)
+		foreach(b, matched)
 		{
-			attempt->doubtful = attempt->match;
-			continue;
+			const ImpiloCreateAttempt *other = lfirst(b);
+
+			if (other != attempt && other->match == attempt->match)
+				attempt->doubtful = attempt->match;
 		}
+	}
+	foreach(a, matched)
+	{
+		ImpiloCreateAttempt *attempt = lfirst(a);
+
+		if (attempt->doubtful == attempt->match)
+			continue;
 		attempt->state = IMPILO_ATTEMPT_CREATED;
 		impilo_journal_created(attempt->entry, attempt->match);
 	}
@@ -552,13 +661,14 @@ settle(Search *search)
 
 /*
  * Read the list once, to its end, and settle the attempts found in it.  If
- * the list cannot be read, nothing is settled.  Returns how many attempts that
- * can be looked for are left.
+ * the list cannot be read, nothing is settled, and creator->search_error says
+ * why.  Returns how many attempts that can be sought are left.
  */
 static int
 search_list(Search *search)
 {
-	const ImpiloCreateTarget *target = &search->creator->target;
+	ImpiloCreator *creator = search->creator;
+	const ImpiloCreateTarget *target = &creator->target;
 	MemoryContext caller = MemoryContextSwitchTo(search->working);
 	MemoryContext order_context = AllocSetContextCreate(search->working,
 														"impilo_fdw order identity",
@@ -569,26 +679,31 @@ search_list(Search *search)
 	int			left = 0;
 
 	begin_search(search);
+	forget_matches(search);
 	read_clock(search);
 	list = impilo_list_open(target->connection->api, search->working,
 							target->fetch_size, target->max_concurrency,
-							true, &search->creator->stats);
+							true, &creator->stats);
 	while (impilo_list_next(list, &order, &error))
 	{
 		MemoryContextReset(order_context);
 		MemoryContextSwitchTo(order_context);
-		compare_order(search, &order);
+		look_at_order(search, &order);
 		MemoryContextSwitchTo(search->working);
 	}
+	creator->search_error = NULL;
 	if (error.message == NULL)
+	{
+		fetch_candidates(search, order_context);
+		MemoryContextSwitchTo(search->working);
 		settle(search);
+	}
 	else
-		for (int i = 0; i < search->n; i++)
-		{
-			/* what a part of the list says is not a result */
-			search->attempts[i].matches = 0;
-			search->attempts[i].match = search->attempts[i].doubtful = 0;
-		}
+	{
+		forget_matches(search);
+		creator->search_error = MemoryContextStrdup(search->results,
+													error.message);
+	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(search->working);
 	for (int i = 0; i < search->n; i++)
