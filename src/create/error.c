@@ -103,20 +103,30 @@ append_created(StringInfo text)
 									created),
 					 created, ids.data);
 	if (created > NAMED_MAX)
-		appendStringInfo(text, " and " INT64_FORMAT " more",
+		appendStringInfo(text, ", and " INT64_FORMAT " more",
 						 created - NAMED_MAX);
 	appendStringInfoChar(text, '.');
 }
 
+/*
+ * Append the rows that were not sent: those of the batch that wait, and those
+ * of the statement behind it.
+ */
 static void
-append_not_sent(StringInfo text, const ImpiloCreateAttempt *attempts, int n)
+append_not_sent(StringInfo text, const ImpiloCreator *creator,
+				const ImpiloCreateAttempt *attempts, int n)
 {
-	const ImpiloCreateAttempt *first = first_attempt(attempts, n,
-													 IMPILO_ATTEMPT_WAITING);
+	const ImpiloCreateAttempt *waiting = first_attempt(attempts, n,
+													   IMPILO_ATTEMPT_WAITING);
+	int64		end = attempts[n - 1].row->row;
+	int64		first = waiting ? waiting->row->row : end + 1;
+	int64		last = Max(end, creator->last_row);
 
-	if (first)
-		appendStringInfo(text, " Row " INT64_FORMAT " and all rows after it were not sent.",
-						 first->row->row);
+	if (first < last)
+		appendStringInfo(text, " Rows " INT64_FORMAT " to " INT64_FORMAT " were not sent.",
+						 first, last);
+	else if (first == last)
+		appendStringInfo(text, " Row " INT64_FORMAT " was not sent.", first);
 }
 
 /*
@@ -154,7 +164,7 @@ query_hint(const ImpiloCreateTarget *target,
 	int			named = 0;
 
 	if (target->ids_column && unknown > NAMED_MAX)
-		return psprintf("Before you insert anything again, find out which orders exist: SELECT * FROM %s WHERE %s && (SELECT array_agg(id) FROM impilo_created_orders() c, unnest(c.external_order_ids) id WHERE c.state = 'unknown').",
+		return psprintf("Before you insert anything again, find out which orders exist: SELECT * FROM %s WHERE %s && (SELECT array_agg(x) FROM impilo_created_orders() c, unnest(c.external_order_ids) x WHERE c.state = 'unknown').",
 						target->relation, target->ids_column);
 	initStringInfo(&ids);
 	for (int i = 0; i < n; i++)
@@ -173,7 +183,7 @@ query_hint(const ImpiloCreateTarget *target,
 }
 
 pg_noreturn static void
-raise_unknown(const ImpiloCreateTarget *target,
+raise_unknown(const ImpiloCreator *creator,
 			  const ImpiloCreateAttempt *attempts, int n)
 {
 	const ImpiloCreateAttempt *first = first_attempt(attempts, n,
@@ -195,15 +205,18 @@ raise_unknown(const ImpiloCreateTarget *target,
 	if (unknown > NAMED_MAX)
 		appendStringInfo(&detail, "\nThe outcome of %d more rows is unknown.",
 						 unknown - NAMED_MAX);
+	if (creator->search_error)
+		appendStringInfo(&detail, " The list of orders could not be searched: %s.",
+						 creator->search_error);
 	append_created(&detail);
-	append_not_sent(&detail, attempts, n);
+	append_not_sent(&detail, creator, attempts, n);
 	ereport(ERROR,
 			(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
 			 errmsg_plural("it is not known whether %d order was created: %s",
 						   "it is not known whether %d orders were created: %s",
 						   unknown, unknown, first->error.message),
 			 errdetail_internal("%s", detail.data),
-			 errhint("%s", query_hint(target, attempts, n, unknown))));
+			 errhint("%s", query_hint(&creator->target, attempts, n, unknown))));
 }
 
 /*
@@ -218,14 +231,16 @@ impilo_raise_create_error(const ImpiloCreator *creator,
 	const ImpiloCreateAttempt *failed;
 	const ImpiloApiError *error;
 	bool		created;
+	bool		repeated;		/* clients repeat after its class */
 	StringInfoData detail;
 
 	if (first_attempt(attempts, n, IMPILO_ATTEMPT_OUTCOME_UNKNOWN))
-		raise_unknown(target, attempts, n);
+		raise_unknown(creator, attempts, n);
 
 	failed = first_attempt(attempts, n, IMPILO_ATTEMPT_NOT_CREATED);
 	Assert(failed);
 	error = &failed->error;
+	repeated = impilo_api_invites_retry(error->sqlstate);
 	created = creator->created > 0 ||
 		first_attempt(attempts, n, IMPILO_ATTEMPT_CREATED) != NULL;
 	if (!impilo_journal_may_have_created())
@@ -243,12 +258,12 @@ impilo_raise_create_error(const ImpiloCreator *creator,
 	if (detail.len > 0 && detail.data[detail.len - 1] != '.')
 		appendStringInfoChar(&detail, '.');
 	append_created(&detail);
-	append_not_sent(&detail, attempts, n);
+	append_not_sent(&detail, creator, attempts, n);
 	ereport(ERROR,
-			(errcode(created || impilo_api_invites_retry(error->sqlstate)
+			(errcode(created || repeated
 					 ? IMPILO_ERRCODE_ORDERS_EXIST : error->sqlstate),
-			 errmsg("%s was not created: %s", show_row(failed->row),
-					error->message),
+			 errmsg(repeated ? "%s was not created: %s" : "%s was refused: %s",
+					show_row(failed->row), error->message),
 			 errdetail_internal("%s", detail.data),
 			 errhint("Do not insert the rows whose orders exist again. Use impilo_created_orders() to list them.")));
 }

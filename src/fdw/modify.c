@@ -65,7 +65,8 @@ typedef struct InsertState
 	ImpiloTableOptions options;
 	bool		do_nothing;		/* ON CONFLICT DO NOTHING */
 	MemoryContext context;		/* the executor run's */
-	MemoryContext batch;		/* requests and responses of one batch */
+	MemoryContext batch;		/* requests of one batch */
+	MemoryContext responses;	/* of its requests that were sent last */
 	MemoryContext row;			/* values of the row returned last */
 	ImpiloRequestBuilder *builder;
 	ImpiloRowReader *reader;	/* of the orders; NULL: no column is needed */
@@ -174,6 +175,9 @@ begin_insert(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
 	state->context = estate->es_query_cxt;
 	state->batch = AllocSetContextCreate(state->context, "impilo_fdw batch",
 										 ALLOCSET_DEFAULT_SIZES);
+	state->responses = AllocSetContextCreate(state->context,
+											 "impilo_fdw responses",
+											 ALLOCSET_DEFAULT_SIZES);
 	state->row = AllocSetContextCreate(state->context, "impilo_fdw row",
 									   ALLOCSET_DEFAULT_SIZES);
 	state->builder = impilo_request_builder(state->table, state->context);
@@ -284,6 +288,7 @@ keep_for_commit(InsertState *state, const ImpiloOrderRequest *request)
 	kept->batch_size = state->options.batch_size;
 	kept->request = impilo_copy_request(request);
 	MemoryContextSwitchTo(caller);
+	state->creator->last_row = request->row;
 	impilo_journal_keep(kept, post_kept);
 }
 
@@ -305,8 +310,10 @@ show_request(const ImpiloOrderRequest *request)
 static void
 post_batch(InsertState *state)
 {
-	MemoryContext caller = MemoryContextSwitchTo(state->batch);
+	MemoryContext caller;
 
+	MemoryContextReset(state->responses);
+	caller = MemoryContextSwitchTo(state->responses);
 	state->posted += state->norders;
 	state->norders = impilo_create(state->creator,
 								   state->requests + state->posted,
@@ -548,6 +555,7 @@ take_rows(ForeignScanState *node, InsertState *state)
 			break;
 		keep_row(state, slot);
 	}
+	state->creator->last_row = state->nchecked;
 	MemoryContextSwitchTo(caller);
 }
 
@@ -895,6 +903,7 @@ impiloEndForeignInsert(EState *estate, ResultRelInfo *rinfo)
 
 	if (state == NULL || state->kept == NULL)
 		return;
+	state->creator->last_row = state->nchecked;
 	while (send_kept_rows(state, false))
 		;
 	end_kept_rows(state);

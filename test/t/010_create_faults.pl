@@ -383,10 +383,10 @@ $api->config(latency_ms => 50);
 $api->fault({ method => 'POST', body => 'stop_5_', do => { status => 400 } });
 $error = psql_error($node, $bulk->('stop', 500));
 is($error->{sqlstate}, 'IU002', 'one refused: IU002');
-like($error->{message}, qr/^row 5 \(external ids "stop_5_"\) was not created: /, 'row is told');
+like($error->{message}, qr/^row 5 \(external ids "stop_5_"\) was refused: /, 'row is told');
 like($error->{detail}, qr/This transaction has created \d+ orders: \d+, /,
 	'orders that exist are told');
-like($error->{detail}, qr/Row \d+ and all rows after it were not sent/, 'and what was not sent');
+like($error->{detail}, qr/Rows \d+ to 500 were not sent\./, 'and what was not sent');
 cmp_ok($api->count('posts'), '<', 20, 'the rest was not sent');
 $api->config(latency_ms => undef);
 my $created = $api->count('created');
