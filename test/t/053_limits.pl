@@ -304,7 +304,7 @@ foreach my $sql (
 		'list of orders of server "impilo" is too long',
 		'is too long');
 	like($session->error->{detail},
-		qr/^\d+ orders on 50 pages were read\.$/, 'after so many pages');
+		qr/^Read \d+ orders on 50 pages\.$/, 'after so many pages');
 	is( $session->error->{hint},
 		'Option max_pages of server "impilo" sets the limit.',
 		'the hint names the option');
@@ -350,7 +350,7 @@ is($session->query($list), 40, 'four pages are four pages');
 server_options("SET max_pages '3'");
 is($session->query($list), '', 'three are not enough');
 is($session->error->{sqlstate}, '54000', 'which is an error');
-is($session->error->{detail}, '30 orders on 3 pages were read.', 'that tells how far it came');
+is($session->error->{detail}, 'Read 30 orders on 3 pages.', 'that tells how far it came');
 is($api->count('pages'), 7, 'no page beyond them was asked for');
 
 # a sample keeps to it by being smaller
@@ -377,9 +377,9 @@ $api->ctl('generate', 800);
 $api->config(size_policy => 'ignore', default_size => 800, max_size => 800);
 $session->query($list);
 is($session->error->{sqlstate}, '54000', 'a page of 800 orders is more than three');
-is($session->error->{detail}, '751 orders on 1 pages were read.', 'of 250');
+is($session->error->{detail}, 'Read 751 orders on 1 pages.', 'of 250');
 $session->query('ANALYZE impilo.orders');
-is($session->error->{detail}, '751 orders on 1 pages were read.', 'for a sample, too');
+is($session->error->{detail}, 'Read 751 orders on 1 pages.', 'for a sample, too');
 server_options("SET max_pages '4'");
 is($session->query($list), 840, 'but not more than four');
 server_options("DROP max_pages, SET max_response_size '1MB'");
@@ -453,9 +453,9 @@ $api->config(latency_ms => 200);
 $session->query($list);
 is($session->error->{sqlstate}, '08006', 'a list of slow pages: scan_timeout ends it');
 is( $session->error->{message},
-	'server "impilo" did not give the list of orders in time',
+	'timeout while reading the list of orders of server "impilo"',
 	'which says so');
-like($session->error->{detail}, qr/^(10|20) orders on [12] pages were read\.$/,
+like($session->error->{detail}, qr/^Read (10|20) orders on [12] pages\.$/,
 	'and how far it came');
 is( $session->error->{hint},
 	'Option scan_timeout of server "impilo" sets the limit.',
