@@ -10,8 +10,8 @@
  *
  * While the executor does not call us (a cursor, a slow statement around the
  * scan), libcurl is not driven, and requests in flight can time out.  So a
- * request that failed after rows were handed out is sent again when its turn
- * comes.
+ * request that got no response after rows were handed out is sent again when
+ * its turn comes.
  *
  * Which pages are requested, and what a response proves, is decided in
  * list.c.
@@ -143,14 +143,12 @@ const ImpiloSlot *
 impilo_prefetch_wait(ImpiloPrefetch *queue)
 {
 	ImpiloSlot *head = &queue->ring[queue->first];
-	const ImpiloHttpReply *reply;
 
 	Assert(queue->count > 0);
 	if (!impilo_http_wait_within(head->request, &queue->time_left))
 		return NULL;
-	reply = impilo_http_reply(head->request);
 	if (head->rows != queue->rows &&
-		(reply->status == 0 || reply->status == 429 || reply->status >= 500))
+		impilo_http_reply(head->request)->status == 0)
 	{
 		impilo_prefetch_refetch(queue);
 		if (!impilo_http_wait_within(head->request, &queue->time_left))
