@@ -241,7 +241,7 @@ static const AddressRule url_rules[] = {
 	{"^https?://[^/]+(/(?!(\\.|%2e){0,2}(/|$))[^/]*)*/?$",
 	"The path must not contain empty, \".\" or \"..\" segments."},
 	/* http.c checks the address that the name resolves to */
-	{"^(https://|http://(localhost|127(\\.\\d+){3}|\\[::1\\])(:|/|$))",
+	{"^(https://|http://(localhost|127\\.[^/:]+|\\[::1\\])(:|/|$))",
 	"Use https. Plain http is only allowed for loopback addresses such as http://127.0.0.1:8080."},
 	{NULL}
 };
