@@ -49,7 +49,8 @@
  */
 
 /*
- * impilo_refuse, impilo_refuse_kind, impilo_refuse_escape
+ * impilo_refuse, impilo_refuse_kind, impilo_refuse_escape,
+ * impilo_refuse_character
  *		Fill in an error; return false for the caller to return.
  */
 bool
@@ -194,6 +195,16 @@ impilo_refuse_escape(ImpiloConvertError *error, const ImpiloJsonSlice *value,
 								  : "half of a surrogate pair"));
 }
 
+bool
+impilo_refuse_character(ImpiloConvertError *error,
+						const ImpiloJsonSlice *value)
+{
+	return impilo_refuse(error, ERRCODE_UNTRANSLATABLE_CHARACTER,
+						 psprintf("%s with a character that encoding %s does not have",
+								  impilo_json_kind(value),
+								  GetDatabaseEncodingName()));
+}
+
 /*
  * impilo_check_utf8
  *		Check bytes of a value.
@@ -241,12 +252,7 @@ read_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 		return true;
 	*result = impilo_text_convert(VARDATA(utf8), length,
 								  converter->conversion);
-	if (*result == NULL)
-		return impilo_refuse(error, ERRCODE_UNTRANSLATABLE_CHARACTER,
-							 psprintf("%s with a character that encoding %s does not have",
-									  impilo_json_kind(value),
-									  GetDatabaseEncodingName()));
-	return true;
+	return *result != NULL || impilo_refuse_character(error, value);
 }
 
 static bool
@@ -300,8 +306,7 @@ convert_by_input(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 	bool		done;
 	int			nestlevel = 0;
 
-	if (!read_text(converter, value, converter->type == JSONBOID, &string,
-				   error))
+	if (!read_text(converter, value, false, &string, error))
 		return false;
 	if (converter->check && !converter->check(VARDATA(string)))
 		return impilo_refuse(error,

@@ -83,6 +83,8 @@ extern bool impilo_refuse_kind(ImpiloConvertError *error,
 extern bool impilo_refuse_escape(ImpiloConvertError *error,
 								 const ImpiloJsonSlice *value,
 								 ImpiloJsonText outcome);
+extern bool impilo_refuse_character(ImpiloConvertError *error,
+									const ImpiloJsonSlice *value);
 extern bool impilo_check_utf8(const ImpiloJsonSlice *value, const char *utf8,
 							  size_t length, ImpiloConvertError *error);
 extern const char *impilo_json_kind(const ImpiloJsonSlice *value);

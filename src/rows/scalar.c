@@ -30,6 +30,7 @@
 #include "utils/numeric.h"
 
 #include "compat.h"
+#include "json/text.h"
 #include "rows/convert.h"
 
 /* digits that numeric can hold before and after the point */
@@ -440,6 +441,7 @@ is_uuid(const char *string)
 typedef struct JsonbBuild
 {
 	const ImpiloJsonSlice *value;
+	Oid			conversion;
 	ImpiloConvertError *error;
 	JsonbParseState *state;
 	JsonbValue *built;			/* the container closed last */
@@ -475,6 +477,18 @@ build_scalar(const JsonbBuild *build, const ImpiloJsonSlice *scalar,
 			}
 			if (outcome != IMPILO_JSON_TEXT_OK)
 				return impilo_refuse_escape(build->error, build->value, outcome);
+			if (OidIsValid(build->conversion))
+			{
+				text	   *converted = impilo_text_convert(result->val.string.val,
+															length,
+															build->conversion);
+
+				if (converted == NULL)
+					return impilo_refuse_character(build->error,
+												   build->value);
+				result->val.string.val = VARDATA(converted);
+				length = VARSIZE(converted) - VARHDRSZ;
+			}
 			if (length > JENTRY_OFFLENMASK)
 				return impilo_refuse(build->error, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 									 psprintf("%s that is too long for type jsonb",
@@ -560,13 +574,13 @@ build_container(JsonbBuild *build)
 
 /*
  * The bytes have been checked, so they are read faster than by jsonb_in(),
- * whose errors would show them.  Only for databases in UTF-8.
+ * whose errors would show them.
  */
 static bool
 convert_to_jsonb(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 				 Datum *result, ImpiloConvertError *error)
 {
-	JsonbBuild	build = {.value = value,.error = error};
+	JsonbBuild	build = {.value = value,.conversion = converter->conversion,.error = error};
 	JsonbValue	scalar;
 
 	if (!impilo_check_utf8(value, value->data, value->length, error))
@@ -614,7 +628,7 @@ impilo_scalar_function(Oid type, int32 typmod)
 		case TIMESTAMPTZOID:
 			return convert_to_time;
 		case JSONBOID:
-			return GetDatabaseEncoding() == PG_UTF8 ? convert_to_jsonb : NULL;
+			return convert_to_jsonb;
 		default:
 			return NULL;
 	}
