@@ -135,23 +135,19 @@ foreach my $name ($latin1, $ascii)
 query($latin1, 'ALTER FOREIGN TABLE named ALTER v TYPE integer');
 my $error = error_of($latin1, 'SELECT v FROM named WHERE id = 1');
 is(decode('UTF-8', $error->{detail}),
-	'The answer to GET /order/1 has a string at "/größe", which cannot be read as type integer.',
+	'The response to GET /order/1 has a string at "/größe", which cannot be read as type integer.',
 	'and an error shows it');
 
-# the drift report writes names as it can
+# the schema report leaves out, with a warning, an order that the encoding
+# cannot represent
 query($latin1, 'DROP FOREIGN TABLE named');
 $api->ctl('put', bytes('{"id": 4, "京": 1}'));
-is(query($latin1, "SELECT json_path, statement FROM impilo_check_schema('impilo') WHERE finding = 'new member'"),
-	"/größe|ALTER FOREIGN TABLE impilo.orders ADD COLUMN \"größe\" text OPTIONS (json_pointer '/größe')\n/???|",
-	'LATIN1: the drift report');
-is(query($latin1, "SELECT column_name, unfit, statement FROM impilo_check_schema('impilo') WHERE finding = 'type' AND foreign_table = 'impilo.order_items'"),
-	q{item_name|2|ALTER FOREIGN TABLE impilo.order_items ALTER COLUMN item_name OPTIONS (ADD on_invalid 'null')},
-	'knows that no type takes what the encoding lacks');
+my $report = "SELECT json_path, statement FROM impilo_check_schema('impilo') WHERE finding = 'new member'";
+is(query($latin1, $report),
+	"/größe|ALTER FOREIGN TABLE impilo.orders ADD COLUMN \"größe\" text OPTIONS (json_pointer '/größe')",
+	'LATIN1: the schema report');
 query($latin1, query($latin1, "SELECT statement || ';' FROM impilo_check_schema('impilo') WHERE statement IS NOT NULL"));
-is(query($latin1, 'SELECT "größe" FROM impilo.orders WHERE id = 1'), 'ja', 'fixes what it found');
-is(query($latin1, 'SELECT id, current_status FROM impilo.orders WHERE id = 2'), '2|', 'both ways');
-is(query($latin1, "SELECT DISTINCT finding, statement FROM impilo_check_schema('impilo') WHERE finding = 'type' OR statement IS NOT NULL"),
-	'type|', 'and can do no more');
+is(query($latin1, 'SELECT "größe" FROM impilo.orders WHERE id = 1'), 'ja', 'its statement adds the column');
 
 #----------------------------------------------------------------------
 # Creating

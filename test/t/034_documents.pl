@@ -216,9 +216,7 @@ DECLARE
 BEGIN
 	FOR c IN SELECT attrelid::regclass AS t, attname FROM pg_attribute
 		WHERE attnum > 0 AND attrelid IN (SELECT ftrelid FROM pg_foreign_table
-			WHERE ftrelid::regclass::text LIKE 'soft.%')
-		-- elsewhere PostgreSQL reads jsonb, and may throw
-		AND (getdatabaseencoding() = 'UTF8' OR atttypid <> 'jsonb'::regtype) LOOP
+			WHERE ftrelid::regclass::text LIKE 'soft.%') LOOP
 		EXECUTE format('ALTER FOREIGN TABLE %s ALTER %I OPTIONS (ADD on_invalid ''null'')', c.t, c.attname);
 	END LOOP;
 END $$;
@@ -260,6 +258,8 @@ like($good_rows, qr/^1 .*,12 \w+1$/, 'the good statement');
 my @allowed = (
 	qr/^(22\w{3}|23\w{3}|54\w{3}) order -?\d+ has an invalid value for column/,
 	qr/^HV004 order -?\d+ cannot be read for foreign table/,
+	# of the schema report, as a warning
+	qr/^22\w{3} order -?\d+ cannot be converted to type jsonb/,
 	qr/^HV00M /, qr/^HV00L /, qr/^HV00N /, qr/^IU00[12] /, qr/^54000 /,
 	# what the session created before for another recipient
 	qr/^23505 order \d+ has an external id of row 1, but another recipient/,
