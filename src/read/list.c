@@ -828,6 +828,8 @@ sample_page(ImpiloList *list, ImpiloSampleCallback take, void *arg)
 		CHECK_FOR_INTERRUPTS();
 		if (remember_id(list, order.id))
 			take(&order, arg);
+		if (list->failed)
+			impilo_api_raise(&list->error);
 	}
 	impilo_prefetch_release(&list->queue);
 }
@@ -863,6 +865,7 @@ impilo_list_sample(ImpiloApi *api, MemoryContext context,
 	if (total < page->orders || page->size < 1 || page->orders == 0)
 	{
 		list->partial = true;
+		list->pass++;			/* the first page is read again */
 		while (impilo_list_next(list, &order, NULL))
 			take(&order, arg);
 		return list->known;
