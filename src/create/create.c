@@ -158,9 +158,10 @@ is_another_order(const Batch *batch, ImpiloCreateAttempt *attempt)
 	const ImpiloCreator *creator = batch->creator;
 	const ImpiloConnection *connection = creator->target.connection;
 	int64		id = attempt->order.id;
+	const ImpiloJournalEntry *entry = impilo_journal_find(connection->serverid, id);
 	const char *why;
 
-	if (impilo_journal_find(connection->serverid, id))
+	if (entry && !entry->forgotten)
 		why = "another request has created";
 	else if (creator->before && impilo_known_order(creator->before, id))
 		why = "existed before the request";

@@ -52,7 +52,7 @@ my @orders = grep { my ($id) = /"id":(\d+)/; grep { $id == $_ } @few } split /\n
 $api->ctl('only', @orders);
 my $node = cluster('main', conf => "max_connections = 20\nautovacuum = off\n");
 
-attach($node, $api, server => { reconcile_timeout => '0s', external_ids => 'any' });
+attach($node, $api, server => { reconcile_timeout => '0s' });
 $node->safe_psql('postgres', $functions . <<'SQL');
 CREATE TABLE impilo.patients (impilo_id bigint PRIMARY KEY, mrn text, ward integer, born date);
 INSERT INTO impilo.patients SELECT i * 13 % 40, 'mrn-' || i, i % 3, date '2000-01-01' + i
