@@ -411,3 +411,811 @@ AS $function$
 $function$;
 COMMENT ON FUNCTION impilo_fdw_diag() IS
 'versions and settings for bug reports; contains no key, address or order';
+
+/* ---------------------------------------------------------------------
+ * The mirror: orders in ordinary tables
+ *
+ * A mirror is a schema.  impilo_refresh_mirror() reads the list of orders
+ * through the foreign table order_list, collects the responses in
+ * order_stage, and writes order_data at the end, in the same transaction.
+ *
+ * The rank of an order is its place in the list, counted from the oldest:
+ * the place itself, or total - place + 1 if the newest come first.
+ * order_rank holds the ids in this order, in blocks of one page; order_block
+ * holds when each block was read.
+ *
+ * A refresh that does not read the whole list reads the end where new orders
+ * appear, in passes from the same page on, until a pass brings nothing
+ * unknown and each of its totals is the number of known ids.  Why this is
+ * enough:
+ *
+ * 1. Nothing in the last pass was unknown, so each id had been seen in a
+ *    response that was complete before that pass.  If no order disappears,
+ *    all of them exist when the total is counted, so there are at most as
+ *    many ids as the total says.  Equality makes them the whole set, wherever
+ *    in the list new orders appear.
+ * 2. If orders are added at one end only, a deletion moves every order behind
+ *    it.  Known orders at unchanged ranks with nothing unknown behind them
+ *    exclude a deletion, even one that a creation makes up for.
+ *
+ * Anything else makes the refresh read the whole list.  Two things only a
+ * later reading of the whole list shows: a deletion together with as many
+ * insertions in the middle, and a deletion together with a creation while the
+ * whole list was read for the first time.
+ *
+ * The functions between here and impilo_create_mirror() are internal.
+ * ---------------------------------------------------------------------
+ */
+
+CREATE FUNCTION impilo_order_rows(relation text, id bigint, document jsonb)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'impilo_order_rows_1_0'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20 ROWS 3;
+COMMENT ON FUNCTION impilo_order_rows(text, bigint, jsonb) IS
+'rows of an order in a relation of the API; values that do not fit are NULL';
+
+CREATE FUNCTION impilo_invalid_values(document jsonb)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'impilo_invalid_values_1_0'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION impilo_invalid_values(jsonb) IS
+'number of values of an order that do not fit the columns of the relations';
+
+CREATE FUNCTION impilo_mirror_guard()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    IF current_setting('impilo_mirror.writer', true) IS DISTINCT FROM 'on' THEN
+        RAISE EXCEPTION 'cannot write to mirror "%"', tg_table_schema
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+            DETAIL = 'A mirror is a copy. Only impilo_refresh_mirror() and impilo_apply_webhook() write to it.',
+            HINT = 'To create orders, insert into the foreign table.';
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+-- Makes names refer to a mirror, until the calling function ends, which must
+-- set search_path itself.
+CREATE FUNCTION impilo_mirror_enter(mirror name, writing boolean)
+RETURNS void
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    data regclass := to_regclass(format('%I.order_data', mirror));
+BEGIN
+    IF data IS NULL OR to_regclass(format('%I.mirror_state', mirror)) IS NULL THEN
+        RAISE EXCEPTION 'schema "%" is not a mirror', mirror
+            USING ERRCODE = 'undefined_table', HINT = 'Create it with impilo_create_mirror().';
+    ELSIF writing AND current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'a mirror is written in READ COMMITTED transactions only'
+            USING ERRCODE = 'active_sql_transaction';
+    ELSIF EXISTS (              -- whose functions would run as this role
+        SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
+        WHERE n.nspname = mirror AND a.privilege_type = 'CREATE'
+            AND a.grantee NOT IN (n.nspowner, (SELECT relowner FROM pg_class WHERE oid = data)))
+    THEN
+        RAISE EXCEPTION 'other roles can create objects in schema "%"', mirror
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Revoke CREATE on the schema from them.';
+    END IF;
+    PERFORM set_config('search_path', format('pg_catalog, %I, pg_temp', mirror), true);
+END
+$function$;
+
+-- The address of the server of order_list.
+CREATE FUNCTION impilo_mirror_address(OUT server name, OUT base_url text)
+LANGUAGE sql STABLE
+AS $function$
+    SELECT s.srvname, coalesce((SELECT option_value FROM pg_options_to_table(s.srvoptions)
+        WHERE option_name = 'base_url'), 'default')
+    FROM pg_foreign_table t JOIN pg_foreign_server s ON s.oid = t.ftserver
+    WHERE t.ftrelid = to_regclass('order_list')
+$function$;
+
+-- Creates or replaces the views: orders, and one for each relation whose
+-- array is in order_data.  Columns of an existing view keep their places.
+CREATE FUNCTION impilo_mirror_views(mirror name)
+RETURNS void
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    data regclass := format('%I.order_data', mirror);
+    target record;
+BEGIN
+    FOR target IN
+        SELECT d.relation, v.member, v.source, string_agg(
+                quote_ident(d.column_name), ', ' ORDER BY a.attnum NULLS LAST, d.nth) AS names,
+            string_agg(format('%I %s', d.column_name, d.type), ', ' ORDER BY d.nth)
+                FILTER (WHERE d.column_name <> 'order_id') AS definitions
+        FROM (VALUES ('orders', NULL, NULL), ('order_external_ids', 'externalOrderIds', 'external_order_ids'),
+            ('order_items', 'orderItems', 'order_items'), ('order_kits', 'orderKits', 'order_kits'),
+            ('order_events', 'orderEvents', 'order_events'), ('order_devices', 'devices', 'devices'),
+            ('order_tracking_numbers', 'trackingNumbers', 'tracking_numbers'),
+            ('order_packed_kits', 'packedKits', 'packed_kits'), ('order_notes', 'orderNotes', 'order_notes'),
+            ('order_packed_kit_devices', 'packedKits', 'packed_kits')) v (relation, member, source)
+        JOIN (SELECT *, row_number() OVER () AS nth FROM @extschema@.impilo_data_dictionary()) d USING (relation)
+        LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.%I', mirror, d.relation))
+            AND a.attname = d.column_name
+        WHERE EXISTS (SELECT FROM pg_attribute c WHERE c.attrelid = data AND NOT c.attisdropped
+            AND c.attname = CASE WHEN d.column_name IS NOT NULL THEN coalesce(v.source, d.column_name) END)
+        GROUP BY d.relation, v.member, v.source
+    LOOP
+        EXECUTE format(CASE WHEN target.member IS NULL
+            THEN 'CREATE OR REPLACE VIEW %1$I.orders AS SELECT %3$s FROM %4$s WHERE gone_at IS NULL'
+            ELSE 'CREATE OR REPLACE VIEW %1$I.%2$I AS SELECT %3$s FROM (SELECT o.id AS order_id, r.* FROM %4$s o '
+                'CROSS JOIN LATERAL @extschema@.impilo_order_rows(%2$L, o.id, '
+                'jsonb_build_object(%5$L, to_jsonb(o.%6$I))) AS r (%7$s) WHERE o.gone_at IS NULL) AS rows' END,
+            mirror, target.relation, target.names, data, target.member, target.source, target.definitions);
+    END LOOP;
+END
+$function$;
+
+-- Reads pages, orders by id, or the whole list into the stage.  A document is
+-- left out if order_data has it.
+CREATE FUNCTION impilo_mirror_fetch(step integer, source text, numbers bigint[])
+RETURNS void
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    nothing text := 'NULL::bigint AS list_page, NULL::bigint AS list_total, NULL::bigint AS list_size, ';
+BEGIN
+    EXECUTE format($query$
+        INSERT INTO order_stage (step, list_page, list_place, list_total, list_size, id, hash, document)
+        SELECT $1, list_page, list_place, list_total, list_size, s.id, s.hash, CASE WHEN d.hash = s.hash
+            AND d.gone_at IS NULL AND (d.listed OR list_place IS NULL) THEN NULL ELSE s.document END
+        FROM (SELECT *, jsonb_hash_extended(document, 0) AS hash
+            FROM (SELECT id, coalesce(document, jsonb_build_object('id', id)) AS document, %s OFFSET 0) l OFFSET 0) s
+        LEFT JOIN order_data d ON d.id = s.id
+        $query$, CASE source
+        WHEN 'pages' THEN 'list_page, list_place, list_total, list_size FROM order_list WHERE list_page = ANY ($2)'
+        WHEN 'ids' THEN nothing || 'NULL::bigint AS list_place FROM order_list WHERE id = ANY ($2)'
+        ELSE nothing || 'row_number() OVER () AS list_place FROM order_list' END)
+    USING step, numbers;
+END
+$function$;
+
+-- Reads the end of the list where new orders appear, in passes.  Returns
+-- 'proven', 'unproven' after five passes, or why the whole list is needed:
+-- 'rank', 'total' or 'size'; the new ids by rank; and how many pages it read.
+CREATE FUNCTION impilo_mirror_newest(INOUT step integer, OUT verdict text, OUT appended bigint[], OUT pages bigint)
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    state record;
+    newest boolean;
+    start bigint;               -- the page that each pass begins with
+    last bigint;                -- page of this pass
+    needed bigint;
+    known bigint;               -- number of ids
+    total bigint := 0;          -- the greatest of the passes before
+    got record;
+    fresh bigint[];
+BEGIN
+    SELECT * INTO state FROM mirror_state;
+    newest := state.list_order = 'newest';
+    start := CASE WHEN newest THEN 1 ELSE greatest(state.listed - 1, 0) / state.list_size + 1 END;
+    appended := '{}';
+    pages := 0;
+    FOR pass IN 1..5 LOOP
+        known := state.listed + cardinality(appended);
+        step := step + 1;
+        last := start - 1;
+        needed := start;
+        WHILE needed > last LOOP
+            PERFORM @extschema@.impilo_mirror_fetch(step, 'pages', ARRAY(SELECT generate_series(last + 1, needed)));
+            pages := pages + needed - last;
+            last := needed;
+            SELECT min(s.list_total) AS least, max(s.list_total) AS most,
+                bool_and(s.list_size = state.list_size) AS same_size, bool_and(s.list_total IS NOT NULL) AS counted
+            INTO got FROM order_stage s WHERE s.step = impilo_mirror_newest.step;
+            verdict := CASE WHEN got.counted IS NOT TRUE OR got.least < greatest(total, known) THEN 'total'
+                WHEN got.same_size IS NOT TRUE THEN 'size' END;
+            IF verdict IS NOT NULL THEN
+                RETURN;
+            END IF;
+            needed := greatest(got.most - 1, 0) / state.list_size + 1;
+            IF newest THEN      -- up to the page where a known order must be
+                needed := least(needed, (got.most - known) / state.list_size + 1);
+            END IF;
+        END LOOP;
+        total := got.most;
+
+        IF state.list_order = 'unordered' THEN
+            SELECT array_agg(DISTINCT s.id) INTO fresh FROM order_stage s LEFT JOIN order_data d ON d.id = s.id
+            WHERE s.step = impilo_mirror_newest.step AND s.id <> ALL (appended) AND d.listed IS NOT TRUE;
+        ELSE
+            -- Each known order must be at its rank, and behind them new ones
+            -- without gaps.
+            WITH seen AS (
+                SELECT DISTINCT s.id,
+                    CASE WHEN newest THEN s.list_total - s.list_place + 1 ELSE s.list_place END AS rank
+                FROM order_stage s WHERE s.step = impilo_mirror_newest.step AND s.id IS NOT NULL
+            ), expected AS (
+                SELECT i.id, (r.block - 1) * state.list_size + i.nth AS rank
+                FROM order_rank r CROSS JOIN LATERAL unnest(r.ids) WITH ORDINALITY i (id, nth)
+                WHERE r.block >= (SELECT (min(rank) - 1) / state.list_size + 1 FROM seen)
+                UNION ALL
+                SELECT a.id, state.listed + a.nth FROM unnest(appended) WITH ORDINALITY a (id, nth)
+            )
+            SELECT count(*) FILTER (WHERE s.rank <= known AND e.id IS DISTINCT FROM s.id) AS misplaced,
+                count(*) FILTER (WHERE s.rank > known AND (s.id = ANY (appended) OR d.listed)) AS moved,
+                count(*) FILTER (WHERE s.rank > known) AS behind,
+                count(DISTINCT s.rank) FILTER (WHERE s.rank > known) AS ranks,
+                count(DISTINCT s.id) FILTER (WHERE s.rank > known) AS ids,
+                coalesce(max(s.rank), 0) - known AS furthest,
+                array_agg(s.id ORDER BY s.rank) FILTER (WHERE s.rank > known) AS fresh
+            INTO got FROM seen s LEFT JOIN expected e ON e.rank = s.rank LEFT JOIN order_data d ON d.id = s.id;
+            IF got.misplaced > 0 OR got.moved > 0 OR got.furthest > got.behind
+                OR got.behind <> got.ranks OR got.behind <> got.ids
+            THEN
+                verdict := 'rank';
+                RETURN;
+            END IF;
+            fresh := got.fresh;
+        END IF;
+        appended := appended || fresh;
+        verdict := CASE WHEN fresh IS NOT NULL THEN NULL
+            WHEN NOT EXISTS (SELECT FROM order_stage s
+                WHERE s.step = impilo_mirror_newest.step AND s.list_total <> known) THEN 'proven'
+            WHEN state.list_order = 'unordered' THEN 'total' END;
+        IF verdict IS NOT NULL THEN
+            RETURN;
+        END IF;
+    END LOOP;
+    verdict := 'unproven';
+END
+$function$;
+
+-- Reads the blocks that are due.  Returns the number of requests, the blocks,
+-- and their ids that the API does not have.
+CREATE FUNCTION impilo_mirror_due(
+    now timestamptz, total bigint, INOUT step integer, OUT requests bigint, OUT blocks bigint[], OUT gone bigint[])
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    state record;
+    wanted bigint[];
+BEGIN
+    SELECT * INTO state FROM mirror_state;
+    requests := 0;
+    gone := '{}';
+    blocks := ARRAY(SELECT b.block FROM order_block b JOIN order_rank r USING (block)
+        WHERE now - b.read_at > state.freshness * (now - b.progress_at)
+            AND NOT r.ids <@ ARRAY(SELECT s.id FROM order_stage s WHERE s.id IS NOT NULL));
+    IF blocks = '{}' THEN
+        RETURN;
+    END IF;
+
+    -- By page.  The list may have moved, so an order was read only if its id
+    -- was seen.  Unknown orders are left to the next refresh.
+    step := step + 1;
+    wanted := ARRAY(
+        SELECT DISTINCT p.page FROM unnest(blocks) b (block) CROSS JOIN LATERAL generate_series(
+            CASE state.list_order WHEN 'newest' THEN (total - b.block * state.list_size) / state.list_size + 1
+                ELSE b.block END,
+            CASE state.list_order WHEN 'newest' THEN (total - (b.block - 1) * state.list_size - 1) / state.list_size + 1
+                ELSE b.block END) p (page)
+        WHERE p.page > 0 AND NOT EXISTS (SELECT FROM order_stage s WHERE s.list_page = p.page));
+    PERFORM @extschema@.impilo_mirror_fetch(step, 'pages', wanted);
+    requests := cardinality(wanted);
+    DELETE FROM order_stage s WHERE s.step = impilo_mirror_due.step
+        AND NOT EXISTS (SELECT FROM order_data d WHERE d.id = s.id AND d.listed);
+
+    -- The rest by id.
+    wanted := ARRAY(SELECT i.id FROM order_rank r CROSS JOIN LATERAL unnest(r.ids) i (id)
+        WHERE r.block = ANY (blocks) AND NOT EXISTS (SELECT FROM order_stage s WHERE s.id = i.id));
+    IF wanted <> '{}' THEN
+        step := step + 1;
+        PERFORM @extschema@.impilo_mirror_fetch(step, 'ids', wanted);
+        requests := requests + cardinality(wanted);
+        gone := ARRAY(SELECT w.id FROM unnest(wanted) w (id)
+            WHERE NOT EXISTS (SELECT FROM order_stage s WHERE s.id = w.id));
+    END IF;
+END
+$function$;
+
+-- Reads the whole list: by page if the responses agree, else as a scan of a
+-- foreign table does.  Returns the ids by rank, the order of the list, the
+-- size of its pages, whether the ranks are certain, and the requests.
+CREATE FUNCTION impilo_mirror_whole(
+    by_page boolean, INOUT step integer, OUT ids bigint[], OUT direction text, OUT page_size bigint,
+    OUT certain boolean, OUT requests bigint)
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    state record;
+    got record;
+    fits record;
+    wanted bigint[] := '{1}';
+BEGIN
+    SELECT * INTO state FROM mirror_state;
+    page_size := state.list_size;
+    requests := 0;
+    certain := false;
+    DELETE FROM order_stage;
+    FOR attempt IN 1..CASE WHEN by_page THEN 8 ELSE 0 END LOOP
+        step := step + 1;
+        PERFORM @extschema@.impilo_mirror_fetch(step, 'pages', wanted);
+        requests := requests + cardinality(wanted);
+        SELECT min(s.list_total) AS least, max(s.list_total) AS most, max(s.list_page) AS last,
+            min(s.list_size) AS size, max(s.list_size) AS greatest_size,
+            bool_and(s.list_total IS NOT NULL) AS counted, count(DISTINCT s.id) AS orders
+        INTO got FROM order_stage s;
+        page_size := CASE WHEN got.counted AND got.size > 0 THEN got.size END;
+        EXIT WHEN page_size IS NULL OR got.size <> got.greatest_size;
+        wanted := ARRAY(SELECT generate_series(got.last + 1, greatest(got.most - 1, 0) / page_size + 1));
+        CONTINUE WHEN wanted <> '{}';
+
+        -- Each id has one rank and each rank one id, without gaps, if the
+        -- places are counted from one end or from the other.
+        SELECT coalesce(bool_or(r.newest), false) AS newest, coalesce(bool_or(NOT r.newest), false) AS oldest INTO fits
+        FROM (SELECT u.newest FROM (
+                SELECT DISTINCT n.newest, s.id,
+                    CASE WHEN n.newest THEN s.list_total - s.list_place + 1 ELSE s.list_place END AS rank
+                FROM order_stage s CROSS JOIN (VALUES (true), (false)) n (newest)
+                WHERE s.id IS NOT NULL AND (n.newest OR got.least < got.most)) u
+            GROUP BY u.newest
+            HAVING count(*) = count(DISTINCT u.id) AND count(*) = count(DISTINCT u.rank) AND max(u.rank) = count(*)) r;
+        certain := got.orders = got.most AND (fits.newest OR fits.oldest OR got.orders = 0);
+        EXIT WHEN certain OR got.orders > got.most OR NOT (fits.newest OR fits.oldest OR got.orders = 0);
+        wanted := ARRAY(SELECT generate_series(     -- what was added meanwhile
+            CASE WHEN fits.oldest THEN greatest(got.orders - 1, 0) / page_size + 1 ELSE 1 END,
+            (got.most - CASE WHEN fits.oldest THEN 1 ELSE got.orders END) / page_size + 1));
+    END LOOP;
+    IF certain AND got.least < got.most THEN
+        direction := CASE WHEN NOT fits.newest THEN 'oldest' WHEN NOT fits.oldest THEN 'newest' END;
+    ELSIF NOT certain THEN
+        DELETE FROM order_stage;
+        step := step + 1;
+        PERFORM @extschema@.impilo_mirror_fetch(step, 'list', NULL);
+        requests := requests + (SELECT count(*) / coalesce(page_size, 250) + 1 FROM order_stage);
+    END IF;
+
+    -- The place of new orders says which end is the newest.  Without any, the
+    -- ids are a guess, which the next new orders check.
+    SELECT min(s.list_place) FILTER (WHERE d.listed) AS first_known,
+        max(s.list_place) FILTER (WHERE d.listed) AS last_known,
+        min(s.list_place) FILTER (WHERE d.listed IS NOT TRUE) AS first_fresh,
+        max(s.list_place) FILTER (WHERE d.listed IS NOT TRUE) AS last_fresh,
+        (array_agg(s.id ORDER BY s.list_place))[1] > (array_agg(s.id ORDER BY s.list_place DESC))[1] AS falling
+    INTO got FROM order_stage s LEFT JOIN order_data d ON d.id = s.id WHERE s.id IS NOT NULL;
+    direction := CASE WHEN state.list_order = 'unordered' THEN 'unordered'
+        WHEN direction IS NOT NULL THEN direction
+        WHEN got.first_fresh > got.last_known THEN 'oldest'
+        WHEN got.last_fresh < got.first_known THEN 'newest'
+        ELSE coalesce(state.list_order, CASE WHEN got.falling THEN 'newest' ELSE 'oldest' END) END;
+    ids := ARRAY(SELECT s.id FROM order_stage s WHERE s.id IS NOT NULL GROUP BY s.id
+        ORDER BY max(CASE WHEN direction <> 'newest' THEN s.list_place
+            WHEN certain THEN s.list_total - s.list_place + 1 ELSE -s.list_place END));
+END
+$function$;
+
+-- Raises an error if the stage may come from another account: many orders
+-- have disappeared, or have another patient or site.
+CREATE FUNCTION impilo_mirror_account(lost bigint[])
+RETURNS void
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    orders bigint;
+    others bigint;
+BEGIN
+    IF cardinality(lost) <= 20 AND (SELECT count(*) <= 20 FROM order_stage s WHERE s.document IS NOT NULL) THEN
+        RETURN;
+    END IF;
+    orders := (SELECT count(*) FROM order_data d WHERE d.gone_at IS NULL);
+    others := (SELECT count(*) FROM order_stage s JOIN order_data d ON d.id = s.id CROSS JOIN LATERAL to_jsonb(d) m
+        WHERE s.document IS NOT NULL AND d.gone_at IS NULL AND (
+            jsonb_typeof(s.document #> '{site,id}') = 'number' AND m -> 'site_id' <> s.document #> '{site,id}'
+            OR jsonb_typeof(s.document #> '{patient,id}') = 'number'
+            AND m -> 'patient_id' <> s.document #> '{patient,id}'));
+    IF greatest(cardinality(lost), others) > greatest(20, orders / 10) THEN
+        RAISE EXCEPTION 'the orders of the API are not those of the mirror'
+            USING ERRCODE = 'data_exception',
+            DETAIL = format('Of %s orders, %s are missing and %s have another patient or site. The server or its user '
+                'mapping may lead to another account. The mirror is unchanged.', orders, cardinality(lost), others),
+            HINT = 'If this is the right account, refresh with accept_loss => true.';
+    END IF;
+END
+$function$;
+
+-- Writes what the stage has, and marks orders as gone, unless order_data was
+-- read later.  Returns how many orders are new, changed and gone.
+CREATE FUNCTION impilo_mirror_store(
+    read_at timestamptz, gone bigint[], OUT new_orders bigint, OUT changed_orders bigint, OUT gone_orders bigint)
+LANGUAGE plpgsql
+AS $function$
+DECLARE
+    lists record;
+BEGIN
+    UPDATE order_data d SET gone_at = clock_timestamp(), changed_at = clock_timestamp(), listed = false,
+        change_no = nextval('order_change')
+    WHERE d.id = ANY (gone) AND d.gone_at IS NULL AND d.read_at <= impilo_mirror_store.read_at;
+    GET DIAGNOSTICS gone_orders = ROW_COUNT;
+    new_orders := 0;
+    changed_orders := 0;
+    IF NOT EXISTS (SELECT FROM order_stage WHERE document IS NOT NULL) THEN
+        RETURN;
+    END IF;
+    SELECT string_agg(quote_ident(d.column_name), ', ' ORDER BY a.attnum) AS names,
+        string_agg(format('%I %s', d.column_name, d.type), ', ' ORDER BY a.attnum) AS definitions,
+        string_agg(format('%1$I = excluded.%1$I', d.column_name), ', ' ORDER BY a.attnum) AS assignments
+    INTO lists FROM pg_attribute a JOIN @extschema@.impilo_data_dictionary() d ON d.column_name = a.attname
+    WHERE a.attrelid = 'order_data'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND d.relation = 'orders';
+    EXECUTE format($query$
+        WITH written AS (
+            INSERT INTO order_data AS d (%1$s, hash, progress_hash, change_no, first_seen, changed_at, read_at,
+                last_event_at, listed, invalid_values)
+            SELECT r.*, s.hash, jsonb_hash_extended(jsonb_build_array(s.document -> 'currentStatus',
+                    s.document -> 'orderEvents', s.document -> 'trackingNumbers', s.document -> 'orderItems',
+                    s.document -> 'orderKits', s.document -> 'orderNotes',
+                    jsonb_path_query_array(s.document, '$.devices[*].id')), 0),
+                nextval('order_change'), clock_timestamp(), clock_timestamp(), $1,
+                (SELECT max(e.at) FROM (
+                    SELECT event_timestamp FROM @extschema@.impilo_order_rows('order_events', s.id,
+                        jsonb_build_object('orderEvents', s.document -> 'orderEvents'))
+                        AS o (event_timestamp timestamptz)) e (at) WHERE e.at <= $1),
+                s.list_place IS NOT NULL,
+                @extschema@.impilo_invalid_values(s.document) + (s.document = jsonb_build_object('id', s.id))::integer
+            FROM order_stage s
+            CROSS JOIN LATERAL @extschema@.impilo_order_rows('orders', s.id, s.document) AS r (%2$s)
+            WHERE s.document IS NOT NULL AND NOT EXISTS (SELECT FROM order_stage l
+                WHERE l.id = s.id AND (l.step, l.ctid) > (s.step, s.ctid))
+            ON CONFLICT (id) DO UPDATE SET %3$s, hash = excluded.hash, progress_hash = excluded.progress_hash,
+                change_no = excluded.change_no, read_at = excluded.read_at, gone_at = NULL,
+                changed_at = CASE WHEN d.progress_hash = excluded.progress_hash AND d.gone_at IS NULL
+                    THEN d.changed_at ELSE excluded.changed_at END,
+                last_event_at = excluded.last_event_at, listed = d.listed OR excluded.listed,
+                invalid_values = excluded.invalid_values
+            WHERE d.read_at <= excluded.read_at
+            RETURNING xmax = 0 AS inserted
+        ) SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written
+        $query$, lists.names, lists.definitions, lists.assignments)
+    INTO new_orders, changed_orders USING read_at;
+    IF new_orders > 1000 THEN
+        ANALYZE order_data;
+    END IF;
+END
+$function$;
+
+-- Stores the ids of the list by rank, from a block on, and when blocks were
+-- read: of the blocks given and those from `low` on, each of which all orders
+-- are in the stage.
+CREATE FUNCTION impilo_mirror_rank(
+    now timestamptz, size bigint, first_block bigint, ids bigint[], low bigint, blocks bigint[])
+RETURNS void
+LANGUAGE plpgsql
+AS $function$
+BEGIN
+    INSERT INTO order_rank AS r
+    SELECT n.block, n.ids
+    FROM (SELECT first_block + (i.nth - 1) / size AS block, array_agg(i.id ORDER BY i.nth) AS ids
+        FROM unnest(impilo_mirror_rank.ids) WITH ORDINALITY i (id, nth) GROUP BY 1) n
+    WHERE NOT EXISTS (SELECT FROM order_rank o WHERE o.block = n.block AND o.ids = n.ids)
+    ON CONFLICT (block) DO UPDATE SET ids = excluded.ids;
+    DELETE FROM order_rank r WHERE r.block >= first_block + (cardinality(impilo_mirror_rank.ids) + size - 1) / size;
+    DELETE FROM order_block b WHERE NOT EXISTS (SELECT FROM order_rank r WHERE r.block = b.block);
+    INSERT INTO order_block
+    SELECT r.block, CASE WHEN every(s.id IS NOT NULL) THEN now ELSE coalesce(o.read_at, now) END,
+        coalesce(max(greatest(d.last_event_at, CASE WHEN d.changed_at > m.first_full THEN d.changed_at END)),
+            now - interval '1 year')    -- of what the first load saw, events alone say how old it is
+    FROM order_rank r CROSS JOIN LATERAL unnest(r.ids) i (id)
+    CROSS JOIN mirror_state m
+    LEFT JOIN order_data d ON d.id = i.id
+    LEFT JOIN (SELECT DISTINCT id FROM order_stage) s ON s.id = i.id
+    LEFT JOIN order_block o ON o.block = r.block
+    WHERE r.block >= low OR r.block = ANY (blocks)
+    GROUP BY r.block, o.read_at
+    ON CONFLICT (block) DO UPDATE SET read_at = excluded.read_at, progress_at = excluded.progress_at;
+END
+$function$;
+
+CREATE FUNCTION impilo_create_mirror(
+    server name, schema name, document boolean DEFAULT true, patient_data boolean DEFAULT true,
+    freshness real DEFAULT 0.02, full_every interval DEFAULT '1 day')
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $function$
+DECLARE
+    target record;
+BEGIN
+    IF NOT freshness BETWEEN 0 AND 1 OR full_every <= interval '0' THEN
+        RAISE EXCEPTION 'freshness must be between 0 and 1, and full_every above 0'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
+        EXECUTE format('CREATE SCHEMA %I', schema);
+    END IF;
+    EXECUTE format('CREATE FOREIGN TABLE %I.order_list (id bigint, document jsonb OPTIONS (on_invalid ''null''), '
+        'list_page bigint, list_place bigint, list_total bigint, list_size bigint) '
+        'SERVER %I OPTIONS (relation ''orders'', updatable ''false'')', schema, server);
+    EXECUTE format('CREATE TABLE %I.order_data (%s, hash bigint, progress_hash bigint NOT NULL, '
+        'change_no bigint NOT NULL, first_seen timestamptz NOT NULL, changed_at timestamptz NOT NULL, '
+        'read_at timestamptz NOT NULL, gone_at timestamptz, last_event_at timestamptz, '
+        'listed boolean NOT NULL, invalid_values bigint NOT NULL, PRIMARY KEY (id))', schema, (
+            SELECT string_agg(format('%I %s', column_name, type), ', ')
+            FROM @extschema@.impilo_data_dictionary()
+            WHERE relation = 'orders' AND column_name <> '' AND (column_name <> 'document' OR document)
+                AND (patient_data OR json_path !~ '^$|^/(patient|devices|packedKits|orderNotes|return)')));
+    EXECUTE format('CREATE SEQUENCE %I.order_change OWNED BY %1$I.order_data.change_no', schema);
+    EXECUTE format('CREATE TABLE %I.order_rank (block bigint PRIMARY KEY, ids bigint[] NOT NULL)', schema);
+    EXECUTE format('CREATE TABLE %I.order_block (block bigint PRIMARY KEY, read_at timestamptz NOT NULL, '
+        'progress_at timestamptz NOT NULL)', schema);
+    EXECUTE format('CREATE UNLOGGED TABLE %I.order_stage (step integer, list_page bigint, list_place bigint, '
+        'list_total bigint, list_size bigint, id bigint, hash bigint, document jsonb)', schema);
+    EXECUTE format('CREATE TABLE %I.mirror_state (base_url text, freshness real NOT NULL, '
+        'full_every interval NOT NULL, list_order text, list_size bigint, listed bigint NOT NULL DEFAULT 0, '
+        'rank_failures integer NOT NULL DEFAULT 0, first_full timestamptz, last_full timestamptz, '
+        'last_refresh timestamptz, last_complete timestamptz)', schema);
+    EXECUTE format('INSERT INTO %I.mirror_state (freshness, full_every) VALUES ($1, $2)', schema)
+    USING freshness, full_every;
+    -- Names and birth dates do not go into pg_statistic.
+    FOR target IN SELECT a.attname
+        FROM @extschema@.impilo_data_dictionary() d JOIN pg_attribute a ON a.attname = d.column_name
+        WHERE a.attrelid = format('%I.order_data', schema)::regclass AND d.relation = 'orders'
+            AND d.json_path ~ '^$|^/(patient/(?!id$)|devices|packedKits|orderNotes|return)'
+    LOOP
+        EXECUTE format('ALTER TABLE %I.order_data ALTER COLUMN %I SET STATISTICS 0', schema, target.attname);
+    END LOOP;
+    IF patient_data THEN
+        EXECUTE format('CREATE INDEX ON %I.order_data (patient_id)', schema);
+    END IF;
+    EXECUTE format('CREATE INDEX ON %I.order_data (site_id)', schema);
+    EXECUTE format('CREATE INDEX ON %I.order_data USING gin (external_order_ids)', schema);
+    EXECUTE format('CREATE INDEX ON %I.order_data (change_no)', schema);
+    EXECUTE format('CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %I.order_data '
+        'FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.impilo_mirror_guard()', schema);
+    PERFORM @extschema@.impilo_mirror_views(schema);
+END
+$function$;
+COMMENT ON FUNCTION impilo_create_mirror(name, name, boolean, boolean, real, interval) IS
+'creates a local copy of the orders of a server, which impilo_refresh_mirror() fills';
+
+CREATE FUNCTION impilo_refresh_mirror(
+    schema name, INOUT complete boolean DEFAULT false, wait boolean DEFAULT true, accept_loss boolean DEFAULT false,
+    OUT kind text, OUT requests bigint, OUT orders_read bigint, OUT new_orders bigint, OUT changed_orders bigint,
+    OUT gone_orders bigint, OUT duration interval)
+LANGUAGE plpgsql VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+SET impilo_mirror.writer = 'on'
+AS $function$
+DECLARE
+    started timestamptz := clock_timestamp();
+    key bigint;
+    address record;
+    state record;
+    got record;
+    step integer := 0;
+    ids bigint[];
+    first_block bigint := 1;
+    low bigint := 0;
+    blocks bigint[] := '{}';
+    lost bigint[] := '{}';
+BEGIN
+    PERFORM @extschema@.impilo_mirror_enter(schema, true);
+    key := hashtextextended('impilo_fdw mirror', 'order_data'::regclass::oid::bigint);
+    IF wait THEN
+        PERFORM pg_advisory_xact_lock(key);
+    ELSIF NOT pg_try_advisory_xact_lock(key) THEN
+        SELECT false, 'busy', 0, 0, 0, 0, 0, clock_timestamp() - started
+        INTO complete, kind, requests, orders_read, new_orders, changed_orders, gone_orders, duration;
+        RETURN;
+    END IF;
+    SELECT * INTO STRICT state FROM mirror_state;
+    SELECT * INTO STRICT address FROM @extschema@.impilo_mirror_address();
+    IF state.base_url <> address.base_url AND NOT accept_loss THEN
+        RAISE EXCEPTION 'server "%" has another base_url than at the refreshes before', address.server
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+            HINT = 'If this is the right account, refresh with accept_loss => true.';
+    END IF;
+    started := clock_timestamp();
+    DELETE FROM order_stage;
+
+    kind := CASE WHEN complete OR state.list_size IS NULL OR state.last_full IS NULL
+        OR started - state.last_full >= state.full_every THEN 'complete' ELSE 'incremental' END;
+    IF kind = 'incremental' THEN
+        SELECT * INTO got FROM @extschema@.impilo_mirror_newest(step);
+        step := got.step;
+        requests := got.pages;
+        complete := got.verdict = 'proven';
+        IF got.verdict IN ('proven', 'unproven') THEN
+            low := CASE state.list_order WHEN 'unordered' THEN 0 ELSE state.listed / state.list_size - got.pages END;
+            first_block := state.listed / state.list_size + 1;
+            ids := coalesce((SELECT r.ids FROM order_rank r WHERE r.block = first_block), '{}') || got.appended;
+            state.listed := state.listed + cardinality(got.appended);
+            state.rank_failures := 0;
+            SELECT * INTO got FROM @extschema@.impilo_mirror_due(started, state.listed, step);
+            requests := requests + got.requests;
+            blocks := got.blocks;
+            lost := got.gone;
+            IF lost <> '{}' THEN        -- all behind it move
+                ids := ARRAY(
+                    SELECT u.id FROM order_rank r CROSS JOIN LATERAL unnest(r.ids) WITH ORDINALITY u (id, nth)
+                    WHERE r.block < first_block AND u.id <> ALL (lost) ORDER BY r.block, u.nth)
+                    || ARRAY(SELECT u.id FROM unnest(ids) u (id) WHERE u.id <> ALL (lost));
+                first_block := 1;
+                state.listed := cardinality(ids);
+            END IF;
+        ELSE
+            kind := 'complete';
+            state.rank_failures := CASE got.verdict WHEN 'rank' THEN state.rank_failures + 1 ELSE 0 END;
+        END IF;
+    END IF;
+
+    IF kind = 'complete' THEN
+        complete := true;
+        FOR attempt IN 1..2 LOOP
+            SELECT * INTO got FROM @extschema@.impilo_mirror_whole(attempt = 1, step);
+            requests := coalesce(requests, 0) + got.requests;
+            lost := ARRAY(SELECT d.id FROM order_data d
+                WHERE d.gone_at IS NULL AND NOT EXISTS (SELECT FROM order_stage s WHERE s.id = d.id));
+            EXIT WHEN lost = '{}' OR cardinality(lost) > 1000 AND accept_loss;
+            IF NOT accept_loss THEN
+                PERFORM @extschema@.impilo_mirror_account(lost);
+            END IF;
+            -- An order that exists but was not in the list was missed because
+            -- another one disappeared meanwhile: read the list again.
+            step := got.step + 1;
+            PERFORM @extschema@.impilo_mirror_fetch(step, 'ids', lost);
+            requests := requests + cardinality(lost);
+            lost := ARRAY(SELECT l.id FROM unnest(lost) l (id)
+                WHERE NOT EXISTS (SELECT FROM order_stage s WHERE s.id = l.id));
+            EXIT WHEN NOT EXISTS (SELECT FROM order_stage s WHERE s.step = got.step + 1);
+        END LOOP;
+        ids := got.ids;
+        -- The list is not in the order of creation if known orders moved
+        -- twice and nothing explains it.
+        IF lost <> '{}' OR NOT got.certain OR got.direction <> state.list_order THEN
+            state.rank_failures := 0;
+        END IF;
+        state.list_order := CASE WHEN state.rank_failures > 1 THEN 'unordered' ELSE got.direction END;
+        state.list_size := got.page_size;
+        state.listed := cardinality(ids);
+        state.last_full := started;
+    END IF;
+
+    IF NOT accept_loss THEN
+        PERFORM @extschema@.impilo_mirror_account(lost);
+    END IF;
+    orders_read := (SELECT count(DISTINCT s.id) FROM order_stage s);
+    PERFORM pg_advisory_xact_lock(key + 1);     -- excludes webhooks
+    SELECT w.new_orders, w.changed_orders, w.gone_orders INTO new_orders, changed_orders, gone_orders
+    FROM @extschema@.impilo_mirror_store(started, lost) w;
+    PERFORM @extschema@.impilo_mirror_rank(started, coalesce(state.list_size, 250), first_block, ids, low, blocks);
+    UPDATE mirror_state SET base_url = address.base_url, list_order = state.list_order, list_size = state.list_size,
+        listed = state.listed, rank_failures = state.rank_failures, last_full = state.last_full,
+        first_full = coalesce(first_full, clock_timestamp()), last_refresh = started,
+        last_complete = CASE WHEN complete THEN started ELSE last_complete END;
+    DELETE FROM order_stage;
+    duration := clock_timestamp() - started;
+END
+$function$;
+COMMENT ON FUNCTION impilo_refresh_mirror(name, boolean, boolean, boolean) IS
+'brings a mirror up to date: reads what is new and what is due, or the whole list';
+
+CREATE FUNCTION impilo_apply_webhook(schema name, payload jsonb)
+RETURNS text
+LANGUAGE plpgsql VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+SET impilo_mirror.writer = 'on'
+AS $function$
+DECLARE
+    kind text := payload ->> 'type';
+    content jsonb := payload -> 'payload';
+    id bigint;
+    started timestamptz;
+    written record;
+BEGIN
+    IF jsonb_typeof(payload -> 'type') IS DISTINCT FROM 'string' OR jsonb_typeof(content) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'not a webhook delivery of the API' USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'A delivery is an object with the members "id", "type" (a string) and "payload" (an object).';
+    ELSIF kind NOT IN ('order.status', 'order.statusFull') THEN
+        RAISE NOTICE 'webhook delivery of type "%" is ignored', left(kind, 64)
+            USING HINT = 'The types order.status and order.statusFull are used.';
+        RETURN 'ignored';
+    END IF;
+    SELECT v.value::text::bigint INTO id
+    FROM (VALUES (1, content -> 'orderId'), (2, content #> '{order,id}'), (3, content -> 'id')) v (nth, value)
+    WHERE v.value::text ~ '^\d{1,18}$' ORDER BY v.nth LIMIT 1;
+    IF id IS NULL THEN
+        RAISE EXCEPTION 'webhook delivery of type "%" has no order id', kind USING ERRCODE = 'invalid_parameter_value',
+            DETAIL = 'The payload must have a number "orderId", "order.id" or "id".';
+    END IF;
+
+    -- The delivery may be late or repeated, so the order is read again.
+    PERFORM @extschema@.impilo_mirror_enter(schema, true);
+    PERFORM pg_advisory_xact_lock(hashtextextended('impilo_fdw mirror', 'order_data'::regclass::oid::bigint) + 1);
+    started := clock_timestamp();
+    DELETE FROM order_stage;
+    PERFORM @extschema@.impilo_mirror_fetch(1, 'ids', ARRAY[id]);
+    SELECT * INTO written FROM @extschema@.impilo_mirror_store(
+        started, CASE WHEN NOT EXISTS (SELECT FROM order_stage) THEN ARRAY[id] END);
+    DELETE FROM order_stage;
+    RETURN CASE WHEN written.new_orders > 0 THEN 'new' WHEN written.changed_orders > 0 THEN 'changed'
+        WHEN written.gone_orders > 0 THEN 'gone' ELSE 'unchanged' END;
+END
+$function$;
+COMMENT ON FUNCTION impilo_apply_webhook(name, jsonb) IS
+'reads the order that a webhook delivery names; returns new, changed, gone, unchanged or ignored';
+
+CREATE FUNCTION impilo_mirror_status(
+    schema name, OUT server name, OUT orders bigint, OUT gone_orders bigint, OUT list_order text,
+    OUT last_refresh timestamptz, OUT last_complete timestamptz, OUT last_full timestamptz,
+    OUT blocks bigint, OUT blocks_due bigint, OUT oldest_read timestamptz, OUT invalid_values bigint)
+LANGUAGE plpgsql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM @extschema@.impilo_mirror_enter(schema, false);
+    SELECT a.server, d.orders, d.gone, s.list_order, s.last_refresh, s.last_complete, s.last_full,
+        b.blocks, b.due, b.oldest, d.invalid
+    INTO server, orders, gone_orders, list_order, last_refresh, last_complete, last_full,
+        blocks, blocks_due, oldest_read, invalid_values
+    FROM mirror_state s CROSS JOIN @extschema@.impilo_mirror_address() a
+    CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE gone_at IS NULL), count(gone_at),
+        coalesce(sum(o.invalid_values) FILTER (WHERE gone_at IS NULL), 0) FROM order_data o) d (orders, gone, invalid)
+    CROSS JOIN LATERAL (SELECT count(*), min(read_at),
+        count(*) FILTER (WHERE clock_timestamp() - read_at > s.freshness * (clock_timestamp() - progress_at))
+        FROM order_block) b (blocks, oldest, due);
+END
+$function$;
+COMMENT ON FUNCTION impilo_mirror_status(name) IS
+'when a mirror was refreshed, what it holds, and how many blocks of the list are due to be read again';
+
+CREATE FUNCTION impilo_upgrade_mirror(schema name)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+SET impilo_mirror.writer = 'on'
+AS $function$
+DECLARE
+    data regclass := format('%I.order_data', schema);
+    target record;
+BEGIN
+    FOR target IN
+        SELECT d.column_name, d.type
+        FROM @extschema@.impilo_data_dictionary() d
+        WHERE d.relation = 'orders' AND d.column_name <> 'document'
+            AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = data AND a.attname = d.column_name)
+            AND (d.json_path !~ '^/(patient|devices|packedKits|orderNotes|return)'
+                OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = data AND a.attname = 'patient_id'))
+    LOOP
+        EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', data, target.column_name, target.type);
+        -- The next refresh fills it.
+        EXECUTE format('UPDATE %s SET hash = NULL WHERE hash IS NOT NULL', data);
+        EXECUTE format('UPDATE %I.mirror_state SET last_full = NULL', schema);
+    END LOOP;
+    PERFORM @extschema@.impilo_mirror_views(schema);
+END
+$function$;
+COMMENT ON FUNCTION impilo_upgrade_mirror(name) IS
+'adds the columns of a newer version of the extension to a mirror, and creates the views that do not exist';
+
+CREATE FUNCTION impilo_drop_mirror(schema name)
+RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $function$
+BEGIN
+    PERFORM @extschema@.impilo_mirror_enter(schema, false);
+    EXECUTE (SELECT 'DROP VIEW ' || string_agg(c.oid::regclass::text, ', ') FROM pg_class c
+        WHERE c.relnamespace = quote_ident(schema)::regnamespace AND c.relkind = 'v'
+            AND c.relname IN (SELECT relation FROM @extschema@.impilo_data_dictionary()));
+    DROP FOREIGN TABLE order_list;
+    DROP TABLE order_data, order_rank, order_block, order_stage, mirror_state;
+    IF NOT EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_namespace'::regclass
+        AND d.refobjid = quote_ident(schema)::regnamespace AND d.deptype IN ('n', 'e'))
+    THEN
+        EXECUTE format('DROP SCHEMA %I', schema);
+    END IF;
+END
+$function$;
+COMMENT ON FUNCTION impilo_drop_mirror(name) IS
+'drops the tables and views of a mirror, and its schema if nothing else is in it';
+
+REVOKE EXECUTE ON FUNCTION impilo_create_mirror(name, name, boolean, boolean, real, interval),
+    impilo_refresh_mirror(name, boolean, boolean, boolean), impilo_mirror_status(name),
+    impilo_apply_webhook(name, jsonb), impilo_upgrade_mirror(name), impilo_drop_mirror(name) FROM PUBLIC;

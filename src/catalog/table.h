@@ -45,6 +45,8 @@ typedef struct ImpiloTable
 	const ImpiloSchemaRelation *relation;
 	int			natts;			/* of the tuple descriptor */
 	ImpiloColumn *columns;		/* [natts], indexed by attnum - 1 */
+	int64	   *invalid;		/* NULL, or: values that are invalid are read
+								 * as NULL, and counted here */
 } ImpiloTable;
 
 /* in table.c */

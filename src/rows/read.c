@@ -316,6 +316,11 @@ open_array(ImpiloRowReader *reader, ArrayPath *path,
 		raise_broken(reader, &error);
 	if (array.kind <= IMPILO_JSON_NULL)
 		return;
+	if (array.kind != IMPILO_JSON_ARRAY && reader->table->invalid)
+	{
+		(*reader->table->invalid)++;
+		return;
+	}
 	if (array.kind != IMPILO_JSON_ARRAY)
 		raise_unreadable(reader,
 						 psprintf("%s at \"%s%s\" instead of an array",
@@ -422,10 +427,13 @@ fill_value(const ImpiloRowReader *reader, const OutputColumn *output,
 	if (likely(impilo_convert(output->converter, value, result, isnull,
 							  &error)))
 		return;
-	if (error.thrown || !output->column->null_on_invalid ||
+	if (error.thrown ||
+		!(output->column->null_on_invalid || reader->table->invalid) ||
 		!impilo_convert(output->converter, &absent, result, isnull,
 						&error_of_null))
 		raise_invalid(reader, output, &error);
+	if (reader->table->invalid)
+		(*reader->table->invalid)++;
 }
 
 /*
