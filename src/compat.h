@@ -191,7 +191,7 @@ impilo_curl_restrict_protocols(CURL *easy)
 static inline const char *
 impilo_curl_http2(void)
 {
-	const		curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
 
 	if ((info->features & CURL_VERSION_HTTP2) == 0)
 		return NULL;
