@@ -143,7 +143,7 @@ measure() {
 
 		INSERT INTO measured (contexts, bytes, names)
 			SELECT count(*), coalesce(sum(used_bytes), 0), string_agg(name, ', ' ORDER BY name)
-			FROM pg_backend_memory_contexts WHERE name LIKE 'impilo%';
+			FROM pg_backend_memory_contexts WHERE name LIKE 'impilo%' AND name NOT IN ('impilo_fdw journal', 'impilo_fdw created orders');
 
 	END
 }
