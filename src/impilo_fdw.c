@@ -49,6 +49,9 @@ void		_PG_init(void);
 bool		impilo_allow_create = true;
 int			impilo_post_at = IMPILO_POST_AT_STATEMENT;
 
+/* the settings are being defined: values given before are applied again */
+static bool defining = false;
+
 /* whether check_allow_create has refused a value */
 static bool allow_create_refused = false;
 
@@ -65,13 +68,18 @@ static const struct config_enum_entry post_at_values[] = {
  * only superusers, and those to whom they grant it, change the sources that
  * are accepted here unseen: the configuration file, and the settings of
  * databases and roles, which are checked when they are made (PGC_S_TEST).
+ *
+ * While the settings are defined, the current user can be the owner of a
+ * SECURITY DEFINER function that happens to load the library; the role that
+ * called it counts.
  */
 static bool
 check_allow_create(bool *newval, void **extra, GucSource source)
 {
 	if (!*newval || source < PGC_S_CLIENT || source == PGC_S_OVERRIDE ||
 		InitializingParallelWorker ||
-		(IsTransactionState() && superuser()))
+		(IsTransactionState() &&
+		 superuser_arg(defining ? GetOuterUserId() : GetUserId())))
 		return true;
 	allow_create_refused = true;
 	GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
@@ -80,15 +88,39 @@ check_allow_create(bool *newval, void **extra, GucSource source)
 	return false;
 }
 
+static bool
+is_boolean(const char *value)
+{
+	bool		parsed;
+
+	return parse_bool(value, &parsed);
+}
+
+static bool
+is_post_at(const char *value)
+{
+	for (const struct config_enum_entry *entry = post_at_values; entry->name; entry++)
+		if (pg_strcasecmp(entry->name, value) == 0)
+			return true;
+	return false;
+}
+
 /*
- * The value that a setting has before it is defined, palloc'd, or NULL.
+ * Returns whether a setting that is not defined yet has an invalid value, now
+ * or after RESET: a valid value of the session can hide an invalid one of the
+ * configuration, which PostgreSQL drops when the setting is defined.
  */
-static char *
-placeholder_value(const char *name)
+static bool
+has_invalid_value(const char *name, bool (*is_valid) (const char *))
 {
 	const char *value = GetConfigOption(name, true, false);
 
-	return value ? pstrdup(value) : NULL;
+	if (value == NULL)
+		return false;
+	if (!is_valid(value))
+		return true;
+	value = GetConfigOptionResetString(name);
+	return value && value[0] && !is_valid(value);
 }
 
 /*
@@ -105,18 +137,19 @@ fail_closed(const char *name, const char *value)
 static void
 define_settings(void)
 {
-	char	   *allow_create = placeholder_value("impilo_fdw.allow_create");
-	char	   *post_at = placeholder_value("impilo_fdw.post_at");
-	bool		asked;
+	bool		allow_create_invalid = has_invalid_value("impilo_fdw.allow_create",
+														 is_boolean);
+	bool		post_at_invalid = has_invalid_value("impilo_fdw.post_at",
+													is_post_at);
 
+	defining = true;
 	DefineCustomBoolVariable("impilo_fdw.allow_create",
 							 "Allows INSERT to create orders.",
 							 "Turn this off in copies of a production database.",
 							 &impilo_allow_create, true, PGC_USERSET, 0,
 							 check_allow_create, NULL, NULL);
-	if (allow_create_refused ||
-		(allow_create &&
-		 (!parse_bool(allow_create, &asked) || asked != impilo_allow_create)))
+	defining = false;
+	if (allow_create_refused || allow_create_invalid)
 		fail_closed("impilo_fdw.allow_create", "off");
 
 	DefineCustomEnumVariable("impilo_fdw.post_at",
@@ -125,8 +158,7 @@ define_settings(void)
 							 &impilo_post_at, IMPILO_POST_AT_STATEMENT,
 							 post_at_values, PGC_USERSET, 0,
 							 NULL, NULL, NULL);
-	if (post_at &&
-		strcmp(post_at, GetConfigOption("impilo_fdw.post_at", false, false)) != 0)
+	if (post_at_invalid)
 		fail_closed("impilo_fdw.post_at", "never");
 
 	DefineCustomIntVariable("impilo_fdw.progress_interval",

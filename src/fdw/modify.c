@@ -509,6 +509,21 @@ end_kept_rows(InsertState *state)
  */
 
 /*
+ * Check what RETURNING needs once more: a cached plan can be older than the
+ * setting impilo_fdw.post_at.
+ */
+static void
+check_returned(const InsertState *state, List *private)
+{
+	ListCell   *lc;
+
+	if (state->options.post_at != IMPILO_POST_AT_COMMIT)
+		return;
+	foreach(lc, (List *) list_nth(private, IMPILO_INSERT_RETURNED))
+		impilo_require_known(state->table, lfirst_int(lc));
+}
+
+/*
  * impiloBeginDirectModify
  *		Start an INSERT that was taken over.
  */
@@ -527,6 +542,7 @@ impiloBeginDirectModify(ForeignScanState *node, int eflags)
 	state = begin_insert(node->ss.ps.state, node->resultRelInfo,
 						 boolVal(list_nth(private, IMPILO_INSERT_DO_NOTHING)),
 						 returned);
+	check_returned(state, private);
 	state->set_processed = boolVal(list_nth(private,
 											IMPILO_INSERT_SET_PROCESSED));
 	state->system_columns = boolVal(list_nth(private,
@@ -717,8 +733,9 @@ impiloBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo,
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	refuse_feedback(mtstate->ps.state, rinfo);
-	begin_through_core(mtstate, rinfo,
-					   boolVal(list_nth(fdw_private, IMPILO_INSERT_DO_NOTHING)));
+	check_returned(begin_through_core(mtstate, rinfo,
+									  boolVal(list_nth(fdw_private, IMPILO_INSERT_DO_NOTHING))),
+				   fdw_private);
 }
 
 /*

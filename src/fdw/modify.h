@@ -76,6 +76,7 @@ extern void impilo_check_insert(const ImpiloTable *table,
 								const ForeignTable *foreign,
 								const ImpiloTableOptions *options,
 								bool do_nothing);
+extern void impilo_require_known(const ImpiloTable *table, AttrNumber attnum);
 extern bool impilo_returns_system_columns(List *returning, Index rti);
 
 #endif							/* IMPILO_MODIFY_H */

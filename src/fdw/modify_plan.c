@@ -197,10 +197,13 @@ impilo_check_insert(const ImpiloTable *table, const ForeignTable *foreign,
  */
 
 /*
- * With post_at 'commit' the API's values are not known to RETURNING.
+ * impilo_require_known
+ *		Refuse to return a column that only the API sets, with post_at 'commit'.
+ *
+ * Checked at planning, and again at execution: the setting may have changed.
  */
-static void
-require_known(const ImpiloTable *table, AttrNumber attnum)
+void
+impilo_require_known(const ImpiloTable *table, AttrNumber attnum)
 {
 	const ImpiloColumn *column = attnum > 0 ? &table->columns[attnum - 1] : NULL;
 
@@ -257,7 +260,7 @@ returned_columns(List *returning, Index rti, const ImpiloTable *table,
 		if (attnum < 0)
 			continue;
 		if (post_at == IMPILO_POST_AT_COMMIT)
-			require_known(table, attnum);
+			impilo_require_known(table, attnum);
 		if (attnum > 0)
 		{
 			columns = list_append_unique_int(columns, attnum);

@@ -124,6 +124,22 @@ for my $value (qw(disabled never 2))
 	is(run($insert), '42501 0', "\"$value\" in the configuration means off");
 	is(run("SELECT 1 FROM impilo.orders; RESET ALL; $insert"), '42501 0', 'RESET ALL does not undo that');
 }
+# a valid value of the session hides it only until RESET
+configure('impilo_fdw.allow_create = disabled');
+is(run("SET impilo_fdw.allow_create = off; $load RESET impilo_fdw.allow_create; $insert", user => 'plain'),
+	'42501 0', 'an invalid value below a SET means off after RESET');
+is(run("BEGIN; SET LOCAL impilo_fdw.allow_create = off; $load COMMIT; $insert", user => 'plain'),
+	'42501 0', 'and at the end of a SET LOCAL');
+configure('impilo_fdw.allow_create = off');
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION loads() RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN PERFORM impilo_created_orders(); END $$;
+SQL
+is(run("SET impilo_fdw.allow_create = on; SELECT loads(); $insert", user => 'plain'),
+	'42501 0', "a superuser's function that loads the library authorises nothing");
+configure("impilo_fdw.post_at = 'nevr'");
+is(run("SET impilo_fdw.post_at = ''; $load RESET impilo_fdw.post_at; $insert", user => 'plain'),
+	'00000 0', 'an invalid post_at below a SET means never after RESET');
 configure('');
 $node->safe_psql('postgres', 'ALTER DATABASE postgres SET impilo_fdw.allow_create = off');
 is(run($insert, user => 'plain'), '42501 0', 'off for the database');
@@ -164,6 +180,12 @@ $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
 $node->restart;
 is(run("BEGIN; SET LOCAL impilo_fdw.post_at = 'never'; $insert COMMIT; $insert", user => 'plain'),
 	'00000 1', 'SET LOCAL post_at: a dry run of one transaction');
+is(run("SET impilo_fdw.post_at = 'Statement'; $insert", user => 'plain'),
+	'00000 1', 'a valid value before the library is loaded means what it says');
+is(run("PREPARE i AS INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000)) RETURNING id;"
+		  . ' SET plan_cache_mode = force_generic_plan; EXECUTE i;'
+		  . " SET impilo_fdw.post_at = 'commit'; EXECUTE i"),
+	'0A000 1', 'a cached plan does not return what is not known before the commit');
 is(run("SET impilo_fdw.post_at = 'nevr'; $insert", user => 'plain'),
 	'00000 0', 'an invalid value before the library is loaded means never');
 is(run("SET impilo_fdw.post_at = 'nevr'; SELECT 1 FROM impilo.orders; RESET impilo_fdw.post_at; $insert", user => 'plain'),
