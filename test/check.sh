@@ -338,7 +338,7 @@ inside() {
 	case "${SLOW:+slow}$wanted " in
 		slow*) patience=36000 ;;
 		*' assert '*) patience=7200 ;;
-		*) patience=420 ;;
+		*) patience=1500 ;;
 	esac
 	patience=$((patience + 8 * ${FUZZ_SECONDS:-0} + ${IMPILO_SECONDS:-0}))
 	source=$HOME_FOLDER/source
