@@ -89,10 +89,10 @@ EXPLAIN (COSTS OFF) SELECT w.note, o.id FROM wanted w JOIN impilo.orders o ON o.
 \! ctl log-reset
 SELECT count(*) FROM wanted w JOIN impilo.orders o ON o.id = w.k;
 \! ctl log sort
--- as an array they are what was asked for, all at once
+-- as an array of more ids than the list has pages too
 \! ctl log-reset
 SELECT count(*) FROM impilo.orders WHERE id = ANY (ARRAY(SELECT k FROM wanted WHERE k <= 30));
-\! ctl count singles
+\! ctl count requests
 
 -- several tables, one request for an id
 \! ctl log-reset

@@ -140,12 +140,12 @@ WHERE a.order_id + 0 = b.order_id + 0 AND a.order_id + 0 < 60;
 SELECT o.id, (SELECT count(*) FROM impilo.order_items i WHERE i.order_id + 0 = o.id) AS items, o.order_items IS NULL AS none
 FROM impilo.orders o WHERE o.id + 0 < 6 ORDER BY 1;
 RESET ALL;
--- rows found by id, in the cache's file
+-- ids found in a list that is kept in a file
 SET work_mem = '64kB';
 \! ctl log-reset
 SELECT count(*), sum(i.count) FROM generate_series(1, 2) g,
 	LATERAL (SELECT count FROM impilo.order_items WHERE order_id = ANY (ARRAY(SELECT h + g - g FROM generate_series(1, 100) h))) i;
-\! ctl count singles
+\! ctl count requests
 RESET work_mem;
 
 --

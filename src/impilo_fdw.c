@@ -23,6 +23,7 @@
 
 #include "fdw/analyze.h"
 #include "fdw/import.h"
+#include "fdw/join.h"
 #include "fdw/modify.h"
 #include "fdw/plan.h"
 #include "fdw/scan.h"
@@ -176,6 +177,7 @@ define_settings(void)
 void
 _PG_init(void)
 {
+	impilo_join_init();
 	define_settings();
 }
 

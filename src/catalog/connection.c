@@ -427,6 +427,23 @@ impilo_connection(Oid userid, Oid serverid, MemoryContext run)
 }
 
 /*
+ * Returns the OID of a user's mapping, or InvalidOid.
+ */
+static Oid
+find_mapping(Oid userid, Oid serverid)
+{
+	Oid			users[] = {userid, InvalidOid};
+	Oid			umid = InvalidOid;
+
+	for (int i = 0; i < lengthof(users) && !OidIsValid(umid); i++)
+		umid = GetSysCacheOid2(USERMAPPINGUSERSERVER,
+							   Anum_pg_user_mapping_oid,
+							   ObjectIdGetDatum(users[i]),
+							   ObjectIdGetDatum(serverid));
+	return umid;
+}
+
+/*
  * impilo_connection_last_total
  *		Returns the number of orders when this session last read the list, or
  *		IMPILO_UNKNOWN.
@@ -436,23 +453,22 @@ impilo_connection(Oid userid, Oid serverid, MemoryContext run)
 int64
 impilo_connection_last_total(Oid userid, Oid serverid)
 {
-	Oid			users[] = {userid, InvalidOid};
+	Oid			umid = find_mapping(userid, serverid);
+	ConnCacheEntry *entry = cache && OidIsValid(umid)
+	? hash_search(cache, &umid, HASH_FIND, NULL) : NULL;
 
-	for (int i = 0; cache && i < lengthof(users); i++)
-	{
-		ConnCacheEntry *entry;
-		Oid			umid = GetSysCacheOid2(USERMAPPINGUSERSERVER,
-										   Anum_pg_user_mapping_oid,
-										   ObjectIdGetDatum(users[i]),
-										   ObjectIdGetDatum(serverid));
+	return entry ? impilo_api_last_total(entry->connection->api)
+		: IMPILO_UNKNOWN;
+}
 
-		if (!OidIsValid(umid))
-			continue;
-		entry = hash_search(cache, &umid, HASH_FIND, NULL);
-		return entry ? impilo_api_last_total(entry->connection->api)
-			: IMPILO_UNKNOWN;
-	}
-	return IMPILO_UNKNOWN;
+/*
+ * impilo_has_mapping
+ *		Returns whether there is a user mapping for a user of a server.
+ */
+bool
+impilo_has_mapping(Oid userid, Oid serverid)
+{
+	return OidIsValid(find_mapping(userid, serverid));
 }
 
 /*

@@ -44,6 +44,7 @@ extern ImpiloConnection *impilo_connection(Oid userid, Oid serverid,
 extern void impilo_connection_pin(ImpiloConnection *connection,
 								  MemoryContext holder);
 extern int64 impilo_connection_last_total(Oid userid, Oid serverid);
+extern bool impilo_has_mapping(Oid userid, Oid serverid);
 extern ImpiloApi *impilo_private_connection(Oid userid, Oid serverid,
 											MemoryContext context);
 extern List *impilo_connections(void);

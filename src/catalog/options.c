@@ -59,6 +59,7 @@ typedef enum ValueType
 	VALUE_FILE,					/* a file on the database server */
 	VALUE_KEY,					/* api_key: never in a message */
 	VALUE_BOOLEAN,
+	VALUE_ESTIMATE,				/* a Boolean value or "auto" */
 	VALUE_INTEGER,
 	VALUE_REAL,
 	VALUE_DURATION,				/* ms; a number without a unit is seconds */
@@ -126,8 +127,8 @@ static const Option options[] = {
 	TABLE(max_concurrency), "8", 1, MAX_CONCURRENCY},
 	{"batch_size", ON_SERVER | ON_TABLE, VALUE_INTEGER, TABLE(batch_size),
 	"100", 1, 10000},
-	{"use_remote_estimate", ON_SERVER | ON_TABLE, VALUE_BOOLEAN,
-	TABLE(use_remote_estimate), "false"},
+	{"use_remote_estimate", ON_SERVER | ON_TABLE, VALUE_ESTIMATE,
+	TABLE(use_remote_estimate), "auto"},
 	{"updatable", ON_SERVER | ON_TABLE, VALUE_BOOLEAN, TABLE(updatable),
 	"true"},
 	{"post_at", ON_SERVER | ON_TABLE, VALUE_CHOICE, TABLE(post_at),
@@ -366,6 +367,15 @@ read_value(const Option *option, const char *value, void *target)
 			size = sizeof(bool);
 			if (!parse_bool(value, &read.boolean))
 				reject_value(option, value, "Specify a Boolean value.");
+			break;
+		case VALUE_ESTIMATE:
+			size = sizeof(ImpiloRemoteEstimate);
+			if (pg_strcasecmp(value, "auto") == 0)
+				read.integer = IMPILO_ESTIMATE_AUTO;
+			else if (parse_bool(value, &read.boolean))
+				read.integer = read.boolean ? IMPILO_ESTIMATE_ALWAYS : IMPILO_ESTIMATE_NEVER;
+			else
+				reject_value(option, value, "Specify a Boolean value or \"auto\".");
 			break;
 		case VALUE_INTEGER:
 			size = sizeof(int);

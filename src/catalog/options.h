@@ -23,6 +23,13 @@ typedef enum ImpiloPostAt
 	IMPILO_POST_AT_NEVER		/* dry run: checked and shown, never posted */
 } ImpiloPostAt;
 
+typedef enum ImpiloRemoteEstimate
+{
+	IMPILO_ESTIMATE_NEVER,		/* no request at planning */
+	IMPILO_ESTIMATE_ALWAYS,
+	IMPILO_ESTIMATE_AUTO		/* if it decides the route */
+} ImpiloRemoteEstimate;
+
 /* a name that differs in more characters is not suggested */
 #define IMPILO_MAX_DISTANCE 4
 
@@ -56,7 +63,7 @@ typedef struct ImpiloTableOptions
 	int			fetch_size;		/* orders per page */
 	int			max_concurrency;	/* requests in flight */
 	int			batch_size;		/* rows created together */
-	bool		use_remote_estimate;
+	ImpiloRemoteEstimate use_remote_estimate;
 	bool		updatable;
 	ImpiloPostAt post_at;
 } ImpiloTableOptions;

@@ -27,6 +27,7 @@
 #include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -52,10 +53,13 @@
 #include "fdw/route.h"
 
 /*
- * Pages of the list of which nothing is known: enough that a few keys are
+ * Pages of the list of which nothing is known: enough that some keys are
  * looked up, few enough that many are not.
  */
-#define UNKNOWN_PAGES 10
+#define UNKNOWN_PAGES 100
+
+/* microseconds that planning waits for the number of orders */
+#define ESTIMATE_WAIT (2 * INT64CONST(1000000))
 
 /* elements in an array of an order of which nothing is known */
 #define ELEMENTS_PER_ORDER 3
@@ -84,35 +88,49 @@ typedef struct KeyCondition
 	double		keys;			/* how many, estimated */
 } KeyCondition;
 
+static List *join_clauses(PlannerInfo *root, RelOptInfo *baserel,
+						  const RelInfo *info);
+
 /* ------------------------------------------------------------------------
  * How many
  * ------------------------------------------------------------------------
  */
 
 /*
- * Ask the API how many orders there are: one small page.  Where there is no
- * such page, it is not known.
+ * Returns the number of orders as the API states it, or IMPILO_UNKNOWN.
+ *
+ * With `attempt`, waits a moment only, and an error of the API is ignored:
+ * the scan will report it.
  */
 static int64
-ask_total(Oid userid, Oid serverid)
+ask_total(Oid userid, Oid serverid, bool attempt)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "impilo_fdw estimate",
 												  ALLOCSET_SMALL_SIZES);
 	ImpiloConnection *connection = impilo_connection(userid, serverid, context);
+	int64		left = attempt ? ESTIMATE_WAIT : IMPILO_HTTP_FOREVER;
 	ImpiloHttpRequest *request;
 	ImpiloPage	page = {.total = IMPILO_UNKNOWN};
+	ImpiloApiError error;
 
 	request = impilo_api_get_page(connection->api, context, 1, 1, NULL);
-	impilo_http_wait(request);
-	impilo_api_page(connection->api, request, 1, 1, &page);
+	if (impilo_http_wait_within(request, &left) &&
+		!impilo_api_try_page(connection->api, request, 1, 1, &page, &error))
+	{
+		page.total = IMPILO_UNKNOWN;
+		if (!attempt)
+			impilo_api_raise(&error);
+	}
 	MemoryContextDelete(context);
 	return page.total;
 }
 
 /*
- * How many orders there are: as the API says if the table's options want it
- * asked, as it said last in this connection, as ANALYZE saw it, or a guess.
+ * Estimate the number of orders: as the API says if the table's options want
+ * it asked, as it said last in this connection, as ANALYZE saw it, or a
+ * guess.  By default it is asked where nothing else is known and the number
+ * decides whether orders are looked up for a join.
  */
 static void
 estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
@@ -120,12 +138,15 @@ estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 {
 	ForeignTable *table = GetForeignTable(relid);
 	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
-	int64		total;
+	int64		total = impilo_connection_last_total(userid, table->serverid);
 
-	if (info->options.use_remote_estimate)
-		total = ask_total(userid, table->serverid);
-	else
-		total = impilo_connection_last_total(userid, table->serverid);
+	if (info->options.use_remote_estimate == IMPILO_ESTIMATE_ALWAYS)
+		total = ask_total(userid, table->serverid, false);
+	else if (info->options.use_remote_estimate == IMPILO_ESTIMATE_AUTO &&
+			 total == IMPILO_UNKNOWN && baserel->tuples <= 0 &&
+			 join_clauses(root, baserel, info) != NIL &&
+			 impilo_has_mapping(userid, table->serverid))
+		total = ask_total(userid, table->serverid, true);
 
 	if (total >= 0)
 		info->orders = total;
@@ -317,6 +338,36 @@ columns_in(PlannerInfo *root, const RelOptInfo *rel, Node *expressions)
 }
 
 /*
+ * Tell the planner that the id is unique: without statistics it would expect
+ * many orders for each key of a join.  The index exists only here.
+ */
+static void
+add_unique_id(RelOptInfo *baserel, Relation relation, const RelInfo *info)
+{
+	IndexOptInfo *index;
+	Oid			type;
+
+	if (!info->is_orders || !AttributeNumberIsValid(info->id_column))
+		return;
+	type = TupleDescAttr(RelationGetDescr(relation), info->id_column - 1)->atttypid;
+	if (type != INT8OID && type != INT4OID && type != INT2OID)
+		return;
+	index = makeNode(IndexOptInfo);
+	index->rel = baserel;
+	index->ncolumns = index->nkeycolumns = 1;
+	index->indexkeys = palloc(sizeof(int));
+	index->indexkeys[0] = info->id_column;
+	index->indexcollations = palloc0(sizeof(Oid));
+	index->opfamily = palloc(sizeof(Oid));
+	index->opfamily[0] = INTEGER_BTREE_FAM_OID;
+	index->opcintype = palloc(sizeof(Oid));
+	index->opcintype[0] = type;
+	index->relam = BTREE_AM_OID;
+	index->unique = index->immediate = index->hypothetical = true;
+	baserel->indexlist = lappend(baserel->indexlist, index);
+}
+
+/*
  * impiloGetForeignRelSize
  *		Bind the columns, raise an error if one that is used is unknown, and
  *		estimate the number of rows.  Sends nothing, unless the table's
@@ -336,12 +387,13 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 															   false));
 	KeyCondition condition;
 
-	table_close(relation, NoLock);
 	impilo_table_check(bound, columns_in(root, baserel, (Node *) used));
 	impilo_server_options(server, &info->server);
 	impilo_table_options(table, server, &info->options);
 	info->id_column = impilo_table_order_id(bound);
 	info->is_orders = bound->relation->array == NULL;
+	add_unique_id(baserel, relation, info);
+	table_close(relation, NoLock);
 	for (int i = 0; i < bound->natts; i++)
 	{
 		if (bound->columns[i].source >= IMPILO_SOURCE_LIST_PAGE)
@@ -394,18 +446,22 @@ cost_list(const RelOptInfo *baserel, const RelInfo *info,
 }
 
 /*
- * The cost of fetching orders by id.
+ * The cost of fetching orders by id.  A scan of more ids than the list has
+ * pages reads the list.
  */
 static void
 cost_lookup(const RelOptInfo *baserel, const RelInfo *info, double keys,
 			Cost *startup, Cost *total)
 {
-	double		waves = 1 + Max(keys - 1, 0) / info->options.max_concurrency;
+	double		pages = ceil(info->orders / info->options.fetch_size);
+	double		requests = keys <= info->options.max_concurrency ? keys
+	: Min(keys, pages);
+	double		waves = 1 + Max(requests - 1, 0) / info->options.max_concurrency;
 
 	*startup = info->server.fdw_startup_cost + baserel->baserestrictcost.startup;
 	*total = baserel->baserestrictcost.startup +
 		info->server.fdw_startup_cost * waves +
-		info->server.fdw_tuple_cost * keys +
+		info->server.fdw_tuple_cost * (requests < keys ? info->orders : keys) +
 		(cpu_tuple_cost + baserel->baserestrictcost.per_tuple) *
 		keys * info->rows_per_order;
 }
@@ -424,6 +480,57 @@ add_scan_path(PlannerInfo *root, RelOptInfo *baserel, ImpiloRoute route,
 									 total, required_outer, private));
 }
 
+typedef struct MatchIdArgs
+{
+	const RelInfo *info;
+} MatchIdArgs;
+
+/*
+ * For generate_implied_equalities_for_column: is this member of an
+ * equivalence class the id?
+ */
+static bool
+is_id_member(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
+			 EquivalenceMember *em, void *arg)
+{
+	return is_id_column(rel, ((MatchIdArgs *) arg)->info, (Node *) em->em_expr);
+}
+
+/*
+ * Returns the conditions by which other relations supply ids.
+ */
+static List *
+join_clauses(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info)
+{
+	MatchIdArgs args = {info};
+	List	   *clauses = NIL;
+	List	   *matching = NIL;
+	KeyCondition condition;
+	ListCell   *cell;
+
+	if (!AttributeNumberIsValid(info->id_column))
+		return NIL;
+	if (baserel->has_eclass_joins)
+		clauses = generate_implied_equalities_for_column(root, baserel,
+														 is_id_member, &args,
+														 baserel->lateral_referencers);
+	foreach(cell, baserel->joininfo)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (join_clause_is_movable_to(rinfo, baserel))
+			clauses = lappend(clauses, rinfo);
+	}
+	foreach(cell, clauses)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
+
+		if (match_key(root, baserel, info->id_column, rinfo->clause, &condition))
+			matching = lappend(matching, rinfo);
+	}
+	return matching;
+}
+
 /*
  * Add a path that looks up the ids which another relation supplies through
  * this join clause.
@@ -439,8 +546,6 @@ add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 	Cost		startup,
 				total;
 
-	if (!match_key(root, baserel, info->id_column, rinfo->clause, &condition))
-		return;
 	outer = bms_difference(rinfo->clause_relids, bms_make_singleton(baserel->relid));
 	outer = bms_union(outer, baserel->lateral_relids);
 	if (bms_is_empty(outer))
@@ -460,46 +565,37 @@ add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 				  startup, total, outer);
 }
 
-typedef struct MatchIdArgs
-{
-	const RelInfo *info;
-} MatchIdArgs;
-
 /*
- * For generate_implied_equalities_for_column: is this member of an
- * equivalence class the id?
+ * impilo_lookup_key
+ *		Returns the key of a path that looks up one order for each row of other
+ *		relations, else NULL.
  */
-static bool
-is_id_member(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
-			 EquivalenceMember *em, void *arg)
+Expr *
+impilo_lookup_key(const Path *path)
 {
-	return is_id_column(rel, ((MatchIdArgs *) arg)->info, (Node *) em->em_expr);
+	const RelOptInfo *rel = path->parent;
+	const ForeignPath *scan = (const ForeignPath *) path;
+	Expr	   *key;
+
+	if (!IsA(path, ForeignPath) || rel->fdwroutine == NULL ||
+		rel->fdwroutine->GetForeignRelSize != impiloGetForeignRelSize ||
+		PATH_REQ_OUTER(path) == NULL ||
+		intVal(linitial(scan->fdw_private)) != IMPILO_ROUTE_LOOKUP)
+		return NULL;
+	key = lsecond(scan->fdw_private);
+	return OidIsValid(get_element_type(getBaseType(exprType((Node *) key))))
+		? NULL : key;
 }
 
-static void
-add_parameterised_paths(PlannerInfo *root, RelOptInfo *baserel,
-						const RelInfo *info)
+/*
+ * impilo_cost_keys
+ *		The cost of looking up the orders of this many distinct keys.
+ */
+void
+impilo_cost_keys(const RelOptInfo *baserel, double keys,
+				 Cost *startup, Cost *total)
 {
-	MatchIdArgs args = {info};
-	List	   *clauses = NIL;
-	ListCell   *cell;
-
-	if (!AttributeNumberIsValid(info->id_column))
-		return;
-	if (baserel->has_eclass_joins)
-		clauses = generate_implied_equalities_for_column(root, baserel,
-														 is_id_member, &args,
-														 baserel->lateral_referencers);
-	foreach(cell, baserel->joininfo)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-
-		if (join_clause_is_movable_to(rinfo, baserel))
-			clauses = lappend(clauses, rinfo);
-	}
-	foreach(cell, clauses)
-		add_parameterised_path(root, baserel, info,
-							   lfirst_node(RestrictInfo, cell));
+	cost_lookup(baserel, baserel->fdw_private, keys, startup, total);
 }
 
 /*
@@ -514,6 +610,7 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 	KeyCondition condition;
 	Cost		startup,
 				total;
+	ListCell   *cell;
 
 	if (is_impossible(baserel, info))
 	{
@@ -543,7 +640,9 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 	cost_list(baserel, info, &startup, &total);
 	add_scan_path(root, baserel, IMPILO_ROUTE_LIST, NULL, baserel->rows,
 				  startup, total, baserel->lateral_relids);
-	add_parameterised_paths(root, baserel, info);
+	foreach(cell, join_clauses(root, baserel, info))
+		add_parameterised_path(root, baserel, info,
+							   lfirst_node(RestrictInfo, cell));
 }
 
 /* ------------------------------------------------------------------------

@@ -31,4 +31,8 @@ extern void impiloGetForeignUpperPaths(PlannerInfo *root,
 									   RelOptInfo *input_rel,
 									   RelOptInfo *output_rel, void *extra);
 
+extern Expr *impilo_lookup_key(const Path *path);
+extern void impilo_cost_keys(const RelOptInfo *baserel, double keys,
+							 Cost *startup, Cost *total);
+
 #endif							/* IMPILO_PLAN_H */

@@ -36,7 +36,7 @@
 #include "fdw/route.h"
 #include "fdw/scan.h"
 #include "read/pages.h"
-#include "read/reading.h"
+#include "read/shared.h"
 #include "rows/read.h"
 
 /* A scan that is more than explained. */
@@ -127,7 +127,9 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 		intVal(list_nth(plan->fdw_private, IMPILO_SCAN_REREAD));
 	state->reader = impilo_reader_open(connection, estate->es_query_cxt,
 									   &state->options,
-									   state->route == IMPILO_ROUTE_LIST, again,
+									   state->route == IMPILO_ROUTE_LIST ? IMPILO_READS_LIST
+									   : state->route == IMPILO_ROUTE_COUNT ? IMPILO_READS_COUNT
+									   : IMPILO_READS_IDS, again,
 									   intVal(list_nth(plan->fdw_private,
 													   IMPILO_SCAN_READS_ALL)));
 }
@@ -192,10 +194,14 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
  * ------------------------------------------------------------------------
  */
 
-static int64
-integer_of(Datum value, Oid type)
+/*
+ * impilo_key_to_id
+ *		Returns a key, of an integer type or a domain over one, as an id.
+ */
+int64
+impilo_key_to_id(Datum value, Oid type)
 {
-	switch (type)
+	switch (getBaseType(type))
 	{
 		case INT8OID:
 			return DatumGetInt64(value);
@@ -231,7 +237,7 @@ evaluate_keys(ImpiloScan *state, ExprContext *econtext, int64 **ids)
 	if (!OidIsValid(element_type))
 	{
 		*ids = palloc(sizeof(int64));
-		(*ids)[0] = integer_of(value, getBaseType(state->key_type));
+		(*ids)[0] = impilo_key_to_id(value, state->key_type);
 		return 1;
 	}
 	get_typlenbyvalalign(element_type, &typlen, &typbyval, &typalign);
@@ -240,7 +246,7 @@ evaluate_keys(ImpiloScan *state, ExprContext *econtext, int64 **ids)
 	*ids = palloc(sizeof(int64) * (nelements + 1));
 	for (int i = 0; i < nelements; i++)
 		if (!nulls[i])
-			(*ids)[used++] = integer_of(elements[i], getBaseType(element_type));
+			(*ids)[used++] = impilo_key_to_id(elements[i], element_type);
 	return used;
 }
 
@@ -510,7 +516,7 @@ show_request(const ForeignScan *plan, const char *base_url,
 			if (IsA(key, Const) && !key->constisnull &&
 				!OidIsValid(get_element_type(key->consttype)))
 				return psprintf("GET %s/order/" INT64_FORMAT, base_url,
-								integer_of(key->constvalue, key->consttype));
+								impilo_key_to_id(key->constvalue, key->consttype));
 			return psprintf("GET %s/order/{id}", base_url);
 		case IMPILO_ROUTE_NOTHING:
 			break;
@@ -529,7 +535,10 @@ explain_stats(const ImpiloScan *state, ExplainState *es)
 		stats = state->pages_stats;
 	else
 		impilo_reader_stats(state->reader, &stats);
-	if (state->route == IMPILO_ROUTE_LIST || state->route == IMPILO_ROUTE_PAGES)
+	if (stats.by_list)
+		ExplainPropertyText("Read Instead", route_name(IMPILO_ROUTE_LIST), es);
+	if (state->route == IMPILO_ROUTE_LIST || state->route == IMPILO_ROUTE_PAGES ||
+		stats.by_list)
 		ExplainPropertyInteger("Pages", NULL, stats.pages, es);
 	ExplainPropertyInteger("Requests", NULL, stats.http.requests, es);
 	if (stats.http.retries > 0 || es->format != EXPLAIN_FORMAT_TEXT)

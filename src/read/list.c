@@ -42,7 +42,7 @@
  * passes that takes.
  *
  * How requests are sent ahead is in prefetch.c, who shares a scan of the list
- * in reading.c.
+ * in shared.c.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *

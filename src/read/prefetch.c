@@ -30,18 +30,8 @@
 
 #include "read/prefetch.h"
 
-/* orders of the page that verifies an address; the documented default size */
-#define VERIFY_PAGE_SIZE 15
-
-struct ImpiloLookup
-{
-	ImpiloApi  *api;
-	ImpiloHttpStats *stats;
-	const int64 *ids;			/* to fetch */
-	int			nids;
-	int			sent;			/* of these, the first ones */
-	ImpiloPrefetch queue;		/* current: the order handed out last */
-};
+/* orders of a page of which only the total is of interest; the API's default */
+#define SMALL_PAGE 15
 
 /* ------------------------------------------------------------------------
  * The queue
@@ -216,31 +206,52 @@ fetch_order(void *arg, int64 id)
  * impilo_lookup_open
  *		Make ready to fetch orders by id; sends nothing.
  *
- * `ids` are distinct and have to live as long as the lookup, which belongs,
- * with its requests, to `context`.
+ * The lookup belongs, with its requests, to `context`; `stats` has to live as
+ * long.
  */
 ImpiloLookup *
-impilo_lookup_open(ImpiloApi *api, MemoryContext context,
-				   const int64 *ids, int nids, int max_concurrency,
+impilo_lookup_open(ImpiloApi *api, MemoryContext context, int max_concurrency,
 				   ImpiloHttpStats *stats)
 {
 	ImpiloLookup *lookup = MemoryContextAllocZero(context, sizeof(*lookup));
 
 	lookup->api = api;
 	lookup->stats = stats;
-	lookup->ids = ids;
-	lookup->nids = nids;
 	impilo_prefetch_init(&lookup->queue, context, impilo_api_http(api),
 						 max_concurrency, fetch_order, lookup);
 	return lookup;
 }
 
-static void
-fill_lookups(ImpiloLookup *lookup)
+/*
+ * impilo_lookup_send
+ *		Send requests as far as the window allows.
+ */
+void
+impilo_lookup_send(ImpiloLookup *lookup)
 {
 	while (lookup->sent < lookup->nids &&
 		   impilo_prefetch_has_room(&lookup->queue, lookup->queue.size))
 		impilo_prefetch_send(&lookup->queue, lookup->ids[lookup->sent++]);
+}
+
+/*
+ * impilo_lookup_push
+ *		Add an id, which the lookup has not been asked for before.
+ */
+void
+impilo_lookup_push(ImpiloLookup *lookup, int64 id)
+{
+	if (lookup->sent == lookup->nids)
+		lookup->sent = lookup->nids = 0;
+	if (lookup->nids == lookup->size)
+	{
+		lookup->size = Max(lookup->size * 2, 16);
+		lookup->ids = lookup->ids
+			? repalloc_huge(lookup->ids, lookup->size * sizeof(int64))
+			: MemoryContextAlloc(lookup->queue.context,
+								 lookup->size * sizeof(int64));
+	}
+	lookup->ids[lookup->nids++] = id;
 }
 
 /*
@@ -251,52 +262,73 @@ fill_lookups(ImpiloLookup *lookup)
 static void
 verify_address(ImpiloLookup *lookup)
 {
-	ImpiloHttpRequest *request;
-	ImpiloPage	page;
-
-	if (impilo_api_proven(lookup->api))
-		return;
-	request = impilo_api_get_page(lookup->api, CurrentMemoryContext, 1,
-								  VERIFY_PAGE_SIZE, lookup->stats);
-	impilo_http_wait(request);
-	impilo_api_page(lookup->api, request, 1, VERIFY_PAGE_SIZE, &page);
+	if (!impilo_api_proven(lookup->api))
+		(void) impilo_fetch_total(lookup->api, lookup->stats);
 }
 
 /*
  * impilo_lookup_next
- *		The next order that exists, in the order of the ids; false at the end.
+ *		Wait for the next id: *id is set unless the result is IMPILO_LOOKUP_END.
  *
- * The order's bytes are good until the next call.  Raises the errors of the
- * API.
+ * The ids are answered in the order in which they were added.  The order's
+ * bytes are good until the next call.  Raises the errors of the API; if
+ * `wanted` is not NULL, only those for that id.
  */
-bool
-impilo_lookup_next(ImpiloLookup *lookup, ImpiloOrder *order)
+ImpiloLookupResult
+impilo_lookup_next(ImpiloLookup *lookup, const int64 *wanted, int64 *id,
+				   ImpiloOrder *order)
 {
 	ImpiloPrefetch *queue = &lookup->queue;
-	bool		found = false;
+	ImpiloLookupResult result = IMPILO_LOOKUP_FAILED;
+	MemoryContext caller;
+	int			status;
 
-	while (!found)
+	impilo_prefetch_release(queue);
+	impilo_lookup_send(lookup);
+	if (queue->count == 0)
+		return IMPILO_LOOKUP_END;
+	(void) impilo_prefetch_wait(queue);
+	impilo_prefetch_take(queue);
+
+	/* the next requests go out before this response is parsed */
+	impilo_lookup_send(lookup);
+
+	*id = queue->current.number;
+	status = impilo_http_reply(queue->current.request)->status;
+	if (wanted && *wanted != *id && status != 200 && status != 404)
+		return result;
+	caller = MemoryContextSwitchTo(queue->current.context);
+	if (impilo_api_order(lookup->api, queue->current.request, *id, order))
+		result = IMPILO_LOOKUP_FOUND;
+	else
 	{
-		MemoryContext caller;
-
-		CHECK_FOR_INTERRUPTS();
-		impilo_prefetch_release(queue);
-		fill_lookups(lookup);
-		if (queue->count == 0)
-			return false;
-		(void) impilo_prefetch_wait(queue);
-		impilo_prefetch_take(queue);
-
-		/* the next requests go out before this response is parsed */
-		fill_lookups(lookup);
-
-		caller = MemoryContextSwitchTo(queue->current.context);
-		found = impilo_api_order(lookup->api, queue->current.request,
-								 queue->current.number, order);
-		if (!found)
-			verify_address(lookup);
-		MemoryContextSwitchTo(caller);
+		verify_address(lookup);
+		result = IMPILO_LOOKUP_ABSENT;
 	}
+	MemoryContextSwitchTo(caller);
 	queue->rows++;
-	return true;
+	return result;
+}
+
+/*
+ * impilo_fetch_total
+ *		Ask for one small page of the list, and return its total, or
+ *		IMPILO_UNKNOWN.  Raises the errors of the API.
+ */
+int64
+impilo_fetch_total(ImpiloApi *api, ImpiloHttpStats *stats)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "impilo_fdw total",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	ImpiloHttpRequest *request;
+	ImpiloPage	page;
+
+	request = impilo_api_get_page(api, context, 1, SMALL_PAGE, stats);
+	impilo_http_wait(request);
+	impilo_api_page(api, request, 1, SMALL_PAGE, &page);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	return page.total;
 }

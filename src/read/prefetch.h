@@ -47,8 +47,25 @@ typedef struct ImpiloPrefetch
 	int64		rows;			/* handed out so far */
 } ImpiloPrefetch;
 
-/* Orders by id. */
-typedef struct ImpiloLookup ImpiloLookup;
+/* Orders by id.  Others may read all members. */
+typedef struct ImpiloLookup
+{
+	ImpiloApi  *api;
+	ImpiloHttpStats *stats;
+	int64	   *ids;			/* that were added */
+	int			nids;
+	int			size;			/* allocated */
+	int			sent;			/* of the ids, the first ones */
+	ImpiloPrefetch queue;		/* current: the order returned last */
+} ImpiloLookup;
+
+typedef enum ImpiloLookupResult
+{
+	IMPILO_LOOKUP_FOUND,
+	IMPILO_LOOKUP_ABSENT,		/* no such order */
+	IMPILO_LOOKUP_FAILED,		/* an error, of an id that is not wanted now */
+	IMPILO_LOOKUP_END			/* no id is left */
+} ImpiloLookupResult;
 
 /* in prefetch.c */
 
@@ -64,9 +81,13 @@ extern void impilo_prefetch_release(ImpiloPrefetch *queue);
 extern void impilo_prefetch_cancel(ImpiloPrefetch *queue);
 
 extern ImpiloLookup *impilo_lookup_open(ImpiloApi *api, MemoryContext context,
-										const int64 *ids, int nids,
 										int max_concurrency,
 										ImpiloHttpStats *stats);
-extern bool impilo_lookup_next(ImpiloLookup *lookup, ImpiloOrder *order);
+extern void impilo_lookup_push(ImpiloLookup *lookup, int64 id);
+extern void impilo_lookup_send(ImpiloLookup *lookup);
+extern ImpiloLookupResult impilo_lookup_next(ImpiloLookup *lookup,
+											 const int64 *wanted, int64 *id,
+											 ImpiloOrder *order);
+extern int64 impilo_fetch_total(ImpiloApi *api, ImpiloHttpStats *stats);
 
 #endif							/* IMPILO_PREFETCH_H */
