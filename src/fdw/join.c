@@ -125,7 +125,7 @@ can_look_ahead(PlannerInfo *root, Path *outer_path, Node *key)
  * The cost of the lookups of a join: one for each distinct key.
  */
 static void
-cost_lookahead(PlannerInfo *root, CustomPath * path, const Path *outer_path,
+cost_lookahead(PlannerInfo *root, CustomPath *path, const Path *outer_path,
 			   RelOptInfo *innerrel, Node *key)
 {
 	double		keys = estimate_num_groups(root, list_make1(key),
@@ -285,7 +285,7 @@ match_outer_plan(Node *node, List *tlist)
 }
 
 static Plan *
-plan_lookahead(PlannerInfo *root, RelOptInfo *rel, CustomPath * path,
+plan_lookahead(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 			   List *tlist, List *clauses, List *custom_plans)
 {
 	CustomScan *scan = makeNode(CustomScan);

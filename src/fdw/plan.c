@@ -446,16 +446,12 @@ cost_list(const RelOptInfo *baserel, const RelInfo *info,
 }
 
 /*
- * The cost of fetching orders by id.  A scan of more ids than the list has
- * pages reads the list.
+ * The cost of fetching orders by id, with this many requests.
  */
 static void
 cost_lookup(const RelOptInfo *baserel, const RelInfo *info, double keys,
-			Cost *startup, Cost *total)
+			double requests, Cost *startup, Cost *total)
 {
-	double		pages = ceil(info->orders / info->options.fetch_size);
-	double		requests = keys <= info->options.max_concurrency ? keys
-	: Min(keys, pages);
 	double		waves = 1 + Max(requests - 1, 0) / info->options.max_concurrency;
 
 	*startup = info->server.fdw_startup_cost + baserel->baserestrictcost.startup;
@@ -464,6 +460,18 @@ cost_lookup(const RelOptInfo *baserel, const RelInfo *info, double keys,
 		info->server.fdw_tuple_cost * (requests < keys ? info->orders : keys) +
 		(cpu_tuple_cost + baserel->baserestrictcost.per_tuple) *
 		keys * info->rows_per_order;
+}
+
+/*
+ * Returns the number of requests of one scan for this many ids: of more ids
+ * than the list has pages, it reads the list.
+ */
+static double
+requests_of_scan(const RelInfo *info, double keys)
+{
+	if (keys <= info->options.max_concurrency)
+		return keys;
+	return Min(keys, ceil(info->orders / info->options.fetch_size));
 }
 
 static void
@@ -560,7 +568,8 @@ add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 		return;
 	rows = clamp_row_est(Min(param_info->ppi_rows,
 							 condition.keys * info->rows_per_order));
-	cost_lookup(baserel, info, condition.keys, &startup, &total);
+	cost_lookup(baserel, info, condition.keys,
+				requests_of_scan(info, condition.keys), &startup, &total);
 	add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, condition.key, rows,
 				  startup, total, outer);
 }
@@ -595,7 +604,7 @@ void
 impilo_cost_keys(const RelOptInfo *baserel, double keys,
 				 Cost *startup, Cost *total)
 {
-	cost_lookup(baserel, baserel->fdw_private, keys, startup, total);
+	cost_lookup(baserel, baserel->fdw_private, keys, keys, startup, total);
 }
 
 /*
@@ -623,7 +632,8 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 				 &condition))
 	{
 		/* these pages and nothing else; one costs what a key costs */
-		cost_lookup(baserel, info, condition.keys, &startup, &total);
+		cost_lookup(baserel, info, condition.keys, condition.keys,
+					&startup, &total);
 		add_scan_path(root, baserel, IMPILO_ROUTE_PAGES, condition.key,
 					  baserel->rows, startup, total, baserel->lateral_relids);
 		return;
@@ -631,7 +641,8 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 	if (find_key(root, baserel, info->id_column, baserel->baserestrictinfo,
 				 &condition))
 	{
-		cost_lookup(baserel, info, condition.keys, &startup, &total);
+		cost_lookup(baserel, info, condition.keys,
+					requests_of_scan(info, condition.keys), &startup, &total);
 		add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, condition.key,
 					  baserel->rows, startup, total, baserel->lateral_relids);
 	}

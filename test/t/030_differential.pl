@@ -565,6 +565,9 @@ sub switches
 	my @set = map { "SET enable_$_ = " . (chance(0.65) ? 'on' : 'off') }
 	  qw(nestloop hashjoin mergejoin memoize material hashagg sort);
 
+	# where lookahead is forced, the other ways to join are off
+	push @set, 'SET impilo_fdw.enable_lookahead = ' . any('on', 'on', 'off');
+	push @set, 'SET enable_hashjoin = off; SET enable_mergejoin = off' if chance(0.3);
 	push @set, 'SET work_mem = ' . literal(any('64kB', '4MB'));
 	push @set, 'SET plan_cache_mode = ' . any('auto', 'force_generic_plan', 'force_custom_plan');
 	push @set, 'SET from_collapse_limit = ' . any(1, 8);
@@ -634,7 +637,7 @@ for my $number (1 .. $queries)
 		$asked++;
 		$taken{$_}++
 		  foreach $foreign->query("EXPLAIN (COSTS OFF) $sql") =~
-		  /(Route: \w+|Nested Loop|Hash Join|Merge Join|Memoize|Materialize)/g;
+		  /(Route: \w+|Nested Loop|Hash Join|Merge Join|Memoize|Materialize|Lookahead)/g;
 		next if $error->{sqlstate} eq '00000' && $got eq $expected;
 		$failed++;
 		fail("question $number has the same answer");
@@ -648,7 +651,7 @@ is($failed, 0, "$asked answers are the same (seed $seed)");
 note join ', ', map { "$_ $taken{$_}" } sort keys %taken;
 # what is rare is sure to come only where many are asked
 ok($taken{$_}, "plans had $_")
-  foreach grep { $queries >= 100 } 'Route: List', 'Route: Lookup', 'Nested Loop', 'Hash Join';
+  foreach grep { $queries >= 100 } 'Route: List', 'Route: Lookup', 'Nested Loop', 'Hash Join', 'Lookahead';
 ok($taken{$_}, "plans had $_")
   foreach grep { $queries >= 500 } 'Route: Count', 'Merge Join', 'Memoize';
 
