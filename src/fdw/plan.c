@@ -748,13 +748,14 @@ attribute_list(const Bitmapset *attributes)
 }
 
 /*
- * May the scan be read more than once?  What sits in a sub-query may be, for
- * each row of the query around it; the executor tells only of some cases.
+ * Returns whether the scan may be read more than once: with the keys of
+ * another relation, or in a sub-query, for each row of the query around it.
+ * The executor announces only other cases.
  */
 static bool
-may_be_read_again(const PlannerInfo *root)
+may_be_read_again(const PlannerInfo *root, const Path *path)
 {
-	return root->query_level > 1;
+	return root->query_level > 1 || path->param_info != NULL;
 }
 
 static ForeignScan *
@@ -816,7 +817,8 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 	 */
 	return make_foreignscan(tlist, scan_clauses, rel->relid, keys,
 							list_make5(makeInteger(route),
-									   makeInteger(may_be_read_again(root)),
+									   makeInteger(may_be_read_again(root,
+																	 &best_path->path)),
 									   makeInteger(root->tuple_fraction <= 0),
 									   attribute_list(filter),
 									   attribute_list(rest)),

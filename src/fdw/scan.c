@@ -123,7 +123,7 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 	impilo_table_options(table, server, &state->options);
 	connection = impilo_connection(userid, server->serverid, estate->es_query_cxt);
 	state->api = connection->api;
-	again = (eflags & EXEC_FLAG_REWIND) || plan->scan.plan.allParam != NULL ||
+	again = (eflags & EXEC_FLAG_REWIND) ||
 		intVal(list_nth(plan->fdw_private, IMPILO_SCAN_REREAD));
 	state->reader = impilo_reader_open(connection, estate->es_query_cxt,
 									   &state->options,

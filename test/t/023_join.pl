@@ -131,7 +131,8 @@ $api->ctl('nofault');
 #
 sub round_trips
 {
-	my @log = sort { $a->{start_ms} <=> $b->{start_ms} } @{ JSON::PP::decode_json($api->ctl('log-json')) };
+	my $log = JSON::PP::decode_json($api->ctl("log-json"));
+	my @log = sort { $a->{start_ms} <=> $b->{start_ms} } @{ $log->{requests} };
 	my ($trips, $end) = (0, -1);
 
 	foreach my $request (@log)
