@@ -146,27 +146,29 @@ sub round_trips
 
 sub scans
 {
-	my ($orders, $fresh, $known) = @_;
+	my ($schema, $orders, $fresh, $known) = @_;
 
-	$api->ctl('reset');
-	$api->ctl('delete', $orders + 1 .. 5000) if $orders < 5000;
 	$api->config(latency_ms => 200);
 	my $reader = session($node);
 	foreach my $trips ($fresh, $known)
 	{
 		$api->ctl('log-reset');
-		is($reader->query('SELECT count(*) FROM (SELECT id FROM impilo.orders OFFSET 0) o'), $orders,
+		is($reader->query("SELECT count(*) FROM (SELECT id FROM $schema.orders OFFSET 0) o"), $orders,
 			"a scan of $orders orders");
 		cmp_ok(round_trips(), '<=', $trips, "... in $trips round trips");
 	}
 	$reader->quit;
+	$api->ctl('reset');
 	return;
 }
 
-scans(5000, 4, 3);
-scans(1000, 2, 1);
+scans('impilo', 5000, 4, 3);
 $api->ctl('log-reset');
 $session->query('SELECT id FROM impilo.orders LIMIT 5');
 is($api->count('requests'), 1, 'LIMIT 5 is one request');
+
+$api = sandbox(orders => 1000);
+attach($node, $api, name => 'small');
+scans('small', 1000, 2, 1);
 
 done_testing();
