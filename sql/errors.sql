@@ -83,6 +83,20 @@ SELECT item_id FROM impilo.order_items;
 ALTER FOREIGN TABLE impilo.orders ALTER patient_last_name TYPE integer;
 SELECT id, patient_last_name FROM impilo.orders;
 
+-- responses of the right status that are not what the API sends: each once, without a retry
+\! ctl reset
+\! ctl fault '{"path":"order/*","do":{"status":204,"raw":""}}'
+SELECT id FROM impilo.orders WHERE id = 1;
+\! ctl fault '{"path":"order/*","do":{"raw_base64":"77u/eyJpZCI6MX0="}}'
+SELECT id FROM impilo.orders WHERE id = 1;
+\! ctl fault '{"path":"order/*","do":{"headers":{"Content-Encoding":"gzip"}}}'
+\set VERBOSITY terse
+SELECT id FROM impilo.orders WHERE id = 1;
+\set VERBOSITY default
+\! ctl fault '{"path":"order/*","do":{"content_type":"text/json"}}'
+SELECT id FROM impilo.orders WHERE id = 1;
+\! ctl count singles
+
 -- and the session goes on
 \! ctl reset
 SELECT count(*), sum(id) FROM (SELECT id FROM impilo.orders OFFSET 0) o;

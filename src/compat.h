@@ -87,16 +87,11 @@ getClosestMatch(ClosestMatchState *state)
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
-/*
- * Waiting.  From 17 on a wait event has a name of its own, and a resource
- * owner minds the event set.
- */
+/* From 17 on, a wait event of an extension has a name. */
 #if PG_VERSION_NUM >= 170000
 #define ImpiloWaitEvent(name) WaitEventExtensionNew(name)
-#define ImpiloCreateWaitEventSet(n) CreateWaitEventSet(CurrentResourceOwner, n)
 #else
 #define ImpiloWaitEvent(name) PG_WAIT_EXTENSION
-#define ImpiloCreateWaitEventSet(n) CreateWaitEventSet(CurrentMemoryContext, n)
 #endif
 
 /*
@@ -168,8 +163,8 @@ getClosestMatch(ClosestMatchState *state)
  */
 #ifdef LIBCURL_VERSION_NUM
 
-#if LIBCURL_VERSION_NUM < 0x073e00
-#error "impilo_fdw needs libcurl 7.62 or newer"
+#if LIBCURL_VERSION_NUM < 0x074c00
+#error "impilo_fdw needs libcurl 7.76 or newer"
 #endif
 
 /* 7.85: protocols by name; the bit masks are deprecated since */
@@ -185,35 +180,23 @@ impilo_curl_restrict_protocols(CURL *easy)
 }
 
 /*
- * The version of nghttp2, by which libcurl speaks HTTP/2; NULL: it does not.
- * Told from 7.66 on.
+ * Returns the version of nghttp2, by which libcurl speaks HTTP/2, or NULL.
  */
 static inline const char *
 impilo_curl_http2(void)
 {
 	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
 
-	if ((info->features & CURL_VERSION_HTTP2) == 0)
-		return NULL;
-#if LIBCURL_VERSION_NUM >= 0x074200
-	if (info->age >= CURLVERSION_SIXTH && info->nghttp2_version)
-		return info->nghttp2_version;
-#endif
-	return "of unknown version";
+	return (info->features & CURL_VERSION_HTTP2) ? info->nghttp2_version : NULL;
 }
 
 /*
- * 7.87: a transfer can be given up while its name is looked up.  Before,
- * giving it up waits until the look-up ends.
+ * 7.87: a transfer can be ended while its name is looked up.  Before, ending
+ * it waits for the lookup.  8.20: the threads that look up names belong to the
+ * multi handle.
  */
-#if LIBCURL_VERSION_NUM >= 0x075700
-#define IMPILO_CURL_LEAVES_LOOKUP true
-#else
-#define IMPILO_CURL_LEAVES_LOOKUP false
-#endif
-
 static inline CURLcode
-impilo_curl_leave_lookup(CURL *easy)
+impilo_curl_quick_exit(CURL *easy)
 {
 #if LIBCURL_VERSION_NUM >= 0x075700
 	return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
@@ -222,9 +205,8 @@ impilo_curl_leave_lookup(CURL *easy)
 #endif
 }
 
-/* 8.20: the threads that look names up belong to the multi handle */
 static inline CURLMcode
-impilo_curl_leave_lookups(CURLM *multi)
+impilo_curl_multi_quick_exit(CURLM *multi)
 {
 #if LIBCURL_VERSION_NUM >= 0x081400
 	return curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);

@@ -26,6 +26,8 @@
 
 #include "api/api.h"
 
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
+
 #define USER_AGENT "impilo_fdw/1.0 PostgreSQL/" PG_VERSION
 
 struct ImpiloApi
@@ -150,8 +152,8 @@ impilo_api_get_page(ImpiloApi *api, MemoryContext context,
 	char	   *url = psprintf("%s/order?page=" INT64_FORMAT "&size=%d",
 							   api->base_url, page, size);
 
-	return impilo_http_start(api->http, context, url, NULL, 0,
-							 IMPILO_RETRY_IDEMPOTENT, stats);
+	return impilo_http_start(api->http, context, IMPILO_HTTP_GET, url, NULL, 0,
+							 stats);
 }
 
 ImpiloHttpRequest *
@@ -160,19 +162,17 @@ impilo_api_get_order(ImpiloApi *api, MemoryContext context, int64 id,
 {
 	char	   *url = psprintf("%s/order/" INT64_FORMAT, api->base_url, id);
 
-	return impilo_http_start(api->http, context, url, NULL, 0,
-							 IMPILO_RETRY_IDEMPOTENT, stats);
+	return impilo_http_start(api->http, context, IMPILO_HTTP_GET, url, NULL, 0,
+							 stats);
 }
 
 ImpiloHttpRequest *
 impilo_api_post_order(ImpiloApi *api, MemoryContext context,
-					  const char *body, size_t length,
-					  ImpiloRetryPolicy policy, ImpiloHttpStats *stats)
+					  const char *body, size_t length, ImpiloHttpStats *stats)
 {
-	Assert(policy != IMPILO_RETRY_IDEMPOTENT);
-	return impilo_http_start(api->http, context,
+	return impilo_http_start(api->http, context, IMPILO_HTTP_POST,
 							 psprintf("%s/order", api->base_url),
-							 body, length, policy, stats);
+							 body, length, stats);
 }
 
 /*
@@ -287,7 +287,13 @@ describe_wrong(ImpiloApi *api, const ImpiloHttpReply *reply,
 {
 	char	   *detail;
 
-	if (verdict == IMPILO_READ_BROKEN)
+	if (reply->length == 0)
+		detail = psprintf("%s was answered with HTTP status %d and an empty body.",
+						  request, reply->status);
+	else if (strncmp(reply->body, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+		detail = psprintf("The response to %s begins with a byte order mark, which JSON does not allow.",
+						  request);
+	else if (verdict == IMPILO_READ_BROKEN)
 		detail = psprintf("The response to %s is broken JSON: %s at byte %zu of %zu.",
 						  request, wrong->what, wrong->offset, reply->length);
 	else

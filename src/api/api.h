@@ -74,7 +74,6 @@ extern ImpiloHttpRequest *impilo_api_post_order(ImpiloApi *api,
 												MemoryContext context,
 												const char *body,
 												size_t length,
-												ImpiloRetryPolicy policy,
 												ImpiloHttpStats *stats);
 
 extern bool impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,

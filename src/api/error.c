@@ -46,10 +46,20 @@ static const Trouble outcome_troubles[] = {
 		"could not connect to server \"%s\"",
 		"Check option base_url of server \"%s\", and that the database server's host can reach it."
 	},
+	[IMPILO_HTTP_UNTRUSTED] = {
+		ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+		"could not connect to server \"%s\"",
+		"Check option ca_file of server \"%s\", and that the server's certificate is valid for the host in base_url."
+	},
 	[IMPILO_HTTP_FORBIDDEN] = {
 		ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
 		"connection to server \"%s\" is not allowed",
 		"Plain http is allowed to addresses of this machine only: use https in option base_url of server \"%s\"."
+	},
+	[IMPILO_HTTP_HELD] = {
+		ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+		"too many requests to server \"%s\"",
+		"Try again later, or use impilo_fdw_disconnect('%s') to end the pause. Lower the rate with option requests_per_second or max_concurrency."
 	},
 	[IMPILO_HTTP_TIMED_OUT] = {
 		ERRCODE_CONNECTION_FAILURE,
@@ -64,6 +74,11 @@ static const Trouble outcome_troubles[] = {
 	[IMPILO_HTTP_CUT] = {
 		ERRCODE_CONNECTION_FAILURE,
 		"response of server \"%s\" is incomplete",
+		NULL
+	},
+	[IMPILO_HTTP_UNREADABLE] = {
+		ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
+		"unexpected response from server \"%s\"",
 		NULL
 	},
 	[IMPILO_HTTP_TOO_LARGE] = {
@@ -220,44 +235,6 @@ describe(const char *server_name, const Trouble *trouble, char *detail,
 }
 
 /*
- * Where a redirect leads to: scheme, host and port.  What stands behind could
- * be a token, or name a patient; so could what stands before an "@".
- */
-static void
-append_target(StringInfo detail, const char *location)
-{
-	static const char scheme_characters[] =
-	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
-	size_t		scheme = strspn(location, scheme_characters);
-	const char *host;
-	size_t		length;
-
-	/* with its colon; without one it is the beginning of a path */
-	scheme = scheme > 0 && location[scheme] == ':' ? scheme + 1 : 0;
-	host = location + scheme;
-	if (strncmp(host, "//", 2) != 0)
-	{
-		appendStringInfoString(detail, scheme > 0
-							   ? " and an address without a host"
-							   : " and another path on the same host");
-		return;
-	}
-	host += 2;
-	length = strcspn(host, "/?#\\");
-	for (size_t i = 0; i < length; i++)
-	{
-		if (host[i] != '@')
-			continue;
-		host += i + 1;
-		length -= i + 1;
-		i = (size_t) -1;
-	}
-	appendStringInfo(detail, " and the address %.*s//%.*s",
-					 (int) scheme, location,
-					 (int) length, host);
-}
-
-/*
  * What the answer says, after what was asked: "GET /order/7 was answered
  * with HTTP status 503, after 6 attempts: …".
  */
@@ -272,11 +249,14 @@ answer_detail(const ImpiloHttpReply *reply, const char *request)
 	{
 		appendStringInfo(&detail, "%s was answered with HTTP status %d",
 						 request, reply->status);
-		if (reply->status >= 300 && reply->status < 400 && reply->location)
-			append_target(&detail, reply->location);
+		if (reply->redirect)
+			appendStringInfo(&detail, " and the address %s", reply->redirect);
 		said = impilo_json_error_text(reply->body, reply->length,
 									  reply->content_type);
 	}
+	else if (reply->outcome == IMPILO_HTTP_HELD)
+		appendStringInfo(&detail, "%s was not sent: the server has asked not to send requests for " INT64_FORMAT " s",
+						 request, reply->retry_after);
 	else
 	{
 		appendStringInfo(&detail, "%s failed", request);
@@ -390,8 +370,8 @@ says_json(const char *content_type)
 	length = strcspn(content_type, "; \t");
 	if (length >= 5 && pg_strncasecmp(content_type + length - 5, "+json", 5) == 0)
 		return true;
-	return length == 16 &&
-		pg_strncasecmp(content_type, "application/json", 16) == 0;
+	return (length == 16 && pg_strncasecmp(content_type, "application/json", 16) == 0) ||
+		(length == 9 && pg_strncasecmp(content_type, "text/json", 9) == 0);
 }
 
 /*

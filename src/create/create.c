@@ -141,7 +141,6 @@ start_attempt(Batch *batch, ImpiloCreateAttempt *attempt)
 	attempt->request = impilo_api_post_order(target->connection->api,
 											 CurrentMemoryContext,
 											 row->body, row->length,
-											 IMPILO_RETRY_UNSENT,
 											 &creator->stats);
 	attempt->state = IMPILO_ATTEMPT_IN_FLIGHT;
 	batch->requests[batch->nflying] = attempt->request;

@@ -245,13 +245,15 @@ Datum
 impilo_fdw_library_versions_1_0(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	ImpiloHttpLibrary http = impilo_http_library();
+	const char *tls;
+	const char *http2;
+	const char *libcurl = impilo_http_library(&tls, &http2);
 	const char *versions[][2] = {
 		{"impilo_fdw library", "1.0"},
 		{"PostgreSQL", PG_VERSION_STR},
-		{"libcurl", http.parts},
-		{"TLS", http.tls ? http.tls : "no"},
-		{"HTTP/2", http.http2 ? psprintf("yes, nghttp2 %s", http.http2) : "no"},
+		{"libcurl", libcurl},
+		{"TLS", tls ? tls : "no"},
+		{"HTTP/2", http2 ? psprintf("yes, nghttp2 %s", http2) : "no"},
 		{"json-c", impilo_json_library_version()}
 	};
 

@@ -1,28 +1,39 @@
 /*-------------------------------------------------------------------------
  *
  * http.c
- *	  Single attempts over kept connections: the only file with libcurl.
+ *	  HTTP requests: many in flight, retried, every wait interruptible.
  *
- * A pool has one multi handle, which keeps the connections, and an easy handle
- * for each of its transfers.  libcurl tells by two callbacks which sockets it
- * waits for and until when; who waits for them (http_request.c) calls
- * impilo_http_pool_act when something has happened.
+ * This is the only file that uses libcurl.  A client has one multi handle,
+ * which keeps the connections, and a template from which the easy handle of
+ * each attempt is copied.  A request is queued for its first or next attempt,
+ * running, or done.  The pause before a retry and the distance that
+ * requests_per_second asks for are only times in the queue, so all requests
+ * of a client progress while any one of them is waited for.  Between waits
+ * nothing progresses, except that starting a request sends it if it can.
  *
- * No PostgreSQL error may jump out of a libcurl callback: they store, set flags
- * and take malloc's memory.  While it may start a thread, signals are blocked.
+ * An interrupt may throw out of a wait at any time, and memory contexts may be
+ * deleted in any order.  Nothing of libcurl is on the stack then: each request
+ * is canceled by the reset callback of its context, and the client stays
+ * usable.  No PostgreSQL error may be thrown through a libcurl callback: the
+ * callbacks set flags, and allocate without errors.
  *
- * A POST must never be sent twice behind our back.  libcurl itself repeats a
- * request, of whatever method, if a connection that it reused dies without an
- * answer.  The body comes from a callback that hands out each byte once, and
- * there is no way to rewind it; so libcurl cannot.  The same callback
- * knows whether any byte of the body may have left: before, no server can act.
+ * A POST must never be sent twice.  libcurl itself repeats a request of any
+ * method if a connection that it reused ends without a response.  The body
+ * comes from a callback that returns each byte once and cannot be rewound, so
+ * libcurl cannot repeat it.  The same callback knows whether any byte of the
+ * body may have left: before, no server can have acted on it.
  *
- * Redirects are not followed, cookies not kept, netrc and the environment's
- * proxies not read, certificates always verified; plain http goes to a
- * loopback address only, whatever its name is, and never through a proxy.
+ * A POST goes over HTTP/1.1, so a connection that ends concerns one POST and
+ * not all that are in flight.  It has connections of its own: libcurl keeps
+ * those apart whose range of TLS versions differs.
  *
- * Not here: who owns a transfer (http_pool.c), waiting, repeating and pacing
- * (http_request.c), what an answer means (api.c).
+ * libcurl's threads, which look up names, inherit the signal mask of this
+ * thread.  All signals are blocked while libcurl may start one, because a
+ * handler of the backend must not run there.
+ *
+ * Redirects are not followed, cookies not kept, netrc and the proxies of the
+ * environment not used, certificates always verified.  Plain http goes to
+ * loopback addresses only, checked after the name was resolved.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -34,129 +45,344 @@
 #include "postgres.h"
 
 #include <curl/curl.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "access/xact.h"
+#include "common/pg_prng.h"
+#include "lib/ilist.h"
 #include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 #include "compat.h"
-#include "http/http_private.h"
+#include "http/http.h"
 
+/*
+ * The longest wait without a look at interrupts, in milliseconds.  A signal
+ * ends the wait at once, unless it arrives just before it.
+ */
+#define WAIT_SLICE 50
 
-/* received at once: a page of some hundred kB in a few system calls */
+/*
+ * Time for all attempts of a request, in units of request_timeout: no attempt
+ * begins later than this after the first.  Twice the default of a minute
+ * admits a Retry-After of one minute, the usual window of a rate limit.
+ */
+#define BUDGET_FACTOR 2
+
+/*
+ * The pause before the n-th retry is random, below RETRY_BASE times 2^(n-1)
+ * and below RETRY_CAP, in milliseconds.
+ */
+#define RETRY_BASE 250
+#define RETRY_CAP 10000
+
+/* the longest Retry-After that holds back later requests, in seconds */
+#define HOLD_MAX 300
+
+/* good responses in a row that raise a lowered limit of requests by one */
+#define RECOVERY 10
+
+/* bytes received at once: a page of several hundred kB in few system calls */
 #define RECEIVE_SIZE (256 * 1024L)
 
-/* idle connections kept: as many as were in use at once, at most this */
+/* first size of a body that the server does not announce */
+#define BODY_SIZE (16 * 1024)
+
+/* all header lines of a response; servers themselves limit them to 8 to 64 kB */
+#define HEADER_MAX (128 * 1024)
+
+/* idle connections that are kept, and for how many seconds */
 #define KEPT_CONNECTIONS 64L
+#define KEPT_SECONDS 30L
 
-/* --- what libcurl calls: no palloc, no ereport -------------------------- */
-
-static size_t
-receive_header(char *data, size_t one, size_t length, void *arg)
+typedef enum RequestState
 {
-	ImpiloHttpTransfer *transfer = (ImpiloHttpTransfer *) arg;
+	QUEUED,						/* waits for its time or for its turn */
+	RUNNING,					/* an attempt is in progress */
+	DONE,						/* has a reply */
+	RELEASED
+} RequestState;
 
-	return impilo_answer_header(&transfer->answer, data, length) ? length : 0;
+struct ImpiloHttpRequest
+{
+	dlist_node	node;			/* in the client's list for its state */
+	ImpiloHttpClient *client;	/* NULL once that is closed */
+	RequestState state;
+	MemoryContext context;		/* of the request and its response */
+	ImpiloHttpMethod method;
+	char	   *url;
+	const char *body;
+	size_t		length;
+	ImpiloHttpStats *stats;		/* or NULL */
+	int64		due;			/* no attempt before this */
+	int64		first;			/* begin of the first attempt */
+	int64		sent;			/* begin of the last attempt */
+	ImpiloHttpReply reply;
+	MemoryContextCallback callback;
+
+	/* of the current attempt */
+	CURL	   *easy;
+	size_t		given;			/* bytes of the body that libcurl has taken */
+	char	   *received;		/* the response's body, or NULL */
+	size_t		received_size;	/* allocated */
+	size_t		header_bytes;
+	time_t		date;			/* Date, or -1 */
+	long		age;			/* Age, seconds */
+	bool		too_large;
+	bool		no_memory;
+	bool		not_loopback;	/* we refused to connect */
+	bool		no_socket;		/* we could not, for lack of a file */
+	char		error[CURL_ERROR_SIZE];
+	char		content_type[128];
+};
+
+struct ImpiloHttpClient
+{
+	slist_node	node;			/* in open_clients */
+	ImpiloHttpConfig config;	/* its numbers and flags only */
+	CURL	   *template;
+	CURLM	   *multi;			/* NULL: no connection yet */
+	CURLSH	   *share;			/* TLS sessions */
+	struct curl_slist *get_headers;
+	struct curl_slist *post_headers;
+	dlist_head	queued;
+	dlist_head	running;
+	dlist_head	done;
+	int			nrunning;
+	int64		last_start;		/* of an attempt; for requests_per_second */
+
+	/*
+	 * How many requests may be in flight: halved when the server answers 429,
+	 * one more after RECOVERY good responses, no limit once it has grown back
+	 * to where it was.
+	 */
+	int			limit;			/* 0: none */
+	int			limit_before;
+	int			good;			/* responses since the last change */
+	int64		limited_at;
+	int64		held_until;		/* Retry-After: nothing is sent before */
+
+	bool		disconnect;		/* as soon as no request is left */
+	MemoryContextCallback callback;
+};
+
+/* the clients of this backend, for the end of a transaction */
+static slist_head open_clients = SLIST_STATIC_INIT(open_clients);
+
+/* microseconds of a clock that never steps back */
+static int64
+clock_now(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return (int64) INSTR_TIME_GET_MICROSEC(now);
+}
+
+/* ------------------------------------------------------------------------
+ * Callbacks of libcurl: none of them may throw
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+is_header(const char *line, size_t length, const char *name)
+{
+	return length > strlen(name) &&
+		pg_strncasecmp(line, name, strlen(name)) == 0;
+}
+
+/*
+ * Read the headers that libcurl does not report itself.
+ */
+static size_t
+receive_header(char *line, size_t one, size_t length, void *arg)
+{
+	ImpiloHttpRequest *request = arg;
+	char		value[64];
+
+	request->header_bytes += length;
+	if (request->header_bytes > HEADER_MAX)
+	{
+		request->too_large = true;
+		return 0;
+	}
+	if (is_header(line, length, "HTTP/"))
+	{
+		/* a response after an interim one (100, 103) */
+		request->date = -1;
+		request->age = 0;
+	}
+	else if (is_header(line, length, "Date:"))
+	{
+		strlcpy(value, line + 5, Min(length - 5 + 1, sizeof(value)));
+		request->date = curl_getdate(value, NULL);
+	}
+	else if (is_header(line, length, "Age:"))
+	{
+		strlcpy(value, line + 4, Min(length - 4 + 1, sizeof(value)));
+		request->age = Max(strtol(value, NULL, 10), 0);
+	}
+	return length;
+}
+
+/*
+ * Make room for a body of `length` bytes.
+ */
+static bool
+reserve_body(ImpiloHttpRequest *request, size_t length)
+{
+	size_t		size = Min(length, request->client->config.max_response_size) + 1;
+	char	   *body;
+
+	if (size <= request->received_size)
+		return true;
+	body = MemoryContextAllocExtended(request->context, size,
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+	if (body == NULL)
+	{
+		request->no_memory = true;
+		return false;
+	}
+	if (request->received)
+	{
+		memcpy(body, request->received, request->reply.length);
+		pfree(request->received);
+	}
+	request->received = body;
+	request->received_size = size;
+	return true;
 }
 
 static size_t
 receive_body(char *data, size_t one, size_t length, void *arg)
 {
-	ImpiloHttpTransfer *transfer = (ImpiloHttpTransfer *) arg;
-	ImpiloAnswer *answer = &transfer->answer;
+	ImpiloHttpRequest *request = arg;
+	size_t		used = request->reply.length;
 	curl_off_t	announced;
 
-	if (transfer->request == NULL)
+	if (length > request->client->config.max_response_size - used)
+	{
+		request->too_large = true;
 		return 0;
-	/* a compressed body will be longer: still a good first size */
-	if (answer->used == 0 &&
-		curl_easy_getinfo(transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+	}
+
+	/* a compressed body will be longer, but this is a good first size */
+	if (used == 0 &&
+		curl_easy_getinfo(request->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
 						  &announced) == CURLE_OK &&
-		announced > 0 && !impilo_answer_reserve(answer, announced))
+		announced > 0 && !reserve_body(request, announced))
 		return 0;
-	if (!impilo_answer_body(answer, data, length))
+	if (used + length >= request->received_size &&
+		!reserve_body(request, Max(Max(used + length,
+									   request->received_size * 2),
+								   BODY_SIZE)))
 		return 0;
-	transfer->received += length;
+	memcpy(request->received + used, data, length);
+	request->reply.length += length;
 	return length;
 }
 
 /*
- * Hand out each byte once: see the head of this file.  Being asked for more
- * means that libcurl has begun anew.
+ * Return each byte once: see the head of this file.  Being asked for more
+ * means that libcurl wants to repeat the request.
  */
 static size_t
 send_body(char *buffer, size_t size, size_t n, void *arg)
 {
-	ImpiloHttpTransfer *transfer = (ImpiloHttpTransfer *) arg;
-	size_t		length = size * n;
+	ImpiloHttpRequest *request = arg;
+	size_t		length = Min(size * n, request->length - request->given);
 
-	if (transfer->request == NULL || transfer->given == transfer->length)
+	if (request->given == request->length)
 		return CURL_READFUNC_ABORT;
-	if (length > transfer->length - transfer->given)
-		length = transfer->length - transfer->given;
-	memcpy(buffer, transfer->body + transfer->given, length);
-	transfer->given += length;
+	memcpy(buffer, request->body + request->given, length);
+	request->given += length;
 	return length;
 }
 
-/* Whatever is not certainly https: libcurl would guess */
+/* Whatever is not certainly https: libcurl would guess. */
 static bool
 is_plain(const char *url)
 {
 	return pg_strncasecmp(url, "https://", 8) != 0;
 }
 
-/* The name has been looked up, and libcurl is about to connect */
+/* 127.0.0.0/8, ::1, and the former as an address of IPv6 */
+static bool
+is_loopback(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET)
+	{
+		const struct sockaddr_in *in4 = (const struct sockaddr_in *) address;
+
+		return (ntohl(in4->sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+	}
+	if (address->sa_family == AF_INET6)
+	{
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *) address;
+
+		return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
+			(IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) &&
+			 in6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+	}
+	return false;
+}
+
+/*
+ * The name is resolved, and libcurl is about to connect.  PostgreSQL counts
+ * the files of a backend, and programs that it starts must not inherit a
+ * connection.
+ */
 static curl_socket_t
 open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	ImpiloHttpTransfer *transfer = (ImpiloHttpTransfer *) arg;
+	ImpiloHttpRequest *request = arg;
 	int			fd;
 
-	if (transfer->request == NULL)
-		return CURL_SOCKET_BAD;
-	if (is_plain(transfer->url) &&
-		!impilo_http_socket_is_loopback(&address->addr))
+	if (is_plain(request->url) && !is_loopback(&address->addr))
 	{
-		transfer->not_loopback = true;
+		request->not_loopback = true;
 		return CURL_SOCKET_BAD;
 	}
-	fd = impilo_http_socket_open(address->family, address->socktype,
-								 address->protocol);
+	if (!AcquireExternalFD())
+	{
+		request->no_socket = true;
+		return CURL_SOCKET_BAD;
+	}
+	fd = socket(address->family, address->socktype, address->protocol);
 	if (fd < 0)
 	{
-		transfer->no_socket = true;
+		ReleaseExternalFD();
+		request->no_socket = true;
 		return CURL_SOCKET_BAD;
 	}
+	(void) fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return fd;
 }
 
 static int
-watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
+close_socket(void *arg, curl_socket_t fd)
 {
-	ImpiloHttpPool *pool = (ImpiloHttpPool *) arg;
-	short		events = ((what & CURL_POLL_IN) ? POLLIN : 0) |
-	((what & CURL_POLL_OUT) ? POLLOUT : 0);
-
-	if (what == CURL_POLL_REMOVE)
-	{
-		impilo_wait_forget(&pool->sockets, fd);
-		return 0;
-	}
-	return impilo_wait_watch(&pool->sockets, fd, events) ? 0 : -1;
+	ReleaseExternalFD();
+	return close(fd);
 }
 
-static int
-set_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-	ImpiloHttpPool *pool = (ImpiloHttpPool *) arg;
+/* ------------------------------------------------------------------------
+ * Options
+ * ------------------------------------------------------------------------
+ */
 
-	pool->timer = timeout_ms < 0 ? INT64_MAX :
-		impilo_http_now() + timeout_ms * INT64CONST(1000);
-	return 0;
-}
-
-/* --- options ------------------------------------------------------------ */
-
-/* Return from the function with libcurl's code unless the option was taken */
+/* Return from the function with libcurl's code unless the option was taken. */
 #define SET(option, value) \
 	do { \
 		CURLcode	code_ = curl_easy_setopt(easy, option, value); \
@@ -164,148 +390,202 @@ set_timer(CURLM *multi, long timeout_ms, void *arg)
 			return code_; \
 	} while (0)
 
-/* What makes connections, the same for all of a pool */
+/*
+ * Set what is the same for all requests of a client.  libcurl copies strings.
+ */
 static CURLcode
-set_connection_options(CURL *easy, const ImpiloHttpPool *pool)
+set_client_options(CURL *easy, const ImpiloHttpConfig *config)
 {
-	const ImpiloHttpConfig *config = &pool->config;
 	CURLcode	code;
 
 	if ((code = impilo_curl_restrict_protocols(easy)) != CURLE_OK ||
-		(code = impilo_curl_leave_lookup(easy)) != CURLE_OK)
+		(code = impilo_curl_quick_exit(easy)) != CURLE_OK)
 		return code;
 	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_SHARE, pool->share);
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
 	if (config->ca_file)
 		SET(CURLOPT_CAINFO, config->ca_file);
 	if (config->ca_file && config->proxy)
 		SET(CURLOPT_PROXY_CAINFO, config->ca_file);
+	SET(CURLOPT_PROXY, config->proxy ? config->proxy : "");
 	SET(CURLOPT_NOPROXY, "");
 	SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(CURLOPT_TCP_NODELAY, 1L);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(CURLOPT_HTTP_VERSION, (long) (impilo_curl_http2() ?
-									  CURL_HTTP_VERSION_2TLS :
-									  CURL_HTTP_VERSION_1_1));
+	SET(CURLOPT_MAXAGE_CONN, KEPT_SECONDS);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long) config->connect_timeout);
-	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(CURLOPT_CLOSESOCKETFUNCTION, impilo_http_socket_close);
-	return CURLE_OK;
-}
-
-static CURLcode
-set_transfer_options(CURL *easy, ImpiloHttpTransfer *transfer)
-{
-	const ImpiloHttpConfig *config = &transfer->pool->config;
-
-	SET(CURLOPT_PRIVATE, transfer);
-	SET(CURLOPT_ERRORBUFFER, transfer->error);
-	SET(CURLOPT_OPENSOCKETDATA, transfer);
-	SET(CURLOPT_VERBOSE, 0L);
+	SET(CURLOPT_TIMEOUT_MS, (long) config->request_timeout);
 	SET(CURLOPT_NOPROGRESS, 1L);
 	SET(CURLOPT_USERAGENT, config->user_agent);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
 	SET(CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
-	/* ours are for the server, not for a proxy on the way */
+	/* our headers are for the server, not for a proxy on the way */
 	SET(CURLOPT_HEADEROPT, (long) CURLHEADER_SEPARATE);
 	SET(CURLOPT_ACCEPT_ENCODING, "");
 	SET(CURLOPT_BUFFERSIZE, RECEIVE_SIZE);
-	SET(CURLOPT_TIMEOUT_MS, (long) config->request_timeout);
 	SET(CURLOPT_MAXFILESIZE_LARGE, (curl_off_t) config->max_response_size);
 	SET(CURLOPT_HEADERFUNCTION, receive_header);
-	SET(CURLOPT_HEADERDATA, transfer);
 	SET(CURLOPT_WRITEFUNCTION, receive_body);
-	SET(CURLOPT_WRITEDATA, transfer);
 	SET(CURLOPT_READFUNCTION, send_body);
-	SET(CURLOPT_READDATA, transfer);
+	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
 	return CURLE_OK;
 }
 
-/* What differs from one request to the next */
 static CURLcode
-set_request_options(CURL *easy, const ImpiloHttpTransfer *transfer)
+set_request_options(ImpiloHttpRequest *request)
 {
-	const ImpiloHttpPool *pool = transfer->pool;
-	bool		plain = is_plain(transfer->url);
+	ImpiloHttpClient *client = request->client;
+	CURL	   *easy = request->easy;
+	bool		plain = is_plain(request->url);
+	bool		post = request->method == IMPILO_HTTP_POST;
 
-	SET(CURLOPT_URL, transfer->url);
-	/* rather a stream of a connection that is being made than one more */
-	SET(CURLOPT_PIPEWAIT, plain ? 0L : 1L);
-	SET(CURLOPT_PROXY, plain || pool->config.proxy == NULL ? "" :
-		pool->config.proxy);
-	if (transfer->body == NULL)
+	SET(CURLOPT_PRIVATE, request);
+	SET(CURLOPT_ERRORBUFFER, request->error);
+	SET(CURLOPT_SHARE, client->share);
+	SET(CURLOPT_HEADERDATA, request);
+	SET(CURLOPT_WRITEDATA, request);
+	SET(CURLOPT_READDATA, request);
+	SET(CURLOPT_OPENSOCKETDATA, request);
+	SET(CURLOPT_URL, request->url);
+	if (plain)
+		SET(CURLOPT_PROXY, "");
+	if (post)
 	{
-		SET(CURLOPT_HTTPGET, 1L);
-		SET(CURLOPT_HTTPHEADER, pool->get_headers);
+		SET(CURLOPT_POST, 1L);
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) request->length);
+		SET(CURLOPT_HTTPHEADER, client->post_headers);
+		SET(CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+		SET(CURLOPT_SSLVERSION, (long) (CURL_SSLVERSION_TLSv1_2 |
+										CURL_SSLVERSION_MAX_TLSv1_3));
 	}
 	else
 	{
-		SET(CURLOPT_POST, 1L);
-		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) transfer->length);
-		SET(CURLOPT_HTTPHEADER, pool->post_headers);
+		SET(CURLOPT_HTTPGET, 1L);
+		SET(CURLOPT_HTTPHEADER, client->get_headers);
+		SET(CURLOPT_HTTP_VERSION, (long) (impilo_curl_http2() ?
+										  CURL_HTTP_VERSION_2TLS :
+										  CURL_HTTP_VERSION_1_1));
+		SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+		/* multiplex over a connection that is being made */
+		SET(CURLOPT_PIPEWAIT, plain ? 0L : 1L);
 	}
 	return CURLE_OK;
 }
 
-/* --- how an attempt ended ------------------------------------------------ */
+/* ------------------------------------------------------------------------
+ * The reply
+ * ------------------------------------------------------------------------
+ */
 
 /*
- * What libcurl's codes mean.  Those that are not here are a connection that
- * was lost, or never came about, or an answer whose body was cut.
+ * What libcurl's codes mean.  Others are a connection that was lost or never
+ * made, or a response whose body was cut.
  */
 static const struct
 {
 	CURLcode	code;
 	ImpiloHttpOutcome outcome;
-	bool		hopeless;		/* another attempt would end the same way */
-}			endings[] = {
-	{CURLE_OK, IMPILO_HTTP_ANSWERED, false},
-	{CURLE_PEER_FAILED_VERIFICATION, IMPILO_HTTP_UNREACHABLE, true},
-	{CURLE_SSL_CACERT_BADFILE, IMPILO_HTTP_UNREACHABLE, true},
-	{CURLE_SSL_CERTPROBLEM, IMPILO_HTTP_UNREACHABLE, true},
-	{CURLE_SSL_CIPHER, IMPILO_HTTP_UNREACHABLE, true},
-	{CURLE_SSL_INVALIDCERTSTATUS, IMPILO_HTTP_UNREACHABLE, true},
-	{CURLE_SSL_ISSUER_ERROR, IMPILO_HTTP_UNREACHABLE, true},
-	{CURLE_FAILED_INIT, IMPILO_HTTP_UNREACHABLE, true},
-	{CURLE_UNKNOWN_OPTION, IMPILO_HTTP_UNREACHABLE, true},
-	{CURLE_NOT_BUILT_IN, IMPILO_HTTP_UNREACHABLE, true},
-	{CURLE_BAD_FUNCTION_ARGUMENT, IMPILO_HTTP_UNREACHABLE, true},
-	{CURLE_OUT_OF_MEMORY, IMPILO_HTTP_LOST, true},
-	{CURLE_URL_MALFORMAT, IMPILO_HTTP_FORBIDDEN, true},
-	{CURLE_LOGIN_DENIED, IMPILO_HTTP_FORBIDDEN, true},
-	/* of the URL; if something was sent: no answer of HTTP/1.0 or newer */
-	{CURLE_UNSUPPORTED_PROTOCOL, IMPILO_HTTP_FORBIDDEN, true},
-	{CURLE_OPERATION_TIMEDOUT, IMPILO_HTTP_TIMED_OUT, false},
-	{CURLE_FILESIZE_EXCEEDED, IMPILO_HTTP_TOO_LARGE, true},
-	{CURLE_WEIRD_SERVER_REPLY, IMPILO_HTTP_CUT, false},
-	{CURLE_WRITE_ERROR, IMPILO_HTTP_CUT, false}
+}			outcomes[] =
+
+{
+	{CURLE_OK, IMPILO_HTTP_ANSWERED},
+	{CURLE_PEER_FAILED_VERIFICATION, IMPILO_HTTP_UNTRUSTED},
+	{CURLE_SSL_CACERT_BADFILE, IMPILO_HTTP_UNTRUSTED},
+	{CURLE_SSL_CERTPROBLEM, IMPILO_HTTP_UNTRUSTED},
+	{CURLE_SSL_CIPHER, IMPILO_HTTP_UNTRUSTED},
+	{CURLE_SSL_INVALIDCERTSTATUS, IMPILO_HTTP_UNTRUSTED},
+	{CURLE_SSL_ISSUER_ERROR, IMPILO_HTTP_UNTRUSTED},
+	{CURLE_URL_MALFORMAT, IMPILO_HTTP_FORBIDDEN},
+	{CURLE_LOGIN_DENIED, IMPILO_HTTP_FORBIDDEN},
+	/* of the URL; if something was sent: no response of HTTP/1.0 or newer */
+	{CURLE_UNSUPPORTED_PROTOCOL, IMPILO_HTTP_FORBIDDEN},
+	{CURLE_OPERATION_TIMEDOUT, IMPILO_HTTP_TIMED_OUT},
+	{CURLE_BAD_CONTENT_ENCODING, IMPILO_HTTP_UNREADABLE},
+	{CURLE_FILESIZE_EXCEEDED, IMPILO_HTTP_TOO_LARGE},
+	{CURLE_WEIRD_SERVER_REPLY, IMPILO_HTTP_CUT},
+	{CURLE_WRITE_ERROR, IMPILO_HTTP_CUT}
 };
 
-/* `sent`: some byte of the request may have left */
-static void
-set_outcome(ImpiloHttpTransfer *transfer, CURLcode code, bool sent)
+/*
+ * `sent`: some byte of the request may have left.
+ */
+static ImpiloHttpOutcome
+outcome_of(const ImpiloHttpRequest *request, CURLcode code, bool sent)
 {
-	transfer->hopeless = false;
-	if (!sent)
-		transfer->outcome = IMPILO_HTTP_UNREACHABLE;
-	else
-		transfer->outcome = transfer->answer.headers_done ?
-			IMPILO_HTTP_CUT : IMPILO_HTTP_LOST;
-	for (int i = 0; i < lengthof(endings); i++)
+	if (request->too_large)
+		return IMPILO_HTTP_TOO_LARGE;
+	if (request->not_loopback && !sent)
+		return IMPILO_HTTP_FORBIDDEN;
+	for (int i = 0; i < lengthof(outcomes); i++)
 	{
-		if (endings[i].code != code)
+		if (outcomes[i].code != code)
 			continue;
-		transfer->outcome = endings[i].outcome;
-		transfer->hopeless = endings[i].hopeless;
+		if (sent && outcomes[i].outcome == IMPILO_HTTP_FORBIDDEN)
+			return IMPILO_HTTP_CUT;
+		return outcomes[i].outcome;
 	}
-	if (sent && transfer->outcome == IMPILO_HTTP_FORBIDDEN)
-		transfer->outcome = IMPILO_HTTP_CUT;
+	if (!sent)
+		return IMPILO_HTTP_UNREACHABLE;
+	return request->reply.status >= 200 ? IMPILO_HTTP_CUT : IMPILO_HTTP_LOST;
 }
 
+/*
+ * Returns a copy of a text of libcurl in printable ASCII: it can contain what
+ * a server sent, in any encoding.
+ */
+static const char *
+printable(const ImpiloHttpRequest *request, const char *text)
+{
+	char	   *copy = MemoryContextAllocExtended(request->context,
+												  strlen(text) + 1,
+												  MCXT_ALLOC_NO_OOM);
+
+	if (copy == NULL)
+		return "out of memory";
+	strcpy(copy, text);
+	for (char *c = copy; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	return copy;
+}
+
+/*
+ * Returns scheme, host and port of a redirect, without what could be a secret
+ * or name a patient; NULL if there is none.
+ */
+static const char *
+redirect_of(const ImpiloHttpRequest *request)
+{
+	CURLU	   *url = curl_url();
+	char	   *target = NULL;
+	char	   *scheme = NULL;
+	char	   *host = NULL;
+	char	   *port = NULL;
+	const char *result = NULL;
+	char		shown[300];
+
+	(void) curl_easy_getinfo(request->easy, CURLINFO_REDIRECT_URL, &target);
+	if (url && target &&
+		curl_url_set(url, CURLUPART_URL, target, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+		curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+		curl_url_get(url, CURLUPART_HOST, &host, 0) == CURLUE_OK)
+	{
+		(void) curl_url_get(url, CURLUPART_PORT, &port, 0);
+		snprintf(shown, sizeof(shown), "%s://%s%s%s", scheme, host,
+				 port ? ":" : "", port ? port : "");
+		result = printable(request, shown);
+	}
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(url);
+	return result;
+}
+
+/* Returns a time of libcurl in milliseconds, counted from the start. */
 static double
 time_of(CURL *easy, CURLINFO info)
 {
@@ -316,284 +596,638 @@ time_of(CURL *easy, CURLINFO info)
 }
 
 static void
-tell_times(ImpiloHttpTransfer *transfer)
+fill_times(ImpiloHttpRequest *request)
 {
-	ImpiloHttpTimes *times = &transfer->times;
-	long		version = 0;
+	ImpiloHttpTimes *times = &request->reply.times;
+	double		lookup = time_of(request->easy, CURLINFO_NAMELOOKUP_TIME_T);
+	double		connect = time_of(request->easy, CURLINFO_CONNECT_TIME_T);
+	double		tls = time_of(request->easy, CURLINFO_APPCONNECT_TIME_T);
+	double		answer = time_of(request->easy, CURLINFO_STARTTRANSFER_TIME_T);
 
-	times->lookup = time_of(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T);
-	times->connect = time_of(transfer->easy, CURLINFO_CONNECT_TIME_T);
-	times->tls = time_of(transfer->easy, CURLINFO_APPCONNECT_TIME_T);
-	times->answer = time_of(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T);
-	times->total = time_of(transfer->easy, CURLINFO_TOTAL_TIME_T);
-	(void) curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_VERSION, &version);
-	transfer->http2 = version == CURL_HTTP_VERSION_2_0;
+	times->lookup = lookup > 0 ? lookup : -1;
+	times->connect = connect > 0 ? connect - lookup : -1;
+	times->tls = tls > 0 ? tls - connect : -1;
+	times->answer = request->reply.status == 0 ? -1
+		: answer - Max(tls, connect);
+	times->total = time_of(request->easy, CURLINFO_TOTAL_TIME_T);
 }
 
-/* Fill in what is told at the end; `started`: libcurl knows more than `code` */
-static void
-conclude(ImpiloHttpTransfer *transfer, CURLcode code, bool started)
+/*
+ * Why there is no complete response: libcurl's text, unless we refused.
+ */
+static const char *
+failure_of(const ImpiloHttpRequest *request, CURLcode code)
 {
+	switch (request->reply.outcome)
+	{
+		case IMPILO_HTTP_ANSWERED:
+			return NULL;
+		case IMPILO_HTTP_TOO_LARGE:
+			return request->header_bytes > HEADER_MAX
+				? "the header is too large" : "the body is too large";
+		case IMPILO_HTTP_FORBIDDEN:
+			if (request->not_loopback)
+				return "plain http is for loopback addresses only";
+			break;
+		case IMPILO_HTTP_UNREACHABLE:
+			if (request->no_socket)
+				return "too many open files";
+			break;
+		default:
+			break;
+	}
+	if (request->no_memory)
+		return "out of memory";
+	return printable(request, request->error[0] ? request->error
+					 : curl_easy_strerror(code));
+}
+
+/*
+ * Fill in the reply of an attempt that has ended or is to be canceled.
+ */
+static void
+fill_reply(ImpiloHttpRequest *request, CURLcode code)
+{
+	ImpiloHttpReply *reply = &request->reply;
+	CURL	   *easy = request->easy;
 	curl_off_t	pretransfer = 0;
+	curl_off_t	wait = 0;
 	long		status = 0;
 	long		size = 0;
+	long		version = 0;
+	char	   *type = NULL;
 	bool		sent;
 
-	if (started)
-	{
-		(void) curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE,
-								 &status);
-		(void) curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T,
-								 &pretransfer);
-		(void) curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &size);
-	}
-	/* either alone is no proof: of 8.23's time, or of what a proxy was told */
+	(void) curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	(void) curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
+	(void) curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &size);
+	(void) curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+	(void) curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
+	(void) curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &wait);
+
+	/* one alone proves nothing: of 8.23's time, or of what a proxy received */
 	sent = pretransfer > 0 && size > 0;
-	transfer->status = (int) status;
-	if (started)
-		tell_times(transfer);
-	transfer->may_have_acted = transfer->given > 0 ||
-		(sent && transfer->length == 0);
-	set_outcome(transfer, code, sent);
-	transfer->failure[0] = '\0';
-	if (code != CURLE_OK)
-		impilo_http_transfer_explain(transfer, transfer->error[0] ?
-									 transfer->error :
-									 curl_easy_strerror(code));
+	reply->may_have_acted = request->given > 0 ||
+		(sent && request->length == 0);
+	reply->status = (int) status;
+	reply->http2 = version == CURL_HTTP_VERSION_2_0;
+	reply->outcome = outcome_of(request, code, sent);
+	reply->failure = failure_of(request, code);
+	reply->body = "";
+	if (request->received)
+	{
+		request->received[reply->length] = '\0';
+		reply->body = request->received;
+	}
+	reply->content_type = NULL;
+	if (type)
+	{
+		strlcpy(request->content_type, type, sizeof(request->content_type));
+		reply->content_type = request->content_type;
+		for (char *c = request->content_type; *c; c++)
+			if (*c < ' ' || *c > '~')
+				*c = '?';
+	}
+	reply->redirect = status >= 300 && status < 400 ? redirect_of(request) : NULL;
+	reply->date = request->date >= 0 ? request->date + request->age : -1;
+	reply->retry_after = wait > 0 ? wait : -1;
+	fill_times(request);
+	if (request->stats)
+		request->stats->bytes += reply->length;
 }
 
-/* --- calling libcurl ------------------------------------------------------ */
+/*
+ * The reply of a request for which no attempt could be made.
+ */
+static void
+fill_unsent_reply(ImpiloHttpRequest *request, ImpiloHttpOutcome outcome,
+				  const char *failure)
+{
+	ImpiloHttpReply *reply = &request->reply;
+
+	reply->outcome = outcome;
+	reply->may_have_acted = false;
+	reply->status = 0;
+	reply->body = "";
+	reply->length = 0;
+	reply->content_type = reply->redirect = NULL;
+	reply->date = reply->retry_after = -1;
+	reply->failure = failure;
+}
+
+/* ------------------------------------------------------------------------
+ * Attempts
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Block all signals but those of a crash in this code, for which blocking is
+ * undefined.
+ */
+static void
+block_signals(sigset_t *before)
+{
+	sigset_t	all;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGABRT);
+	(void) pthread_sigmask(SIG_SETMASK, &all, before);
+}
 
 static void
-act_on(ImpiloHttpPool *pool, curl_socket_t fd, int events)
+restore_signals(const sigset_t *before)
 {
+	(void) pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static void
+set_state(ImpiloHttpRequest *request, RequestState state)
+{
+	ImpiloHttpClient *client = request->client;
+
+	dlist_delete(&request->node);
+	if (request->state == RUNNING)
+		client->nrunning--;
+	request->state = state;
+	if (state == QUEUED)
+		dlist_push_tail(&client->queued, &request->node);
+	else if (state == RUNNING)
+	{
+		dlist_push_tail(&client->running, &request->node);
+		client->nrunning++;
+	}
+	else if (state == DONE)
+		dlist_push_tail(&client->done, &request->node);
+}
+
+/*
+ * Free the handle of an attempt.  If it is in progress this ends it, which
+ * closes its connection, or resets its stream of HTTP/2.
+ */
+static void
+free_handle(ImpiloHttpRequest *request)
+{
+	if (request->easy == NULL)
+		return;
+	if (request->state == RUNNING)
+		(void) curl_multi_remove_handle(request->client->multi, request->easy);
+	curl_easy_cleanup(request->easy);
+	request->easy = NULL;
+}
+
+/*
+ * Microseconds within which a next attempt may begin.
+ */
+static int64
+budget_left(const ImpiloHttpRequest *request, int64 now)
+{
+	int64		all = (int64) request->client->config.request_timeout *
+	BUDGET_FACTOR * 1000;
+
+	return request->reply.attempts == 0 ? all
+		: Max(0, all - (now - request->first));
+}
+
+/*
+ * Adapt to a response: fewer requests in flight after a 429, more later.
+ * Refusals of requests that were sent before the limit was lowered do not
+ * lower it again: they belong to the same burst.
+ */
+static void
+adapt_limit(ImpiloHttpClient *client, const ImpiloHttpRequest *request,
+			int64 now)
+{
+	const ImpiloHttpReply *reply = &request->reply;
+
+	if (reply->outcome != IMPILO_HTTP_ANSWERED)
+		return;
+	if (reply->status == 429)
+	{
+		client->good = 0;
+		if (reply->retry_after > 0)
+			client->held_until = Max(client->held_until, now +
+									 Min(reply->retry_after, HOLD_MAX) *
+									 INT64CONST(1000000));
+		if (client->limit > 0 && request->sent < client->limited_at)
+			return;
+		if (client->limit == 0)
+			client->limit = client->limit_before = Max(client->nrunning, 1);
+		client->limit = (client->limit + 1) / 2;
+		client->limited_at = now;
+	}
+	else if (client->limit > 0 && ++client->good >= RECOVERY)
+	{
+		client->good = 0;
+		if (++client->limit >= client->limit_before)
+			client->limit = 0;
+	}
+}
+
+/*
+ * Returns whether another attempt may help and is allowed.  A timeout is
+ * final: the user has said how long one request may take.
+ */
+static bool
+may_retry(const ImpiloHttpRequest *request)
+{
+	const ImpiloHttpReply *reply = &request->reply;
+	bool		get = request->method == IMPILO_HTTP_GET;
+
+	if (reply->attempts > request->client->config.max_retries ||
+		request->no_memory)
+		return false;
+	switch (reply->outcome)
+	{
+		case IMPILO_HTTP_ANSWERED:
+			if (reply->status == 429)
+				return true;	/* it was not processed */
+			return get &&
+				(reply->status == 408 || reply->status == 425 ||
+				 (reply->status >= 500 && reply->status <= 599 &&
+				  reply->status != 501 && reply->status != 505));
+		case IMPILO_HTTP_UNREACHABLE:
+		case IMPILO_HTTP_LOST:
+		case IMPILO_HTTP_CUT:
+			return get || !reply->may_have_acted;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Returns the pause before the next attempt, in microseconds: random, and not
+ * shorter than Retry-After asks for.
+ */
+static int64
+pause_before_retry(const ImpiloHttpReply *reply)
+{
+	double		limit = RETRY_BASE * (double) (1 << Min(reply->attempts - 1, 10));
+
+	return (int64) (pg_prng_double(&pg_global_prng_state) *
+					Min(limit, RETRY_CAP) * 1000) +
+		Max(reply->retry_after, 0) * INT64CONST(1000000);
+}
+
+/*
+ * An attempt has ended: the request is done, or will be sent again.
+ */
+static void
+end_attempt(ImpiloHttpRequest *request, CURLcode code)
+{
+	int64		now = clock_now();
+	int64		pause;
+
+	fill_reply(request, code);
+	free_handle(request);
+	adapt_limit(request->client, request, now);
+	pause = pause_before_retry(&request->reply);
+	if (!may_retry(request) || pause >= budget_left(request, now))
+	{
+		set_state(request, DONE);
+		return;
+	}
+	request->due = now + pause;
+	set_state(request, QUEUED);
+}
+
+/*
+ * Make the handle of an attempt and give it to libcurl.
+ */
+static bool
+start_handle(ImpiloHttpRequest *request)
+{
+	ImpiloHttpClient *client = request->client;
+	sigset_t	before;
+	bool		added;
+
+	if (client->multi == NULL)
+	{
+		client->multi = curl_multi_init();
+		if (client->multi == NULL ||
+			curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS,
+							  KEPT_CONNECTIONS) != CURLM_OK ||
+			impilo_curl_multi_quick_exit(client->multi) != CURLM_OK)
+			return false;
+	}
+	request->easy = curl_easy_duphandle(client->template);
+	if (request->easy == NULL || set_request_options(request) != CURLE_OK)
+		return false;
+	block_signals(&before);
+	added = curl_multi_add_handle(client->multi, request->easy) == CURLM_OK;
+	restore_signals(&before);
+	return added;
+}
+
+static void
+begin_attempt(ImpiloHttpRequest *request, int64 now)
+{
+	ImpiloHttpReply *reply = &request->reply;
+
+	request->given = 0;
+	request->header_bytes = 0;
+	request->date = -1;
+	request->age = 0;
+	request->not_loopback = request->no_socket = false;
+	request->error[0] = '\0';
+	reply->length = 0;
+	if (!start_handle(request))
+	{
+		free_handle(request);
+		fill_unsent_reply(request, IMPILO_HTTP_UNREACHABLE, "out of memory");
+		set_state(request, DONE);
+		return;
+	}
+	request->sent = now;
+	reply->sent_at = GetCurrentTimestamp();
+	if (reply->attempts++ == 0)
+		request->first = now;
+	if (request->stats)
+	{
+		request->stats->requests++;
+		request->stats->retries += reply->attempts > 1;
+	}
+	set_state(request, RUNNING);
+}
+
+/* ------------------------------------------------------------------------
+ * All requests of a client
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Returns when the next attempt of any request may begin.
+ */
+static int64
+next_start(const ImpiloHttpClient *client)
+{
+	int64		next = client->held_until;
+
+	if (client->config.requests_per_second > 0)
+		next = Max(next, client->last_start +
+				   (int64) Min(1e6 / client->config.requests_per_second, 1e15));
+	return next;
+}
+
+/*
+ * Begin the attempts whose time has come, in the order of the queue.  A
+ * request that would have to wait too long for the end of a Retry-After fails
+ * instead.
+ */
+static void
+begin_due(ImpiloHttpClient *client)
+{
+	dlist_mutable_iter iter;
+	int64		now = clock_now();
+
+	dlist_foreach_modify(iter, &client->queued)
+	{
+		ImpiloHttpRequest *request = dlist_container(ImpiloHttpRequest, node,
+													 iter.cur);
+
+		if (client->held_until - now > budget_left(request, now))
+		{
+			fill_unsent_reply(request, IMPILO_HTTP_HELD, NULL);
+			request->reply.retry_after = (client->held_until - now) / 1000000 + 1;
+			set_state(request, DONE);
+			continue;
+		}
+		if (request->due > now)
+			continue;
+		if ((client->limit > 0 && client->nrunning >= client->limit) ||
+			next_start(client) > now)
+			break;
+		client->last_start = now;
+		begin_attempt(request, now);
+	}
+}
+
+/*
+ * Returns the time of the next start, or PG_INT64_MAX if that depends on a
+ * response.
+ */
+static int64
+next_due(ImpiloHttpClient *client)
+{
+	int64		due = PG_INT64_MAX;
+	dlist_iter	iter;
+
+	if (client->limit > 0 && client->nrunning >= client->limit)
+		return due;
+	dlist_foreach(iter, &client->queued)
+		due = Min(due, dlist_container(ImpiloHttpRequest, node, iter.cur)->due);
+	return due == PG_INT64_MAX ? due : Max(due, next_start(client));
+}
+
+/*
+ * Close the connections, which must not be in use.
+ */
+static void
+close_connections(ImpiloHttpClient *client)
+{
+	(void) curl_multi_cleanup(client->multi);
+	client->multi = NULL;
+}
+
+/*
+ * Let libcurl send and receive what it can without waiting, and handle what
+ * has ended.
+ */
+static void
+progress(ImpiloHttpClient *client)
+{
+	CURLMsg    *message;
+	CURLMcode	code = CURLM_OK;
 	sigset_t	before;
 	int			running;
+	int			left;
 
-	if (pool->multi == NULL || pool->broken)
-		return;
-	impilo_http_block_signals(&before);
-	if (curl_multi_socket_action(pool->multi, fd, events,
-								 &running) != CURLM_OK)
-		pool->broken = true;
-	impilo_http_restore_signals(&before);
-}
-
-/*
- * Let libcurl go on: with the sockets that the last look or sleep has found
- * ready, and with its timer if that is due.  Does not wait, does not throw.
- */
-void
-impilo_http_pool_act(ImpiloHttpPool *pool)
-{
-	int			nready = pool->sockets.nready;
-	long		timeout_ms;
-
-	pool->sockets.nready = 0;
-	for (int i = 0; i < nready; i++)
+	if (client->multi)
 	{
-		struct pollfd *ready = &pool->sockets.ready[i];
-		int			events = 0;
-
-		if (ready->revents & (POLLIN | POLLERR | POLLHUP))
-			events |= CURL_CSELECT_IN;
-		if (ready->revents & (POLLOUT | POLLERR | POLLHUP))
-			events |= CURL_CSELECT_OUT;
-		act_on(pool, ready->fd, events);
-	}
-	if (pool->timer > impilo_http_now())
-		return;
-	act_on(pool, CURL_SOCKET_TIMEOUT, 0);
-	/* it does not tell us again of a timer that did not change */
-	if (pool->multi != NULL &&
-		curl_multi_timeout(pool->multi, &timeout_ms) == CURLM_OK)
-		(void) set_timer(pool->multi, timeout_ms, pool);
-}
-
-/* --- transfers ------------------------------------------------------------ */
-
-/*
- * A new transfer of a pool; NULL, and why, if there is no memory or libcurl
- * cannot do what the pool's configuration asks for.  Does not throw.
- */
-ImpiloHttpTransfer *
-impilo_http_transfer_make(ImpiloHttpPool *pool, const char **why)
-{
-	ImpiloHttpTransfer *transfer = calloc(1, sizeof(ImpiloHttpTransfer));
-	CURLcode	code = CURLE_OUT_OF_MEMORY;
-
-	if (transfer != NULL)
-	{
-		transfer->pool = pool;
-		transfer->easy = curl_easy_init();
-	}
-	if (transfer == NULL || transfer->easy == NULL ||
-		(code = set_connection_options(transfer->easy, pool)) != CURLE_OK ||
-		(code = set_transfer_options(transfer->easy, transfer)) != CURLE_OK)
-	{
-		*why = curl_easy_strerror(code);
-		impilo_http_transfer_free(transfer);
-		return NULL;
-	}
-	return transfer;
-}
-
-/* Free the easy handle of a transfer that does not run; does not throw */
-void
-impilo_http_transfer_free_handle(ImpiloHttpTransfer *transfer)
-{
-	curl_easy_cleanup(transfer->easy);
-	transfer->easy = NULL;
-}
-
-/* Free all of it; accepts NULL, does not throw */
-void
-impilo_http_transfer_free(ImpiloHttpTransfer *transfer)
-{
-	if (transfer == NULL)
-		return;
-	impilo_http_transfer_free_handle(transfer);
-	impilo_answer_shrink(&transfer->answer, 0);
-	free(transfer);
-}
-
-static bool
-open_multi(ImpiloHttpPool *pool)
-{
-	CURLM	   *multi = pool->multi;
-
-	if (multi != NULL)
-		return true;
-	multi = curl_multi_init();
-	if (multi == NULL)
-		return false;
-	if (curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch_socket) ||
-		curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, pool) ||
-		curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, set_timer) ||
-		curl_multi_setopt(multi, CURLMOPT_TIMERDATA, pool) ||
-		curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS) ||
-		impilo_curl_leave_lookups(multi))
-	{
-		curl_multi_cleanup(multi);
-		return false;
-	}
-	pool->multi = multi;
-	return true;
-}
-
-/*
- * Begin an attempt.  What can be sent at once is sent by the next
- * impilo_http_pool_act.  Does not throw: false if the attempt has ended
- * already, as the transfer tells.
- */
-bool
-impilo_http_transfer_start(ImpiloHttpTransfer *transfer)
-{
-	ImpiloHttpPool *pool = transfer->pool;
-	CURLcode	code = CURLE_OUT_OF_MEMORY;
-	sigset_t	before;
-
-	impilo_answer_begin(&transfer->answer, pool->config.max_response_size);
-	transfer->given = 0;
-	transfer->received = 0;
-	transfer->not_loopback = false;
-	transfer->no_socket = false;
-	transfer->error[0] = '\0';
-	if (!pool->broken && open_multi(pool) &&
-		(code = set_request_options(transfer->easy, transfer)) == CURLE_OK)
-	{
-		CURLMcode	added;
-
-		impilo_http_block_signals(&before);
-		added = curl_multi_add_handle(pool->multi, transfer->easy);
-		impilo_http_restore_signals(&before);
-		if (added == CURLM_OK)
+		block_signals(&before);
+		code = curl_multi_perform(client->multi, &running);
+		restore_signals(&before);
+		while ((message = curl_multi_info_read(client->multi, &left)) != NULL)
 		{
-			dlist_push_tail(&pool->running, &transfer->node);
-			transfer->running = true;
-			return true;
+			char	   *request = NULL;
+			CURLcode	result = message->data.result;
+
+			if (message->msg == CURLMSG_DONE &&
+				curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+								  &request) == CURLE_OK && request)
+				end_attempt((ImpiloHttpRequest *) request, result);
 		}
-		code = CURLE_OUT_OF_MEMORY;
 	}
-	conclude(transfer, code, false);
-	return false;
+	if (code != CURLM_OK)
+	{
+		/* out of memory: the next attempt gets a new handle */
+		while (!dlist_is_empty(&client->running))
+			end_attempt(dlist_head_element(ImpiloHttpRequest, node,
+										   &client->running),
+						CURLE_OUT_OF_MEMORY);
+		close_connections(client);
+	}
+	begin_due(client);
+}
+
+/*
+ * Wait until something has happened, not beyond `until`, and handle it.  The
+ * time counts for `request`, for which the caller waits.
+ */
+static void
+wait_once(ImpiloHttpClient *client, const ImpiloHttpRequest *request,
+		  int64 until)
+{
+	static uint32 wait_event = 0;
+	int64		now = clock_now();
+	int64		wait = Min(Min(next_due(client), until) - now,
+						   WAIT_SLICE * INT64CONST(1000));
+	instr_time	begin;
+	instr_time	end;
+
+	if (wait_event == 0)
+		wait_event = ImpiloWaitEvent("ImpiloFdwRequest");
+	CHECK_FOR_INTERRUPTS();
+	if (!PostmasterIsAlive())
+		proc_exit(1);
+	if (wait > 0)
+	{
+		int			ms = (int) ((wait + 999) / 1000);
+
+		INSTR_TIME_SET_CURRENT(begin);
+		pgstat_report_wait_start(wait_event);
+		if (client->multi)
+			(void) curl_multi_poll(client->multi, NULL, 0, ms, NULL);
+		else
+			pg_usleep(wait);
+		pgstat_report_wait_end();
+		INSTR_TIME_SET_CURRENT(end);
+		if (request->stats)
+			INSTR_TIME_ACCUM_DIFF(request->stats->waited, end, begin);
+		CHECK_FOR_INTERRUPTS();
+	}
+	progress(client);
 }
 
 static void
-detach(ImpiloHttpTransfer *transfer)
+disconnect_if_idle(ImpiloHttpClient *client)
 {
-	(void) curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
-	dlist_delete(&transfer->node);
-	transfer->running = false;
+	if (!client->disconnect || !dlist_is_empty(&client->queued) ||
+		!dlist_is_empty(&client->running) || !dlist_is_empty(&client->done))
+		return;
+	close_connections(client);
+	client->disconnect = false;
 }
 
 /*
- * Break an attempt off, which closes its connection (of HTTP/2: its stream).
- * The transfer tells what may have happened until then.  Does not throw.
+ * impilo_http_release
+ *		Cancel a request, or free its reply.
+ *
+ * An attempt in progress is ended.  What the reply pointed to is gone.  The
+ * struct itself is freed with its context, so a context should live about as
+ * long as a request.  Does nothing the second time, accepts NULL, and does
+ * not throw.
  */
 void
-impilo_http_transfer_stop(ImpiloHttpTransfer *transfer)
+impilo_http_release(ImpiloHttpRequest *request)
 {
-	conclude(transfer, CURLE_ABORTED_BY_CALLBACK, true);
-	impilo_http_transfer_explain(transfer, "the request was given up");
-	detach(transfer);
+	ImpiloHttpClient *client;
+
+	if (request == NULL || request->state == RELEASED)
+		return;
+	client = request->client;
+	free_handle(request);
+	if (client)
+		set_state(request, RELEASED);
+	request->state = RELEASED;
+	request->client = NULL;
+	pfree(request->url);
+	if (request->body)
+		pfree(unconstify(char *, request->body));
+	if (request->received)
+		pfree(request->received);
+	request->url = request->received = NULL;
+	request->body = NULL;
+	if (client)
+		disconnect_if_idle(client);
 }
 
-/* May stopping it take until a look-up ends, which is seconds? */
-bool
-impilo_http_transfer_stops_late(ImpiloHttpTransfer *transfer)
+static void
+release_request(void *arg)
 {
-	curl_off_t	lookup = 0;
-
-	if (IMPILO_CURL_LEAVES_LOOKUP)
-		return false;
-	(void) curl_easy_getinfo(transfer->easy, CURLINFO_NAMELOOKUP_TIME_T,
-							 &lookup);
-	return lookup == 0;
+	impilo_http_release(arg);
 }
 
 /*
- * The next transfer that has ended since the last call, wanted or not; NULL if
- * there is none.  Does not throw.
+ * End the requests in a list of a client that is being closed.
  */
-ImpiloHttpTransfer *
-impilo_http_pool_next_ended(ImpiloHttpPool *pool)
+static void
+part_with(ImpiloHttpClient *client, dlist_head *list)
 {
-	ImpiloHttpTransfer *transfer;
-	CURLcode	code = CURLE_OUT_OF_MEMORY;
-	CURLMsg    *message;
-	char	   *private;
-	int			left;
+	while (!dlist_is_empty(list))
+	{
+		ImpiloHttpRequest *request = dlist_head_element(ImpiloHttpRequest, node,
+														list);
 
-	if (pool->multi == NULL)
-		return NULL;
-	if (pool->broken)
-	{
-		/* nothing comes of any; the next attempt gets a new multi handle */
-		if (dlist_is_empty(&pool->running))
+		if (request->state == RUNNING)
 		{
-			impilo_http_pool_disconnect(pool);
-			return NULL;
+			fill_reply(request, CURLE_ABORTED_BY_CALLBACK);
+			request->reply.failure = "the connection was closed";
 		}
-		transfer = dlist_head_element(ImpiloHttpTransfer, node,
-									  &pool->running);
+		else if (request->state == QUEUED)
+			fill_unsent_reply(request, IMPILO_HTTP_UNREACHABLE,
+							  "the connection was closed");
+		free_handle(request);
+		set_state(request, DONE);
+		dlist_delete(&request->node);
+		request->client = NULL;
 	}
-	else
-	{
-		message = curl_multi_info_read(pool->multi, &left);
-		if (message == NULL ||
-			curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
-							  &private) != CURLE_OK)
-			return NULL;
-		code = message->data.result;
-		transfer = (ImpiloHttpTransfer *) private;
-	}
-	conclude(transfer, code, true);
-	detach(transfer);
-	return transfer;
 }
 
-/* --- pools ---------------------------------------------------------------- */
+static void
+close_client(void *arg)
+{
+	ImpiloHttpClient *client = arg;
+
+	slist_delete(&open_clients, &client->node);
+	part_with(client, &client->queued);
+	part_with(client, &client->running);
+	part_with(client, &client->done);
+	close_connections(client);
+	curl_easy_cleanup(client->template);
+	(void) curl_share_cleanup(client->share);
+	curl_slist_free_all(client->get_headers);
+	curl_slist_free_all(client->post_headers);
+}
+
+/*
+ * keep_connections off: close them at the end of a transaction.
+ */
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	slist_iter	iter;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	slist_foreach(iter, &open_clients)
+	{
+		ImpiloHttpClient *client = slist_container(ImpiloHttpClient, node,
+												   iter.cur);
+
+		client->disconnect = !client->config.keep_connections;
+		disconnect_if_idle(client);
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Clients and requests
+ * ------------------------------------------------------------------------
+ */
 
 static void
 init_library(void)
@@ -609,6 +1243,7 @@ init_library(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_ERROR),
 				 errmsg("could not initialize libcurl")));
+	RegisterXactCallback(end_transaction, NULL);
 	done = true;
 }
 
@@ -625,68 +1260,189 @@ add_header(struct curl_slist **list, const char *header)
 }
 
 /*
- * Acquire what libcurl keeps for a whole pool: the headers of its requests and
- * a store of TLS sessions.  Throws if it cannot; what it has acquired by then
- * is freed by impilo_http_pool_free_handles.
+ * impilo_http_open
+ *		Make a client, which lives as long as `context`.
+ *
+ * Deleting the context closes its connections; requests that are left get a
+ * reply that says so.  Raises an error if there is no memory or if this
+ * libcurl does not support the configuration.  Connects to nothing.
+ */
+ImpiloHttpClient *
+impilo_http_open(MemoryContext context, const ImpiloHttpConfig *config)
+{
+	ImpiloHttpClient *client;
+	CURLcode	code = CURLE_OUT_OF_MEMORY;
+
+	init_library();
+	client = MemoryContextAllocZero(context, sizeof(*client));
+	dlist_init(&client->queued);
+	dlist_init(&client->running);
+	dlist_init(&client->done);
+	client->config = *config;
+	client->last_start = client->held_until = -IMPILO_HTTP_FOREVER;
+	client->callback.func = close_client;
+	client->callback.arg = client;
+	MemoryContextRegisterResetCallback(context, &client->callback);
+	slist_push_head(&open_clients, &client->node);
+
+	add_header(&client->get_headers, "Accept: application/json");
+	add_header(&client->post_headers, "Accept: application/json");
+	add_header(&client->post_headers, "Content-Type: application/json");
+	/* libcurl would ask before it sends more than a megabyte */
+	add_header(&client->post_headers, "Expect:");
+	for (const char *const *header = config->headers; *header; header++)
+	{
+		add_header(&client->get_headers, *header);
+		add_header(&client->post_headers, *header);
+	}
+	client->share = curl_share_init();
+	client->template = curl_easy_init();
+	if (client->share && client->template &&
+		curl_share_setopt(client->share, CURLSHOPT_SHARE,
+						  CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK)
+		code = set_client_options(client->template, config);
+	if (code != CURLE_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("could not set up libcurl"),
+				 errdetail("%s: %s.", curl_version(), curl_easy_strerror(code))));
+	return client;
+}
+
+/*
+ * impilo_http_start
+ *		Queue a request, and send it as far as that is possible without waiting.
+ *
+ * A POST sends `length` bytes of JSON; url and body are copied.  The request
+ * and its reply belong to `context`.  `stats`, if given, is added to until the
+ * request is released, and must live that long.  Raises an error only for lack
+ * of memory, and then has sent nothing.
+ */
+ImpiloHttpRequest *
+impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
+				  ImpiloHttpMethod method, const char *url,
+				  const char *body, size_t length, ImpiloHttpStats *stats)
+{
+	ImpiloHttpRequest *request;
+
+	request = MemoryContextAllocZero(context, sizeof(*request));
+	request->context = context;
+	request->method = method;
+	request->url = MemoryContextStrdup(context, url);
+	if (body)
+	{
+		char	   *copy = MemoryContextAllocHuge(context, length + 1);
+
+		memcpy(copy, body, length);
+		request->body = copy;
+		request->length = length;
+	}
+	request->stats = stats;
+	request->due = -IMPILO_HTTP_FOREVER;
+	request->state = QUEUED;
+	request->client = client;
+	dlist_push_tail(&client->queued, &request->node);
+	request->callback.func = release_request;
+	request->callback.arg = request;
+	MemoryContextRegisterResetCallback(context, &request->callback);
+
+	begin_due(client);
+	if (request->state == RUNNING)
+		progress(client);
+	return request;
+}
+
+/*
+ * impilo_http_done
+ *		Returns whether a request has a reply.  Lets nothing progress.
+ */
+bool
+impilo_http_done(const ImpiloHttpRequest *request)
+{
+	return request->state == DONE;
+}
+
+/*
+ * impilo_http_wait
+ *		Wait until a request is done.
+ *
+ * All others of its client progress meanwhile.  Raises an error only for an
+ * interrupt; how the request ended is in its reply.
  */
 void
-impilo_http_pool_make_handles(ImpiloHttpPool *pool,
-							  const char *const *headers)
+impilo_http_wait(ImpiloHttpRequest *request)
 {
-	init_library();
-	add_header(&pool->get_headers, "Accept: application/json");
-	add_header(&pool->post_headers, "Accept: application/json");
-	add_header(&pool->post_headers, "Content-Type: application/json");
-	/* libcurl would ask before it sends more than a megabyte */
-	add_header(&pool->post_headers, "Expect:");
-	for (; headers != NULL && *headers != NULL; headers++)
+	int64		forever = IMPILO_HTTP_FOREVER;
+
+	(void) impilo_http_wait_within(request, &forever);
+}
+
+/*
+ * impilo_http_wait_within
+ *		The same, for at most `*left` microseconds, from which the time spent is
+ *		subtracted.  Returns whether the request is done.
+ */
+bool
+impilo_http_wait_within(ImpiloHttpRequest *request, int64 *left)
+{
+	int64		until = clock_now() + *left;
+
+	while (request->state < DONE && *left > 0)
 	{
-		add_header(&pool->get_headers, *headers);
-		add_header(&pool->post_headers, *headers);
+		wait_once(request->client, request, until);
+		*left = until - clock_now();
 	}
-	pool->share = curl_share_init();
-	if (pool->share == NULL ||
-		curl_share_setopt(pool->share, CURLSHOPT_SHARE,
-						  CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory")));
+	return request->state == DONE;
 }
 
-/* Free that; no transfer of the pool may be left.  Does not throw. */
+/*
+ * impilo_http_wait_any
+ *		Wait until at least one of `n` requests of the client is done.
+ */
 void
-impilo_http_pool_free_handles(ImpiloHttpPool *pool)
+impilo_http_wait_any(ImpiloHttpClient *client,
+					 ImpiloHttpRequest *const *requests, int n)
 {
-	impilo_http_pool_disconnect(pool);
-	(void) curl_share_cleanup(pool->share);
-	pool->share = NULL;
-	curl_slist_free_all(pool->get_headers);
-	curl_slist_free_all(pool->post_headers);
-	pool->get_headers = pool->post_headers = NULL;
+	while (n > 0)
+	{
+		for (int i = 0; i < n; i++)
+			if (requests[i]->state == DONE)
+				return;
+		wait_once(client, requests[0], IMPILO_HTTP_FOREVER);
+	}
 }
 
-/* Close idle connections; not while a transfer runs.  Does not throw. */
-void
-impilo_http_pool_disconnect(ImpiloHttpPool *pool)
+/*
+ * impilo_http_reply
+ *		The reply of a request that is done; valid until it is released.
+ */
+const ImpiloHttpReply *
+impilo_http_reply(const ImpiloHttpRequest *request)
 {
-	if (!dlist_is_empty(&pool->running))
-		return;
-	(void) curl_multi_cleanup(pool->multi);
-	pool->multi = NULL;
-	pool->broken = false;
-	pool->timer = INT64_MAX;
-	pool->sockets.nwatched = 0;
-	pool->sockets.nready = 0;
+	Assert(request->state == DONE);
+	return &request->reply;
 }
 
-/* The libcurl that is in use; all of it is static memory */
-ImpiloHttpLibrary
-impilo_http_library(void)
+/*
+ * impilo_http_in_flight_limit
+ *		Returns how many of `wanted` requests should be in flight: fewer if the
+ *		server has answered that there were too many; at least 1.
+ */
+int
+impilo_http_in_flight_limit(const ImpiloHttpClient *client, int wanted)
 {
-	ImpiloHttpLibrary library;
+	return client->limit > 0 ? Min(wanted, client->limit) : wanted;
+}
 
-	library.parts = curl_version();
-	library.tls = curl_version_info(CURLVERSION_NOW)->ssl_version;
-	library.http2 = impilo_curl_http2();
-	return library;
+/*
+ * impilo_http_library
+ *		Returns the versions of libcurl and all that it consists of, in static
+ *		memory; and that of its TLS and HTTP/2 library, or NULL.
+ */
+const char *
+impilo_http_library(const char **tls, const char **http2)
+{
+	*tls = curl_version_info(CURLVERSION_NOW)->ssl_version;
+	*http2 = impilo_curl_http2();
+	return curl_version();
 }

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * http.h
- *	  HTTP requests of one backend: a pool of connections, many requests in
- *	  flight, every wait interruptible.
+ *	  HTTP requests: many in flight, retried, every wait interruptible.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -17,15 +16,13 @@
 #include "datatype/timestamp.h"
 #include "portability/instr_time.h"
 
-#include "http/retry.h"
-
 /* microseconds that never pass, to which a time can be added */
 #define IMPILO_HTTP_FOREVER (PG_INT64_MAX / 2)
 
 typedef struct ImpiloHttpClient ImpiloHttpClient;
 typedef struct ImpiloHttpRequest ImpiloHttpRequest;
 
-/* What a client is told once, when it is opened; all of it is copied. */
+/* The settings of a client, which copies them. */
 typedef struct ImpiloHttpConfig
 {
 	const char *user_agent;
@@ -34,52 +31,61 @@ typedef struct ImpiloHttpConfig
 	const char *ca_file;		/* PEM file of trusted authorities, or NULL */
 	const char *proxy;			/* proxy URL; NULL: none, whatever the
 								 * environment says */
-	int			connect_timeout;	/* ms for name look-up, TCP and TLS */
-	int			request_timeout;	/* ms for one attempt, all of it */
+	int			connect_timeout;	/* ms for name lookup, TCP and TLS */
+	int			request_timeout;	/* ms for one attempt */
 	int			max_retries;	/* further attempts after the first */
 	double		requests_per_second;	/* 0: not limited */
 	size_t		max_response_size;	/* bytes of one body, decompressed */
-	bool		keep_connections;	/* keep them beyond one statement */
+	bool		keep_connections;	/* beyond the transaction */
 } ImpiloHttpConfig;
 
 /* What requests cost; shared by the requests of one scan, for EXPLAIN. */
 typedef struct ImpiloHttpStats
 {
-	int64		requests;		/* attempts sent, the repeated ones included */
-	int64		retries;		/* of these, repeated ones */
+	int64		requests;		/* attempts sent, retries included */
+	int64		retries;		/* of these, retries */
 	int64		bytes;			/* bytes of bodies received, decompressed */
 	instr_time	waited;			/* time spent waiting for the network */
 } ImpiloHttpStats;
 
-/*
- * How a request ended.  For a request that must not be repeated the question
- * is whether the server may have acted on it: see may_have_acted below.
- */
+typedef enum ImpiloHttpMethod
+{
+	IMPILO_HTTP_GET,			/* retried whenever that may help */
+	IMPILO_HTTP_POST			/* sent again only if the server certainly did
+								 * not process it */
+} ImpiloHttpMethod;
+
+/* How a request ended. */
 typedef enum ImpiloHttpOutcome
 {
-	IMPILO_HTTP_ANSWERED,		/* a complete answer, of whatever status */
-	IMPILO_HTTP_UNREACHABLE,	/* no connection: name, route, refused, TLS */
-	IMPILO_HTTP_FORBIDDEN,		/* we refused to: plain http to an address
-								 * that is not loopback, a bad URL */
+	IMPILO_HTTP_ANSWERED,		/* a complete response, of any status */
+	IMPILO_HTTP_UNREACHABLE,	/* no connection: name, route, refused */
+	IMPILO_HTTP_UNTRUSTED,		/* TLS: certificate, authorities, protocol */
+	IMPILO_HTTP_FORBIDDEN,		/* refused here: plain http to an address that
+								 * is not loopback, a bad URL */
+	IMPILO_HTTP_HELD,			/* not sent: Retry-After of an earlier
+								 * response is longer than the request may
+								 * wait */
 	IMPILO_HTTP_TIMED_OUT,		/* connect_timeout or request_timeout */
-	IMPILO_HTTP_LOST,			/* connection lost before the answer was
-								 * complete */
-	IMPILO_HTTP_CUT,			/* body shorter than announced, or its
-								 * encoding is broken */
+	IMPILO_HTTP_LOST,			/* connection lost before the response */
+	IMPILO_HTTP_CUT,			/* response shorter than announced */
+	IMPILO_HTTP_UNREADABLE,		/* response in an encoding that libcurl cannot
+								 * decode */
 	IMPILO_HTTP_TOO_LARGE		/* body or header beyond the limit */
 } ImpiloHttpOutcome;
 
-/* How long the parts of an attempt took, in ms; -1: it did not come so far */
+/* How long the parts of an attempt took, in ms; -1: it did not get so far. */
 typedef struct ImpiloHttpTimes
 {
 	double		lookup;			/* of the name */
-	double		connect;		/* TCP; of these two, next to nothing over a
-								 * connection that was there already */
+	double		connect;		/* TCP; this and the one before are about 0
+								 * over an existing connection */
 	double		tls;			/* handshake */
-	double		answer;			/* from then to the first byte of the answer */
+	double		answer;			/* from then to the first byte of the response */
 	double		total;
 } ImpiloHttpTimes;
 
+/* The result of a request; the strings belong to it. */
 typedef struct ImpiloHttpReply
 {
 	ImpiloHttpOutcome outcome;
@@ -87,56 +93,43 @@ typedef struct ImpiloHttpReply
 								 * body (of a GET: of the request) may have
 								 * reached the server */
 	int			status;			/* HTTP status, 0 if none was received */
-	const char *body;			/* NUL-terminated for convenience; may hold
-								 * NULs itself; never NULL */
+	const char *body;			/* NUL-terminated for convenience; may contain
+								 * NULs; never NULL */
 	size_t		length;
 	const char *content_type;	/* as received, or NULL */
-	const char *location;		/* target of a redirect, or NULL */
+	const char *redirect;		/* scheme, host and port of a redirect's
+								 * target, or NULL */
 	int64		date;			/* Date header plus Age, seconds since the
 								 * epoch, or -1 */
 	TimestampTz sent_at;		/* begin of the last attempt */
 	int64		retry_after;	/* Retry-After, seconds from now, or -1 */
 	int			attempts;		/* how often it was sent */
-	const char *failure;		/* libcurl's own words for the DETAIL if there
-								 * was no complete answer; else NULL.  Differs
-								 * between libcurl's releases, names the host,
-								 * never a header */
+	const char *failure;		/* libcurl's own words if there was no
+								 * complete response, else NULL.  Names the
+								 * host, never a header. */
 	ImpiloHttpTimes times;		/* of the last attempt */
-	bool		http2;			/* it was answered by HTTP/2 */
-	ImpiloRetryVerdict refusal; /* why it was not tried once more */
+	bool		http2;			/* the response came over HTTP/2 */
 } ImpiloHttpReply;
 
-/* The libraries behind this, with their versions */
-typedef struct ImpiloHttpLibrary
-{
-	const char *parts;			/* libcurl and all that it consists of */
-	const char *tls;			/* the library of TLS, or NULL */
-	const char *http2;			/* version of nghttp2, or NULL: no HTTP/2 */
-} ImpiloHttpLibrary;
-
-/* in http_request.c */
+/* in http.c */
 
 extern ImpiloHttpClient *impilo_http_open(MemoryContext context,
 										  const ImpiloHttpConfig *config);
 extern ImpiloHttpRequest *impilo_http_start(ImpiloHttpClient *client,
 											MemoryContext context,
+											ImpiloHttpMethod method,
 											const char *url,
 											const char *body, size_t length,
-											ImpiloRetryPolicy policy,
 											ImpiloHttpStats *stats);
 extern bool impilo_http_done(const ImpiloHttpRequest *request);
-extern int	impilo_http_shorter_timeout(const ImpiloHttpClient *client);
 extern void impilo_http_wait(ImpiloHttpRequest *request);
 extern bool impilo_http_wait_within(ImpiloHttpRequest *request, int64 *left);
 extern void impilo_http_wait_any(ImpiloHttpClient *client,
 								 ImpiloHttpRequest *const *requests, int n);
 extern const ImpiloHttpReply *impilo_http_reply(const ImpiloHttpRequest *request);
 extern void impilo_http_release(ImpiloHttpRequest *request);
-extern int	impilo_http_in_flight_limit(const ImpiloHttpClient *client, int wanted);
-extern int	impilo_http_uncertain_posts(ImpiloHttpClient *client);
-
-/* in http.c */
-
-extern ImpiloHttpLibrary impilo_http_library(void);
+extern int	impilo_http_in_flight_limit(const ImpiloHttpClient *client,
+										int wanted);
+extern const char *impilo_http_library(const char **tls, const char **http2);
 
 #endif							/* IMPILO_HTTP_H */

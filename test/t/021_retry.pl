@@ -23,7 +23,7 @@ sub fresh
 }
 
 # What passes is tried again: caught if a status is not, or counts as final.
-foreach my $status (429, 500, 502, 503, 504)
+foreach my $status (408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 529)
 {
 	fresh();
 	$api->fault({ path => 'order', page => 2, times => 2, do => { status => $status } });
@@ -53,7 +53,7 @@ is(() = $api->log =~ /page=2&/g, 4, 'the server saw them');
 # An API may refuse the page of size 1 that count(*) requests, with status 400:
 # then the list is read, all of its pages at once as their number is known.
 my %requests = (400 => 5);
-foreach my $status (400, 401, 403, 404, 410, 501)
+foreach my $status (400, 401, 403, 404, 410, 501, 505)
 {
 	fresh();
 	$api->fault({ path => 'order', page => 1, do => { status => $status } });
@@ -76,13 +76,29 @@ foreach my $form (sub { '1' }, sub { HTTP_date(time + 2) })
 	my $took = elapsed(sub { is($s->query('SELECT count(*) FROM impilo.orders'), 1000, "Retry-After: $after") });
 	cmp_ok($took, '>=', 0.9, 'was waited for');
 }
-# One that is longer than anybody waits is told.
+# One that is longer than a statement waits is an error, and holds back later
+# statements of the session until impilo_fdw_disconnect ends the pause.
 fresh();
 $api->fault({ path => 'order', do => { status => 429, retry_after => '3000' } });
 my $took = elapsed(sub { $s->query('SELECT count(*) FROM impilo.orders') });
 is($s->error->{sqlstate}, '53400', 'a long Retry-After is an error');
 like($s->error->{detail}, qr/retry after 3000 s/, 'which tells how long');
 cmp_ok($took, '<', 30, 'at once');
+$api->ctl('nofault');
+$api->ctl('log-reset');
+foreach my $later ('SELECT count(*) FROM impilo.orders', 'SELECT id FROM impilo.orders WHERE id = 5',
+	'INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000))')
+{
+	$s->query($later);
+	is($s->error->{sqlstate}, '53400', 'a later statement is held back');
+	like($s->error->{detail}, qr/was not sent: the server has asked not to send requests for \d+ s/, '... and says why');
+}
+is($api->count('requests'), 0, '... without a request');
+my $other = session($node);
+is($other->query('SELECT count(*) FROM impilo.orders'), 1000, 'another session is not held back');
+$other->quit;
+$s->query(q{SELECT impilo_fdw_disconnect('impilo')});
+is($s->query('SELECT count(*) FROM impilo.orders'), 1000, 'impilo_fdw_disconnect ends the pause');
 
 sub HTTP_date
 {

@@ -509,8 +509,11 @@ $api->fault({ do => { status => 429, retry_after => '86400' } });
 	cmp_ok($time, '<', 5, 'is not waited for');
 }
 $api->fault;
+$session->query('SELECT id FROM impilo.orders WHERE id = 7');
+is($session->error->{sqlstate}, '53400', 'and holds back the next statement');
+$session->query('SELECT impilo_fdw_disconnect_all()');
 is($session->query('SELECT id FROM impilo.orders WHERE id = 7'),
-	'7', 'and the next statement is asked for itself');
+	'7', 'until the session disconnects');
 unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
 
 done_testing();

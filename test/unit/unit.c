@@ -63,10 +63,8 @@ main(void)
 	test_scan();
 	test_find();
 	test_pointer();
-	test_retry();
 	test_schema();
 	test_page();
-	test_answer();
 	printf("%d passed, %d failed\n", passed, failed);
 	return failed == 0 ? 0 : 1;
 }

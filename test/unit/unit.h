@@ -28,9 +28,7 @@ extern char *unit_exact(const char *bytes, size_t length);
 extern void test_scan(void);
 extern void test_find(void);
 extern void test_pointer(void);
-extern void test_retry(void);
 extern void test_schema(void);
 extern void test_page(void);
-extern void test_answer(void);
 
 #endif							/* IMPILO_UNIT_H */

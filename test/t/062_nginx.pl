@@ -1,0 +1,206 @@
+# Creating orders through a stock nginx that offers HTTP/2: no outcome is
+# unknown when a connection reaches keepalive_requests, and after a reload only
+# those that the logs leave open.  No order is lost or doubled.
+#
+# Each row has an external id of its own, which nginx logs with the body of the
+# request.  ROUNDS= repeats the reload.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use ImpiloTest;
+
+use JSON::PP;
+use Time::HiRes qw(sleep);
+
+my $rounds = $ENV{ROUNDS} // ($ENV{SLOW} ? 20 : 2);
+my $rows = 3000;
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my $json = JSON::PP->new->utf8;
+my ($path) = grep { -x "$_/nginx" } split(/:/, $ENV{PATH}),
+  qw(/usr/sbin /usr/local/sbin);
+our $nginx;
+
+plan skip_all => 'nginx is not installed' if !$path;
+
+END
+{
+	my $exit = $?;
+
+	if ($nginx)
+	{
+		kill 'TERM', $nginx;
+		waitpid $nginx, 0;
+	}
+	$? = $exit;
+}
+
+my $api = sandbox(orders => 10);
+my $port = PostgreSQL::Test::Cluster::get_free_port();
+my $certificate = certificate();
+my $backend = $api->url;
+
+# keepalive_requests is at its default: 1,000
+PostgreSQL::Test::Utils::append_to_file("$dir/nginx.conf", <<"CONF");
+daemon off; worker_processes 1; pid $dir/nginx.pid; error_log $dir/nginx.log;
+events { worker_connections 1000; }
+http {
+log_format requests escape=json '{"status":"\$status","protocol":"\$server_protocol","connection":"\$connection",'
+  '"number":\$connection_requests,"method":"\$request_method","complete":"\$request_completion","body":"\$request_body"}';
+access_log $dir/access.log requests;
+client_body_temp_path $dir/1; proxy_temp_path $dir/2;
+fastcgi_temp_path $dir/3; uwsgi_temp_path $dir/4; scgi_temp_path $dir/5;
+server { listen 127.0.0.1:$port ssl http2; location / { proxy_pass $backend; }
+ssl_certificate $certificate->{cert_file}; ssl_certificate_key $certificate->{key_file}; }
+}
+CONF
+$nginx = fork() // die $!;
+if ($nginx == 0)
+{
+	open STDERR, '>', "$dir/nginx.err";
+	exec "$path/nginx", '-p', $dir, '-c', "$dir/nginx.conf" or POSIX::_exit(127);
+}
+wait_until(
+	sub {
+		IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port")
+		  || waitpid($nginx, POSIX::WNOHANG()) != 0;
+	},
+	'nginx');
+
+# The requests that nginx logged, oldest first.  The logs of a worker that ends
+# are complete once it has ended.
+sub requests
+{
+	return map { $json->decode($_) }
+	  split /\n/, PostgreSQL::Test::Utils::slurp_file("$dir/access.log");
+}
+
+sub external_id
+{
+	my ($body) = @_;
+
+	return $body =~ /"(row-[0-9-]+)"/ ? $1 : undef;
+}
+
+# external id => number of orders
+sub created
+{
+	my %created;
+
+	foreach my $order (map { $json->decode($_) } split /\n/, $api->ctl('dump', 'all'))
+	{
+		$created{$_}++
+		  foreach grep { /^row-/ } @{ $order->{externalOrderIds} // [] };
+	}
+	return \%created;
+}
+
+# external id => what the session reports, of the current statement
+sub reported
+{
+	my ($session) = @_;
+	my %reported =
+	  map { split /\|/ } split /\n/,
+	  $session->query('SELECT external_order_ids[1], state FROM impilo_created_orders()');
+
+	return \%reported;
+}
+
+# Whether the statement that was sent has ended.
+sub ended
+{
+	my ($session) = @_;
+
+	$session->{run}->pump_nb;
+	return $session->{out} =~ /^done \d+$/m;
+}
+
+sub insert_of
+{
+	my ($round) = @_;
+
+	return 'INSERT INTO nginx.orders (patient_id, external_order_ids, order_items)'
+	  . " SELECT g, ARRAY['row-$round-' || g], impilo_order_item(1000)"
+	  . " FROM generate_series(1, $rows) AS g";
+}
+
+my $node = cluster();
+attach(
+	$node, undef,
+	name => 'nginx',
+	url => "https://localhost:$port/api/v3",
+	server => { ca_file => $certificate->{ca_file}, reconcile_timeout => '2s' });
+
+my $session = session($node);
+
+#----------------------------------------------------------------------
+# A connection ends after keepalive_requests
+#----------------------------------------------------------------------
+
+# with two requests in flight each connection carries more than 1,000
+$node->safe_psql('postgres', "ALTER SERVER nginx OPTIONS (ADD max_concurrency '2')");
+$session->query(insert_of(0));
+is($session->error->{sqlstate}, '00000', "$rows orders through nginx: no outcome is unknown")
+  or diag($session->error->{message}, $session->error->{detail});
+{
+	my $created = created();
+	my @posts = grep { $_->{method} eq 'POST' } requests();
+
+	is(scalar(keys %$created), $rows, 'every order is there');
+	is(scalar(grep { $_ != 1 } values %$created), 0, 'once');
+	is(scalar(@posts), $rows, 'each row was one request');
+	cmp_ok(scalar(grep { $_->{number} >= 1000 } @posts),
+		'>', 0, 'a connection reached keepalive_requests');
+	is(scalar(grep { $_->{protocol} ne 'HTTP/1.1' } @posts), 0, 'orders are created by HTTP/1.1');
+	$session->query('SELECT count(document) FROM nginx.orders');
+	is((grep { $_->{method} eq 'GET' } requests())[-1]{protocol},
+		'HTTP/2.0', 'while HTTP/2 is offered, and used to read');
+}
+
+#----------------------------------------------------------------------
+# nginx -s reload
+#----------------------------------------------------------------------
+
+$node->safe_psql('postgres', "ALTER SERVER nginx OPTIONS (SET max_concurrency '8')");
+$api->config(latency_ms => 4);
+foreach my $round (1 .. $rounds)
+{
+	my $posts = $api->count('posts');
+
+	$session->query('SELECT impilo_forget_created_orders()');
+	$session->send(insert_of($round));
+	foreach my $part (1 .. 3)
+	{
+		wait_until(
+			sub { $api->count('posts') - $posts > $part * $rows / 5 || ended($session) },
+			'orders');
+		kill 'HUP', $nginx;
+	}
+	$session->wait;
+
+	my $error = $session->error;
+	my $created = created();
+	my $reported = reported($session);
+	my @mine = grep { /^row-$round-/ } keys %$created;
+	my %answered =
+	  map { (external_id($_->{body}) // '') => 1 }
+	  grep { $_->{status} =~ /^2/ && $_->{complete} eq 'OK' } requests();
+	my @unknown = grep { $reported->{$_} eq 'unknown' } keys %$reported;
+
+	note("round $round: $error->{sqlstate}, " . @mine . ' orders, ' . @unknown . ' unknown');
+	like($error->{sqlstate}, qr/^(00000|IU001)$/, "reload, round $round: created, or IU001")
+	  or diag("$error->{message}\n$error->{detail}");
+	is(scalar(grep { $created->{$_} != 1 } @mine), 0, 'no order is doubled');
+	is_deeply([ grep { !$reported->{$_} } @mine ], [], 'no order is lost: each one is reported');
+	is_deeply(
+		[ grep { $reported->{$_} ne 'unknown' && !$created->{$_} } keys %$reported ],
+		[], 'no order is reported that does not exist');
+	is(scalar(@mine), $rows, 'without an error every row is an order')
+	  if $error->{sqlstate} eq '00000';
+	is($error->{sqlstate} eq 'IU001', @unknown > 0, 'IU001 if and only if an outcome is unknown');
+	is_deeply([ grep { $answered{$_} } @unknown ],
+		[], 'by the log of nginx, no request of unknown outcome was answered');
+}
+
+done_testing();
