@@ -102,7 +102,11 @@ static const Option options[] = {
 	"5", 0, 100},
 	{"requests_per_second", ON_SERVER, VALUE_REAL, SERVER(requests_per_second),
 	"0", 0, 100000},
-	/* a body is parsed without a look at interrupts: the limit bounds that time */
+
+	/*
+	 * a body is parsed without a look at interrupts: the limit bounds that
+	 * time
+	 */
 	{"max_response_size", ON_SERVER, VALUE_SIZE, SERVER(max_response_size),
 	"64MB", 64 * 1024, 256 * 1024 * 1024},
 	{"max_pages", ON_SERVER, VALUE_INTEGER, SERVER(max_pages),

@@ -144,7 +144,6 @@ struct ImpiloHttpRequest
 	bool		not_loopback;	/* we refused to connect */
 	bool		no_socket;		/* we could not, for lack of a file */
 	char		error[CURL_ERROR_SIZE];
-	char		content_type[128];
 };
 
 struct ImpiloHttpClient
@@ -539,13 +538,13 @@ outcome_of(const ImpiloHttpRequest *request, CURLcode code, bool sent)
 static const char *
 printable(const ImpiloHttpRequest *request, const char *text)
 {
-	char	   *copy = MemoryContextAllocExtended(request->context,
-												  strlen(text) + 1,
+	size_t		size = strlen(text) + 1;
+	char	   *copy = MemoryContextAllocExtended(request->context, size,
 												  MCXT_ALLOC_NO_OOM);
 
 	if (copy == NULL)
 		return "out of memory";
-	strcpy(copy, text);
+	strlcpy(copy, text, size);
 	for (char *c = copy; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -679,15 +678,7 @@ fill_reply(ImpiloHttpRequest *request, CURLcode code)
 		request->received[reply->length] = '\0';
 		reply->body = request->received;
 	}
-	reply->content_type = NULL;
-	if (type)
-	{
-		strlcpy(request->content_type, type, sizeof(request->content_type));
-		reply->content_type = request->content_type;
-		for (char *c = request->content_type; *c; c++)
-			if (*c < ' ' || *c > '~')
-				*c = '?';
-	}
+	reply->content_type = type ? printable(request, type) : NULL;
 	reply->redirect = status >= 300 && status < 400 ? redirect_of(request) : NULL;
 	reply->date = request->date >= 0 ? request->date + request->age : -1;
 	reply->retry_after = wait > 0 ? wait : -1;
