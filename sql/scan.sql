@@ -104,7 +104,7 @@ EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id IN (1, 2);
 EXPLAIN (COSTS OFF) SELECT count(*) FROM impilo.orders;
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id IS NULL;
 EXPLAIN (COSTS OFF) SELECT item_id FROM impilo.order_items WHERE order_id = 42;
-EXPLAIN (COSTS OFF) SELECT p.mrn, o.id FROM patients p JOIN impilo.orders o ON o.id = p.impilo_id WHERE p.mrn = 1;
+EXPLAIN (COSTS OFF) SELECT p.mrn, o.id FROM patients p LEFT JOIN impilo.orders o ON o.id = p.impilo_id WHERE p.mrn = 1;
 -- with what it cost
 CREATE FUNCTION pg_temp.explained_json(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE plan json;

@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "create/journal.h"
 #include "fdw/analyze.h"
 #include "fdw/import.h"
 #include "fdw/join.h"
@@ -177,6 +178,7 @@ define_settings(void)
 void
 _PG_init(void)
 {
+	impilo_journal_init();
 	impilo_join_init();
 	define_settings();
 }

@@ -338,8 +338,19 @@ subtransaction_event(SubXactEvent event, SubTransactionId mine,
 }
 
 /*
- * Called at the first use in a session.
+ * impilo_journal_init
+ *		Be called at the end of transactions; called once, from _PG_init.
+ *
+ * Not at the first use: that can be after the callbacks of a commit were
+ * called, and work kept then would be lost.
  */
+void
+impilo_journal_init(void)
+{
+	RegisterXactCallback(transaction_event, NULL);
+	RegisterSubXactCallback(subtransaction_event, NULL);
+}
+
 static void
 start_journal(void)
 {
@@ -350,8 +361,6 @@ start_journal(void)
 
 	if (journal_context)
 		return;
-	RegisterXactCallback(transaction_event, NULL);
-	RegisterSubXactCallback(subtransaction_event, NULL);
 	journal_context = AllocSetContextCreate(TopMemoryContext,
 											"impilo_fdw journal",
 											ALLOCSET_DEFAULT_SIZES);

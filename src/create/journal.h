@@ -69,6 +69,7 @@ extern dlist_head impilo_journal;
 
 /* in journal.c */
 
+extern void impilo_journal_init(void);
 extern ImpiloJournalEntry *impilo_journal_posting(const ImpiloJournalNote *note);
 extern void impilo_journal_created(ImpiloJournalEntry *entry, int64 id);
 extern void impilo_journal_drop(ImpiloJournalEntry *entry);

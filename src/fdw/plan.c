@@ -88,6 +88,8 @@ typedef struct KeyCondition
 	double		keys;			/* how many, estimated */
 } KeyCondition;
 
+static bool find_key(PlannerInfo *root, RelOptInfo *baserel,
+					 AttrNumber column, List *clauses, KeyCondition *best);
 static List *join_clauses(PlannerInfo *root, RelOptInfo *baserel,
 						  const RelInfo *info);
 
@@ -139,11 +141,14 @@ estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 	ForeignTable *table = GetForeignTable(relid);
 	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
 	int64		total = impilo_connection_last_total(userid, table->serverid);
+	KeyCondition condition;
 
 	if (info->options.use_remote_estimate == IMPILO_ESTIMATE_ALWAYS)
 		total = ask_total(userid, table->serverid, false);
 	else if (info->options.use_remote_estimate == IMPILO_ESTIMATE_AUTO &&
 			 total == IMPILO_UNKNOWN && baserel->tuples <= 0 &&
+			 !find_key(root, baserel, info->id_column,
+					   baserel->baserestrictinfo, &condition) &&
 			 join_clauses(root, baserel, info) != NIL &&
 			 impilo_has_mapping(userid, table->serverid))
 		total = ask_total(userid, table->serverid, true);

@@ -40,9 +40,10 @@ typedef struct ImpiloPrefetch
 	int64		time_left;		/* microseconds that it may wait in all; at
 								 * first IMPILO_HTTP_FOREVER */
 	ImpiloSlot *ring;
-	int			size;			/* of the ring */
-	int			first;			/* the oldest one in it */
-	int			count;			/* in flight */
+	int			size;			/* requests in flight at most */
+	int			slots;			/* of the ring */
+	int			first;			/* the oldest one in the ring */
+	int			count;			/* in the ring */
 	ImpiloSlot	current;		/* the one whose response is in use */
 	int64		rows;			/* handed out so far */
 } ImpiloPrefetch;

@@ -193,4 +193,28 @@ is($session->query('SELECT count(*) FROM impilo_created_orders() WHERE external_
 	}
 }
 
+# Work that other extensions do while the transaction commits: an order that
+# would have to wait for this commit is refused, whether or not the session has
+# created orders before.
+{
+	my $headers = qx{@{[ $node->installed_command("pg_config") ]} --includedir-server};
+	chomp $headers;
+	my $library = ImpiloTest::preload('precommit', "-I$headers");
+
+	$node->safe_psql('postgres',
+		"CREATE FOREIGN TABLE late (patient_id bigint, order_items jsonb) SERVER impilo OPTIONS (relation 'orders', post_at 'commit')");
+	my $insert = 'INSERT INTO late VALUES (1, impilo_order_item(1000))';
+	foreach my $first ('SELECT 1', $insert)
+	{
+		my $late = session($node);
+		my $before = $api->count('created');
+		$late->query("LOAD '$library'");
+		$late->query("LOAD 'impilo_fdw'");
+		$late->query("BEGIN; SET LOCAL precommit.statement = '$insert'; $first; COMMIT");
+		is($late->error->{sqlstate}, '0A000', "work that arrives after PRE_COMMIT is refused ($first)");
+		is($api->count('created') - $before, $first eq $insert ? 1 : 0, '... and creates nothing');
+		$late->quit;
+	}
+}
+
 done_testing();
