@@ -110,9 +110,9 @@ CREATE FUNCTION pg_temp.explained_json(query text) RETURNS SETOF text LANGUAGE p
 DECLARE plan json;
 BEGIN
 	EXECUTE 'EXPLAIN (ANALYZE, FORMAT JSON) ' || query INTO plan;
-	RETURN QUERY SELECT key || ': ' || CASE key WHEN 'Waited' THEN (value::float >= 0)::text ELSE value END
+	RETURN QUERY SELECT key || ': ' || CASE key WHEN 'Network Wait' THEN (value::float > 0)::text ELSE value END
 	FROM json_each_text(plan -> 0 -> 'Plan')
-	WHERE key IN ('Route', 'Pages', 'Requests', 'Retries', 'Orders', 'Received', 'Waited', 'Shared');
+	WHERE key IN ('Route', 'Pages', 'Requests', 'Retries', 'Orders', 'Response Bytes', 'Network Wait', 'Shared List');
 END $$;
 SELECT pg_temp.explained('SELECT id FROM impilo.orders WHERE id < 11');
 SELECT pg_temp.explained('SELECT id FROM impilo.orders WHERE id IN (4, 5)');

@@ -489,7 +489,7 @@ route_name(ImpiloRoute route)
 		case IMPILO_ROUTE_COUNT:
 			return "Count";
 		case IMPILO_ROUTE_NOTHING:
-			return "Nothing";
+			return "None";
 	}
 	return "";					/* keep compiler quiet */
 }
@@ -545,12 +545,12 @@ explain_stats(const ImpiloScan *state, ExplainState *es)
 		ExplainPropertyInteger("Retries", NULL, stats.http.retries, es);
 	if (state->route != IMPILO_ROUTE_COUNT)
 		ExplainPropertyInteger("Orders", NULL, stats.orders, es);
-	ExplainPropertyInteger("Received", "bytes", stats.http.bytes, es);
+	ExplainPropertyInteger("Response Bytes", "bytes", stats.http.bytes, es);
 	if (es->timing)
-		ExplainPropertyFloat("Waited", "ms",
+		ExplainPropertyFloat("Network Wait", "ms",
 							 INSTR_TIME_GET_MILLISEC(stats.http.waited), 3, es);
 	if (stats.shared)
-		ExplainPropertyBool("Shared", true, es);
+		ExplainPropertyBool("Shared List", true, es);
 }
 
 /*
