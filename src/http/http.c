@@ -1066,11 +1066,10 @@ progress(ImpiloHttpClient *client)
 
 /*
  * Wait until something has happened, not beyond `until`, and handle it.  The
- * time counts for `request`, for which the caller waits.
+ * time is added to `stats`, unless it is NULL.
  */
 static void
-wait_once(ImpiloHttpClient *client, const ImpiloHttpRequest *request,
-		  int64 until)
+wait_once(ImpiloHttpClient *client, ImpiloHttpStats *stats, int64 until)
 {
 	static uint32 wait_event = 0;
 	int64		now = clock_now();
@@ -1084,23 +1083,23 @@ wait_once(ImpiloHttpClient *client, const ImpiloHttpRequest *request,
 	CHECK_FOR_INTERRUPTS();
 	if (!PostmasterIsAlive())
 		proc_exit(1);
+	INSTR_TIME_SET_CURRENT(begin);
 	if (wait > 0)
 	{
 		int			ms = (int) ((wait + 999) / 1000);
 
-		INSTR_TIME_SET_CURRENT(begin);
 		pgstat_report_wait_start(wait_event);
 		if (client->multi)
 			(void) curl_multi_poll(client->multi, NULL, 0, ms, NULL);
 		else
 			pg_usleep(wait);
 		pgstat_report_wait_end();
-		INSTR_TIME_SET_CURRENT(end);
-		if (request->stats)
-			INSTR_TIME_ACCUM_DIFF(request->stats->waited, end, begin);
 		CHECK_FOR_INTERRUPTS();
 	}
 	progress(client);
+	INSTR_TIME_SET_CURRENT(end);
+	if (stats)
+		INSTR_TIME_ACCUM_DIFF(stats->waited, end, begin);
 }
 
 static void
@@ -1315,6 +1314,8 @@ impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
 				  const char *body, size_t length, ImpiloHttpStats *stats)
 {
 	ImpiloHttpRequest *request;
+	instr_time	begin;
+	instr_time	end;
 
 	request = MemoryContextAllocZero(context, sizeof(*request));
 	request->context = context;
@@ -1337,9 +1338,13 @@ impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
 	request->callback.arg = request;
 	MemoryContextRegisterResetCallback(context, &request->callback);
 
+	INSTR_TIME_SET_CURRENT(begin);
 	begin_due(client);
 	if (request->state == RUNNING)
 		progress(client);
+	INSTR_TIME_SET_CURRENT(end);
+	if (stats)
+		INSTR_TIME_ACCUM_DIFF(stats->waited, end, begin);
 	return request;
 }
 
@@ -1380,7 +1385,7 @@ impilo_http_wait_within(ImpiloHttpRequest *request, int64 *left)
 
 	while (request->state < DONE && *left > 0)
 	{
-		wait_once(request->client, request, until);
+		wait_once(request->client, request->stats, until);
 		*left = until - clock_now();
 	}
 	return request->state == DONE;
@@ -1399,7 +1404,7 @@ impilo_http_wait_any(ImpiloHttpClient *client,
 		for (int i = 0; i < n; i++)
 			if (requests[i]->state == DONE)
 				return;
-		wait_once(client, requests[0], IMPILO_HTTP_FOREVER);
+		wait_once(client, requests[0]->stats, IMPILO_HTTP_FOREVER);
 	}
 }
 

@@ -45,7 +45,7 @@ typedef struct ImpiloHttpStats
 	int64		requests;		/* attempts sent, retries included */
 	int64		retries;		/* of these, retries */
 	int64		bytes;			/* bytes of bodies received, decompressed */
-	instr_time	waited;			/* time spent waiting for the network */
+	instr_time	waited;			/* time spent sending, waiting and receiving */
 } ImpiloHttpStats;
 
 typedef enum ImpiloHttpMethod
