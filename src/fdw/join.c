@@ -45,8 +45,8 @@
 
 #include "compat.h"
 #include "fdw/join.h"
+#include "fdw/keys.h"
 #include "fdw/plan.h"
-#include "fdw/scan.h"
 #include "read/shared.h"
 
 /*

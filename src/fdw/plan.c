@@ -4,11 +4,10 @@
  *	  Which way a scan takes, and what it costs.
  *
  * The API can list all orders and fetch one by its id; it filters by nothing
- * else.  So the only condition worth looking at is equality of the order's
- * id, with a value that is known when the scan starts (a constant, a
- * parameter, an array of them) or that another relation of the query supplies
- * (a parameterised path).  Every condition is checked locally all the same,
- * and LIMIT, ORDER BY and the rest are the executor's business.
+ * else.  So only conditions on the order's id matter, with values that are
+ * known when the scan starts (keys.c), or that another relation of the query
+ * supplies (a parameterised path).  Every condition is also checked locally,
+ * and LIMIT, ORDER BY and the rest are left to the executor.
  *
  * The unit of cost is the request: a key costs one, a page costs one, those
  * in flight together cost what one does.
@@ -24,14 +23,12 @@
 
 #include <math.h>
 
-#include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -39,16 +36,16 @@
 #include "optimizer/paths.h"
 #include "optimizer/planmain.h"
 #include "optimizer/restrictinfo.h"
-#include "parser/parsetree.h"
+#include "optimizer/tlist.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/selfuncs.h"
 
 #include "catalog/connection.h"
 #include "catalog/table.h"
 #include "compat.h"
+#include "fdw/keys.h"
 #include "fdw/plan.h"
 #include "fdw/route.h"
 
@@ -64,9 +61,6 @@
 /* elements in an array of an order of which nothing is known */
 #define ELEMENTS_PER_ORDER 3
 
-/* keys in an array whose length is not known at planning, as core guesses */
-#define KEYS_PER_ARRAY 10
-
 /* What is known of a table while a statement is planned. */
 typedef struct RelInfo
 {
@@ -81,15 +75,6 @@ typedef struct RelInfo
 	double		rows_per_order;
 } RelInfo;
 
-/* A condition that names orders by id. */
-typedef struct KeyCondition
-{
-	Expr	   *key;			/* the id, or an array of them */
-	double		keys;			/* how many, estimated */
-} KeyCondition;
-
-static bool find_key(PlannerInfo *root, RelOptInfo *baserel,
-					 AttrNumber column, List *clauses, KeyCondition *best);
 static List *join_clauses(PlannerInfo *root, RelOptInfo *baserel,
 						  const RelInfo *info);
 
@@ -141,14 +126,13 @@ estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 	ForeignTable *table = GetForeignTable(relid);
 	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
 	int64		total = impilo_connection_last_total(userid, table->serverid);
-	KeyCondition condition;
+	ImpiloKeys	keys;
 
 	if (info->options.use_remote_estimate == IMPILO_ESTIMATE_ALWAYS)
 		total = ask_total(userid, table->serverid, false);
 	else if (info->options.use_remote_estimate == IMPILO_ESTIMATE_AUTO &&
 			 total == IMPILO_UNKNOWN && baserel->tuples <= 0 &&
-			 !find_key(root, baserel, info->id_column,
-					   baserel->baserestrictinfo, &condition) &&
+			 !impilo_match_keys(root, baserel, info->id_column, &keys) &&
 			 join_clauses(root, baserel, info) != NIL &&
 			 impilo_has_mapping(userid, table->serverid))
 		total = ask_total(userid, table->serverid, true);
@@ -178,101 +162,18 @@ estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
  */
 
 static bool
-is_column(const RelOptInfo *baserel, AttrNumber column, const Node *node)
-{
-	const Var  *var;
-
-	while (node && IsA(node, RelabelType))
-		node = (const Node *) ((const RelabelType *) node)->arg;
-	if (node == NULL || !IsA(node, Var))
-		return false;
-	var = (const Var *) node;
-	return var->varno == baserel->relid && var->varlevelsup == 0 &&
-		AttributeNumberIsValid(column) && var->varattno == column;
-}
-
-static bool
 is_id_column(const RelOptInfo *baserel, const RelInfo *info, const Node *node)
 {
-	return is_column(baserel, info->id_column, node);
+	return impilo_is_column(baserel, info->id_column, node);
 }
 
 /*
- * Can this be evaluated before the scan of baserel?
- */
-static bool
-is_known_before(PlannerInfo *root, RelOptInfo *baserel, Node *node)
-{
-	return !bms_is_member(baserel->relid, pull_varnos(root, node)) &&
-		!contain_volatile_functions(node);
-}
-
-/*
- * Equality of integers of any two widths means what it means to the API; of
- * other types (numeric 42.5, text) it may not.
- */
-static bool
-is_integer_equality(Oid operator)
-{
-	return get_op_opfamily_strategy(operator, INTEGER_BTREE_FAM_OID) ==
-		BTEqualStrategyNumber;
-}
-
-/*
- * Is the clause "column = key" or "column = ANY (keys)"?
- */
-static bool
-match_key(PlannerInfo *root, RelOptInfo *baserel, AttrNumber column,
-		  Expr *clause, KeyCondition *condition)
-{
-	if (IsA(clause, OpExpr))
-	{
-		OpExpr	   *op = (OpExpr *) clause;
-		Node	   *left,
-				   *right;
-
-		if (list_length(op->args) != 2 || !is_integer_equality(op->opno))
-			return false;
-		left = linitial(op->args);
-		right = lsecond(op->args);
-		if (is_column(baserel, column, right))
-		{
-			Node	   *swap = left;
-
-			left = right;
-			right = swap;
-		}
-		if (!is_column(baserel, column, left) ||
-			!is_known_before(root, baserel, right))
-			return false;
-		condition->key = (Expr *) right;
-		condition->keys = 1;
-		return true;
-	}
-	if (IsA(clause, ScalarArrayOpExpr))
-	{
-		ScalarArrayOpExpr *op = (ScalarArrayOpExpr *) clause;
-		Node	   *array = lsecond(op->args);
-
-		if (!op->useOr || !is_integer_equality(op->opno) ||
-			!is_column(baserel, column, linitial(op->args)) ||
-			!is_known_before(root, baserel, array))
-			return false;
-		condition->key = (Expr *) array;
-		condition->keys = impilo_estimate_array_length(root, array);
-		if (condition->keys <= 0)
-			condition->keys = KEYS_PER_ARRAY;
-		return true;
-	}
-	return false;
-}
-
-/*
- * The condition among these clauses that names the fewest orders.
+ * Find the equality of the column among these clauses that has the fewest
+ * keys.
  */
 static bool
 find_key(PlannerInfo *root, RelOptInfo *baserel, AttrNumber column,
-		 List *clauses, KeyCondition *best)
+		 List *clauses, ImpiloKeys *best)
 {
 	bool		found = false;
 	ListCell   *cell;
@@ -280,13 +181,13 @@ find_key(PlannerInfo *root, RelOptInfo *baserel, AttrNumber column,
 	foreach(cell, clauses)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-		KeyCondition condition;
+		ImpiloKeys	keys;
 
 		if (rinfo->pseudoconstant ||
-			!match_key(root, baserel, column, rinfo->clause, &condition))
+			!impilo_match_key(root, baserel, column, rinfo->clause, &keys))
 			continue;
-		if (!found || condition.keys < best->keys)
-			*best = condition;
+		if (!found || keys.count < best->count)
+			*best = keys;
 		found = true;
 	}
 	return found;
@@ -390,7 +291,7 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	List	   *used = list_concat_copy(baserel->reltarget->exprs,
 										extract_actual_clauses(baserel->baserestrictinfo,
 															   false));
-	KeyCondition condition;
+	ImpiloKeys	keys;
 
 	impilo_table_check(bound, columns_in(root, baserel, (Node *) used));
 	impilo_server_options(server, &info->server);
@@ -408,7 +309,7 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	}
 	if (bms_overlap(info->list_columns, columns_in(root, baserel, (Node *) used)) &&
 		!find_key(root, baserel, info->page_column, baserel->baserestrictinfo,
-				  &condition))
+				  &keys))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("foreign table \"%s\" needs a condition on list_page",
@@ -425,12 +326,11 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	if (is_impossible(baserel, info))
 		baserel->rows = 1;
 	else if (find_key(root, baserel, info->page_column,
-					  baserel->baserestrictinfo, &condition))
-		baserel->rows = clamp_row_est(condition.keys * info->options.fetch_size);
-	else if (find_key(root, baserel, info->id_column, baserel->baserestrictinfo,
-					  &condition))
+					  baserel->baserestrictinfo, &keys))
+		baserel->rows = clamp_row_est(keys.count * info->options.fetch_size);
+	else if (impilo_match_keys(root, baserel, info->id_column, &keys))
 		baserel->rows = clamp_row_est(Min(baserel->tuples,
-										  condition.keys * info->rows_per_order));
+										  keys.count * info->rows_per_order));
 }
 
 /*
@@ -481,13 +381,13 @@ requests_of_scan(const RelInfo *info, double keys)
 
 static void
 add_scan_path(PlannerInfo *root, RelOptInfo *baserel, ImpiloRoute route,
-			  Expr *key, double rows, Cost startup, Cost total,
+			  const ImpiloKeys *keys, double rows, Cost startup, Cost total,
 			  Relids required_outer)
 {
-	List	   *private = list_make1(makeInteger(route));
+	List	   *private = list_make3(makeInteger(route),
+									 keys ? keys->exprs : NIL,
+									 keys ? keys->kinds : NIL);
 
-	if (key)
-		private = lappend(private, key);
 	add_path(baserel, (Path *)
 			 impilo_create_scan_path(root, baserel, rows, startup,
 									 total, required_outer, private));
@@ -518,7 +418,7 @@ join_clauses(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info)
 	MatchIdArgs args = {info};
 	List	   *clauses = NIL;
 	List	   *matching = NIL;
-	KeyCondition condition;
+	ImpiloKeys	keys;
 	ListCell   *cell;
 
 	if (!AttributeNumberIsValid(info->id_column))
@@ -538,7 +438,7 @@ join_clauses(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info)
 	{
 		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
 
-		if (match_key(root, baserel, info->id_column, rinfo->clause, &condition))
+		if (impilo_match_key(root, baserel, info->id_column, rinfo->clause, &keys))
 			matching = lappend(matching, rinfo);
 	}
 	return matching;
@@ -552,7 +452,7 @@ static void
 add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 					   const RelInfo *info, RestrictInfo *rinfo)
 {
-	KeyCondition condition;
+	ImpiloKeys	keys;
 	Relids		outer;
 	ParamPathInfo *param_info;
 	double		rows;
@@ -569,13 +469,13 @@ add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 	 * Joined clauses may supply several keys; ppi_clauses is what will be
 	 * enforced, and this condition is among it or the path is of no use.
 	 */
-	if (!find_key(root, baserel, info->id_column, param_info->ppi_clauses, &condition))
+	if (!find_key(root, baserel, info->id_column, param_info->ppi_clauses, &keys))
 		return;
 	rows = clamp_row_est(Min(param_info->ppi_rows,
-							 condition.keys * info->rows_per_order));
-	cost_lookup(baserel, info, condition.keys,
-				requests_of_scan(info, condition.keys), &startup, &total);
-	add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, condition.key, rows,
+							 keys.count * info->rows_per_order));
+	cost_lookup(baserel, info, keys.count,
+				requests_of_scan(info, keys.count), &startup, &total);
+	add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, &keys, rows,
 				  startup, total, outer);
 }
 
@@ -589,16 +489,16 @@ impilo_lookup_key(const Path *path)
 {
 	const RelOptInfo *rel = path->parent;
 	const ForeignPath *scan = (const ForeignPath *) path;
-	Expr	   *key;
+	List	   *exprs;
 
 	if (!IsA(path, ForeignPath) || rel->fdwroutine == NULL ||
 		rel->fdwroutine->GetForeignRelSize != impiloGetForeignRelSize ||
 		PATH_REQ_OUTER(path) == NULL ||
 		intVal(linitial(scan->fdw_private)) != IMPILO_ROUTE_LOOKUP)
 		return NULL;
-	key = lsecond(scan->fdw_private);
-	return OidIsValid(get_element_type(getBaseType(exprType((Node *) key))))
-		? NULL : key;
+	exprs = lsecond(scan->fdw_private);
+	return OidIsValid(get_element_type(getBaseType(exprType(linitial(exprs)))))
+		? NULL : linitial(exprs);
 }
 
 /*
@@ -621,7 +521,7 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 					  Oid foreigntableid)
 {
 	RelInfo    *info = baserel->fdw_private;
-	KeyCondition condition;
+	ImpiloKeys	keys;
 	Cost		startup,
 				total;
 	ListCell   *cell;
@@ -634,21 +534,20 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 	}
 
 	if (find_key(root, baserel, info->page_column, baserel->baserestrictinfo,
-				 &condition))
+				 &keys))
 	{
 		/* these pages and nothing else; one costs what a key costs */
-		cost_lookup(baserel, info, condition.keys, condition.keys,
+		cost_lookup(baserel, info, keys.count, keys.count,
 					&startup, &total);
-		add_scan_path(root, baserel, IMPILO_ROUTE_PAGES, condition.key,
+		add_scan_path(root, baserel, IMPILO_ROUTE_PAGES, &keys,
 					  baserel->rows, startup, total, baserel->lateral_relids);
 		return;
 	}
-	if (find_key(root, baserel, info->id_column, baserel->baserestrictinfo,
-				 &condition))
+	if (impilo_match_keys(root, baserel, info->id_column, &keys))
 	{
-		cost_lookup(baserel, info, condition.keys,
-					requests_of_scan(info, condition.keys), &startup, &total);
-		add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, condition.key,
+		cost_lookup(baserel, info, keys.count,
+					requests_of_scan(info, keys.count), &startup, &total);
+		add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, &keys,
 					  baserel->rows, startup, total, baserel->lateral_relids);
 	}
 
@@ -667,29 +566,47 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
  */
 
 /*
- * Is this count(*), or count of what is never null, over all rows?
+ * Returns whether this is count(*), or the count of what is never NULL, over
+ * all rows.
  */
 static bool
 is_plain_count(const RelOptInfo *input_rel, const Aggref *aggref)
 {
-	const TargetEntry *argument;
+	const Const *filter = (const Const *) aggref->aggfilter;
+	const Expr *argument;
 
-	if (aggref->aggfilter || aggref->aggdistinct || aggref->aggorder ||
+	if ((filter && (!IsA(filter, Const) || filter->constisnull ||
+					!DatumGetBool(filter->constvalue))) ||
 		aggref->agglevelsup != 0 || aggref->aggsplit != AGGSPLIT_SIMPLE)
 		return false;
 	if (aggref->aggfnoid == F_COUNT_)
 		return true;
 	if (aggref->aggfnoid != F_COUNT_ANY)
 		return false;
-	argument = linitial_node(TargetEntry, aggref->args);
-	if (is_id_column(input_rel, input_rel->fdw_private,
-					 (Node *) argument->expr))
+	argument = linitial_node(TargetEntry, aggref->args)->expr;
+
+	/* each id once: DISTINCT makes no difference */
+	if (is_id_column(input_rel, input_rel->fdw_private, (const Node *) argument))
 		return true;
-	return IsA(argument->expr, Const) && !((Const *) argument->expr)->constisnull;
+	return aggref->aggdistinct == NIL && IsA(argument, Const) &&
+		!((const Const *) argument)->constisnull;
 }
 
 /*
- * Does the whole query ask for nothing but how many orders there are?
+ * Returns the aggregates and columns that a grouped query needs.
+ */
+static List *
+aggregates_of(PlannerInfo *root, const PathTarget *target)
+{
+	List	   *exprs = list_make2(target->exprs, root->parse->havingQual);
+
+	return pull_var_clause((Node *) exprs, PVC_INCLUDE_AGGREGATES |
+						   PVC_RECURSE_PLACEHOLDERS);
+}
+
+/*
+ * Returns whether the query needs only the number of orders: it has one
+ * group, which GROUP BY () makes too.
  */
 static bool
 asks_only_count(PlannerInfo *root, const RelOptInfo *input_rel,
@@ -701,11 +618,10 @@ asks_only_count(PlannerInfo *root, const RelOptInfo *input_rel,
 
 	if (input_rel->reloptkind != RELOPT_BASEREL || info == NULL ||
 		!info->is_orders || input_rel->baserestrictinfo != NIL ||
-		root->parse->groupClause != NIL || root->parse->groupingSets != NIL ||
-		root->parse->havingQual != NULL || !root->parse->hasAggs)
+		root->parse->groupClause != NIL ||
+		list_length(root->parse->groupingSets) > 1 || !root->parse->hasAggs)
 		return false;
-	needed = pull_var_clause((Node *) target->exprs, PVC_INCLUDE_AGGREGATES |
-							 PVC_RECURSE_PLACEHOLDERS);
+	needed = aggregates_of(root, target);
 	foreach(cell, needed)
 		if (!IsA(lfirst(cell), Aggref) || !is_plain_count(input_rel, lfirst(cell)))
 		return false;
@@ -763,25 +679,18 @@ may_be_read_again(const PlannerInfo *root, const Path *path)
 	return root->query_level > 1 || path->param_info != NULL;
 }
 
+/*
+ * Make the plan of a count.  HAVING is its filter.
+ */
 static ForeignScan *
-make_count_plan(List *tlist, const PathTarget *target)
+make_count_plan(PlannerInfo *root, List *tlist, const PathTarget *target)
 {
-	List	   *counts;
-	List	   *scan_tlist = NIL;
-	ListCell   *cell;
-
-	counts = pull_var_clause((Node *) target->exprs,
-							 PVC_INCLUDE_AGGREGATES | PVC_RECURSE_PLACEHOLDERS);
-	foreach(cell, counts)
-		scan_tlist = lappend(scan_tlist,
-							 makeTargetEntry(lfirst(cell),
-											 list_length(scan_tlist) + 1,
-											 NULL, false));
-	return make_foreignscan(tlist, NIL, 0, NIL,
+	return make_foreignscan(tlist, (List *) root->parse->havingQual, 0, NIL,
 							list_make5(makeInteger(IMPILO_ROUTE_COUNT),
 									   makeInteger(0), makeInteger(1),
 									   NIL, NIL),
-							scan_tlist, NIL, NULL);
+							add_to_flat_tlist(NIL, aggregates_of(root, target)),
+							NIL, NULL);
 }
 
 /*
@@ -796,13 +705,11 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 	ImpiloRoute route = intVal(linitial(best_path->fdw_private));
 	Bitmapset  *filter;
 	Bitmapset  *rest;
-	List	   *keys = NIL;
+	List	   *private;
 
 	if (route == IMPILO_ROUTE_COUNT)
-		return make_count_plan(tlist, best_path->path.pathtarget);
+		return make_count_plan(root, tlist, best_path->path.pathtarget);
 
-	if (list_length(best_path->fdw_private) > 1)
-		keys = list_make1(lsecond(best_path->fdw_private));
 	scan_clauses = extract_actual_clauses(scan_clauses, false);
 	filter = columns_in(root, rel, (Node *) scan_clauses);
 
@@ -820,12 +727,13 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 	 * of columns; for EvalPlanQual, which brings its own rows, they are
 	 * recheck conditions too.
 	 */
-	return make_foreignscan(tlist, scan_clauses, rel->relid, keys,
-							list_make5(makeInteger(route),
-									   makeInteger(may_be_read_again(root,
-																	 &best_path->path)),
-									   makeInteger(root->tuple_fraction <= 0),
-									   attribute_list(filter),
-									   attribute_list(rest)),
+	private = list_make5(makeInteger(route),
+						 makeInteger(may_be_read_again(root, &best_path->path)),
+						 makeInteger(root->tuple_fraction <= 0),
+						 attribute_list(filter),
+						 attribute_list(rest));
+	return make_foreignscan(tlist, scan_clauses, rel->relid,
+							lsecond(best_path->fdw_private),
+							lappend(private, lthird(best_path->fdw_private)),
 							NIL, scan_clauses, NULL);
 }

@@ -24,8 +24,8 @@ typedef enum ImpiloRoute
 } ImpiloRoute;
 
 /*
- * Members of ForeignScan.fdw_private.  ForeignScan.fdw_exprs holds the key
- * of routes Lookup and Pages: one expression, of an integer type or an array of one.
+ * Members of ForeignScan.fdw_private.  ForeignScan.fdw_exprs holds the keys of
+ * routes Lookup and Pages (keys.h).
  */
 typedef enum ImpiloScanPrivate
 {
@@ -34,7 +34,8 @@ typedef enum ImpiloScanPrivate
 	IMPILO_SCAN_READS_ALL,		/* Integer: 1 if the plan does not stop early */
 	IMPILO_SCAN_FILTER_COLUMNS, /* List of Integer: attribute numbers that the
 								 * filter needs */
-	IMPILO_SCAN_REST_COLUMNS	/* List of Integer: those needed beyond it */
+	IMPILO_SCAN_REST_COLUMNS,	/* List of Integer: those needed beyond it */
+	IMPILO_SCAN_KEY_KINDS		/* IntList: ImpiloKeys.kinds */
 } ImpiloScanPrivate;
 
 #endif							/* IMPILO_ROUTE_H */

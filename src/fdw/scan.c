@@ -25,14 +25,12 @@
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "nodes/nodeFuncs.h"
-#include "utils/array.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "compat.h"
 #include "create/journal.h"
+#include "fdw/keys.h"
 #include "fdw/route.h"
 #include "fdw/scan.h"
 #include "read/pages.h"
@@ -48,8 +46,7 @@ typedef struct ImpiloScan
 	ImpiloReader *reader;		/* NULL for IMPILO_ROUTE_NOTHING */
 	ImpiloRowReader *rows;		/* NULL for IMPILO_ROUTE_COUNT */
 	ExprState  *filter;			/* taken from the plan state; NULL: none */
-	ExprState  *key;			/* of IMPILO_ROUTE_LOOKUP and _PAGES */
-	Oid			key_type;
+	List	   *keys;			/* of ExprState; of routes Lookup and Pages */
 
 	/* of IMPILO_ROUTE_PAGES */
 	ImpiloApi  *api;
@@ -180,13 +177,7 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 	}
 	MemoryContextSwitchTo(caller);
 
-	if (plan->fdw_exprs != NIL)
-	{
-		Expr	   *key = linitial(plan->fdw_exprs);
-
-		state->key = ExecInitExpr(key, &node->ss.ps);
-		state->key_type = exprType((Node *) key);
-	}
+	state->keys = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
 }
 
 /* ------------------------------------------------------------------------
@@ -195,77 +186,29 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
  */
 
 /*
- * impilo_key_to_id
- *		Returns a key, of an integer type or a domain over one, as an id.
- */
-int64
-impilo_key_to_id(Datum value, Oid type)
-{
-	switch (getBaseType(type))
-	{
-		case INT8OID:
-			return DatumGetInt64(value);
-		case INT4OID:
-			return DatumGetInt32(value);
-		case INT2OID:
-			return DatumGetInt16(value);
-		default:
-			elog(ERROR, "impilo_fdw: key of unexpected type %u", type);
-			return 0;			/* keep compiler quiet */
-	}
-}
-
-/*
- * The ids that the condition asks for.  A NULL is equal to nothing.
- */
-static int
-evaluate_keys(ImpiloScan *state, ExprContext *econtext, int64 **ids)
-{
-	bool		isnull;
-	Datum		value = ExecEvalExprSwitchContext(state->key, econtext, &isnull);
-	Oid			element_type = get_element_type(getBaseType(state->key_type));
-	int16		typlen;
-	bool		typbyval;
-	char		typalign;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			nelements;
-	int			used = 0;
-
-	if (isnull)
-		return 0;
-	if (!OidIsValid(element_type))
-	{
-		*ids = palloc(sizeof(int64));
-		(*ids)[0] = impilo_key_to_id(value, state->key_type);
-		return 1;
-	}
-	get_typlenbyvalalign(element_type, &typlen, &typbyval, &typalign);
-	deconstruct_array(DatumGetArrayTypeP(value), element_type, typlen,
-					  typbyval, typalign, &elements, &nulls, &nelements);
-	*ids = palloc(sizeof(int64) * (nelements + 1));
-	for (int i = 0; i < nelements; i++)
-		if (!nulls[i])
-			(*ids)[used++] = impilo_key_to_id(elements[i], element_type);
-	return used;
-}
-
-/*
  * The first row is asked for: now the parameters have their values.
  */
 static void
 start(ForeignScanState *node, ImpiloScan *state)
 {
+	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	int64	   *keys = NULL;
-	int			nkeys;
+	int			nkeys = 0;
+	bool		few;
 
 	state->started = true;
-	if (state->key == NULL)
+	if (state->keys == NIL)
 		return;
-	nkeys = evaluate_keys(state, node->ss.ps.ps_ExprContext, &keys);
+	few = impilo_keys_evaluate(plan->fdw_exprs,
+							   list_nth(plan->fdw_private, IMPILO_SCAN_KEY_KINDS),
+							   state->keys, node->ss.ps.ps_ExprContext,
+							   &keys, &nkeys);
 	if (state->route == IMPILO_ROUTE_LOOKUP)
 	{
-		impilo_reader_lookup(state->reader, keys, nkeys);
+		if (few)
+			impilo_reader_lookup(state->reader, keys, nkeys);
+		else
+			impilo_reader_list(state->reader);
 		return;
 	}
 	if (state->pages_context == NULL)
@@ -501,7 +444,7 @@ static char *
 show_request(const ForeignScan *plan, const char *base_url,
 			 const ImpiloTableOptions *options)
 {
-	const Const *key;
+	int64		id;
 
 	switch (route_of(plan))
 	{
@@ -512,11 +455,8 @@ show_request(const ForeignScan *plan, const char *base_url,
 		case IMPILO_ROUTE_COUNT:
 			return psprintf("GET %s/order?page=1&size=1", base_url);
 		case IMPILO_ROUTE_LOOKUP:
-			key = linitial(plan->fdw_exprs);
-			if (IsA(key, Const) && !key->constisnull &&
-				!OidIsValid(get_element_type(key->consttype)))
-				return psprintf("GET %s/order/" INT64_FORMAT, base_url,
-								impilo_key_to_id(key->constvalue, key->consttype));
+			if (impilo_keys_constant(plan->fdw_exprs, &id))
+				return psprintf("GET %s/order/" INT64_FORMAT, base_url, id);
 			return psprintf("GET %s/order/{id}", base_url);
 		case IMPILO_ROUTE_NOTHING:
 			break;

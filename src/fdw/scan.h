@@ -23,7 +23,6 @@ extern void impiloReScanForeignScan(ForeignScanState *node);
 extern void impiloEndForeignScan(ForeignScanState *node);
 extern void impiloExplainForeignScan(ForeignScanState *node,
 									 struct ExplainState *es);
-extern int64 impilo_key_to_id(Datum value, Oid type);
 extern void impilo_set_system_columns(TupleTableSlot *slot);
 
 #endif							/* IMPILO_SCAN_H */

@@ -636,6 +636,21 @@ impilo_reader_lookup(ImpiloReader *reader, const int64 *ids, int nids)
 }
 
 /*
+ * impilo_reader_list
+ *		Read the whole list from now on, as the ids are too many to be named.
+ */
+void
+impilo_reader_list(ImpiloReader *reader)
+{
+	if (reader->lookup_context)
+		MemoryContextReset(reader->lookup_context);
+	reader->wanted = NULL;
+	reader->lookup = NULL;
+	reader->stats.by_list = true;
+	impilo_reader_rewind(reader);
+}
+
+/*
  * Note what a lookup has found out about an id.
  */
 static void

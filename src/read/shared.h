@@ -64,6 +64,7 @@ extern ImpiloReader *impilo_reader_open(ImpiloConnection *connection,
 extern void impilo_reader_rewind(ImpiloReader *reader);
 extern void impilo_reader_lookup(ImpiloReader *reader,
 								 const int64 *ids, int nids);
+extern void impilo_reader_list(ImpiloReader *reader);
 extern bool impilo_reader_next(ImpiloReader *reader, ImpiloOrder *order);
 extern int64 impilo_reader_count(ImpiloReader *reader);
 extern void impilo_reader_stats(const ImpiloReader *reader,

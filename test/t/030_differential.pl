@@ -206,6 +206,19 @@ sub on_id
 		sub { "$id IN (" . join(', ', map { constant('bigint', some_id()) } 0 .. int(rand(4))) . ')' },
 		sub { "$id <> ALL (" . constant('bigint[]', '{' . id_list() . '}') . ')' },
 		sub { "$id BETWEEN " . constant('bigint', any(1 .. 50)) . ' AND ' . constant('bigint', any(40 .. 240)) },
+		sub { my $low = some_id(); "$id BETWEEN " . constant('numeric', $low) . "::bigint AND " . constant('bigint', $low < 9e18 ? $low + any(-1 .. 12, 110) : $low) },
+		sub { "$id BETWEEN " . constant('integer', any(1 .. 9)) . ' AND ' . constant('bigint', any(5 .. 15)) },
+		sub { "$id >= " . constant('bigint', some_id()) . " AND $id < " . constant('smallint', any(-5, 9, 120, 240)) },
+		sub { constant('bigint', any(1 .. 9)) . " < $id AND $id <= " . constant('bigint', any(5 .. 240)) . " AND $id < " . constant('bigint', any(9 .. 100)) },
+		sub { "$id IS NOT DISTINCT FROM " . constant('bigint', some_id()) },
+		sub { "$id IS NOT DISTINCT FROM NULL::bigint" },
+		sub { "$id = ANY (" . constant(any('numeric[]', 'float8[]'), any('{5,6.5,NULL,7}', '{9223372036854775807,0}', '{NaN}', '{100001}')) . ')' },
+		sub { "$id = " . constant('numeric', any('9007199254740993', '9007199254740992.5', '1e30', 'NaN', '-5')) },
+		sub { "$id = " . constant(any('float8', 'float4'), any('9007199254740992', '9.3e18', 'Infinity', 'NaN', '-5', '7')) },
+		sub { "$id = ANY (" . constant('bigint[]', '{' . id_list() . "}") . ") AND $id > " . constant('bigint', some_id()) },
+		sub { "($id = " . constant('bigint', some_id()) . " OR $id IN (" . id_list() . ") OR ($id = " . constant('bigint', some_id()) . " AND $id % 2 = 1))" },
+		sub { "($id, $id % 7) IN ((" . constant('bigint', any(1 .. 9)) . ", 3), (" . constant('bigint', any(1 .. 9)) . ", " . constant('bigint', any(0 .. 6)) . "), (" . some_id() . ", 1))" },
+		sub { "($id = 3 OR $id BETWEEN " . constant('bigint', any(1 .. 99)) . ' AND ' . constant('bigint', any(1 .. 120)) . ')' },
 		sub { "$id > " . constant('bigint', some_id()) },
 		sub { "$id % 7 = " . constant('bigint', any(0 .. 6)) },
 		sub { "$id = " . constant('bigint', any(1 .. 240)) . ' + 1 - 1' },
@@ -326,6 +339,7 @@ sub whole_row
 sub counted
 {
 	my $r = relation();
+	my $id = id_of('a', $r);
 	my ($column) = some_columns('a', $r, 1);
 
 	return any(
@@ -334,6 +348,10 @@ sub counted
 		"SELECT count($column), count(DISTINCT $column) FROM $r a",
 		"SELECT count(*) FROM $r a HAVING count(*) > " . constant('bigint', any(1, 200, 1000)),
 		"SELECT count(*) + 1, 'x' FROM $r",
+		"SELECT count(*) FROM $r GROUP BY ()",
+		"SELECT count(*) FILTER (WHERE true), count(DISTINCT $id) FROM $r a",
+		"SELECT 1 FROM $r a HAVING count($id) > " . constant('bigint', any(1, 200, 1000)) . " AND count(*) < (SELECT max(w.small) * 20 FROM wanted w)",
+		"SELECT w.label, (SELECT count(*) FROM $r a HAVING count(*) > w.small * 6) FROM wanted w",
 		"SELECT count(*) FROM $r a, wanted w",
 		"SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM $r)",
 		"SELECT count(1) FROM (SELECT 1 FROM $r LIMIT 9) x",
