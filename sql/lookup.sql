@@ -17,13 +17,11 @@ SELECT id FROM impilo.orders WHERE id = 49 AND current_status = 'no such';
 SELECT id FROM impilo.orders WHERE id = 9007199254741993;
 \! ctl log
 
--- none of these is equality of integers: the list
-EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id = 42.5;
+-- none of these names ids: the list
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id <> 42;
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id = (random() * 10)::int;
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id = patient_id;
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id <> ALL ('{1,2}');
-EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id = 1 OR id = 2;
 
 -- arrays: each key once, NULL is none, those that are not there are no rows
 \! ctl log-reset
