@@ -102,6 +102,14 @@
 /* all header lines of a response; servers themselves limit them to 8 to 64 kB */
 #define HEADER_MAX (128 * 1024)
 
+/*
+ * Handles and bodies that are kept for the next requests, and once there are
+ * none: new memory for each page would cost more than reading it.
+ */
+#define SPARE_MAX 16
+#define SPARE_AT_REST 1
+#define SPARE_BODY_SIZE (1024 * 1024)
+
 /* idle connections that are kept, and for how many seconds */
 #define KEPT_CONNECTIONS 64L
 #define KEPT_SECONDS 30L
@@ -119,7 +127,7 @@ struct ImpiloHttpRequest
 	dlist_node	node;			/* in the client's list for its state */
 	ImpiloHttpClient *client;	/* NULL once that is closed */
 	RequestState state;
-	MemoryContext context;		/* of the request and its response */
+	MemoryContext context;		/* of the request */
 	ImpiloHttpMethod method;
 	char	   *url;
 	const char *body;
@@ -134,7 +142,8 @@ struct ImpiloHttpRequest
 	/* of the current attempt */
 	CURL	   *easy;
 	size_t		given;			/* bytes of the body that libcurl has taken */
-	char	   *received;		/* the response's body, or NULL */
+	char	   *received;		/* the response's body, in the client's
+								 * context; or NULL */
 	size_t		received_size;	/* allocated */
 	size_t		header_bytes;
 	time_t		date;			/* Date, or -1 */
@@ -149,8 +158,14 @@ struct ImpiloHttpRequest
 struct ImpiloHttpClient
 {
 	slist_node	node;			/* in open_clients */
+	MemoryContext context;
 	ImpiloHttpConfig config;	/* its numbers and flags only */
 	CURL	   *template;
+	CURL	   *spare_handles[SPARE_MAX];
+	int			nspare_handles;
+	char	   *spare_bodies[SPARE_MAX];
+	size_t		spare_sizes[SPARE_MAX]; /* theirs */
+	int			nspare_bodies;
 	CURLM	   *multi;			/* NULL: no connection yet */
 	CURLSH	   *share;			/* TLS sessions */
 	struct curl_slist *get_headers;
@@ -246,7 +261,7 @@ reserve_body(ImpiloHttpRequest *request, size_t length)
 
 	if (size <= request->received_size)
 		return true;
-	body = MemoryContextAllocExtended(request->context, size,
+	body = MemoryContextAllocExtended(request->client->context, size,
 									  MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
 	if (body == NULL)
 	{
@@ -267,13 +282,19 @@ static size_t
 receive_body(char *data, size_t one, size_t length, void *arg)
 {
 	ImpiloHttpRequest *request = arg;
+	ImpiloHttpClient *client = request->client;
 	size_t		used = request->reply.length;
 	curl_off_t	announced;
 
-	if (length > request->client->config.max_response_size - used)
+	if (length > client->config.max_response_size - used)
 	{
 		request->too_large = true;
 		return 0;
+	}
+	if (request->received == NULL && client->nspare_bodies > 0)
+	{
+		request->received = client->spare_bodies[--client->nspare_bodies];
+		request->received_size = client->spare_sizes[client->nspare_bodies];
 	}
 
 	/* a compressed body will be longer, but this is a good first size */
@@ -757,17 +778,52 @@ set_state(ImpiloHttpRequest *request, RequestState state)
 
 /*
  * Free the handle of an attempt.  If it is in progress this ends it, which
- * closes its connection, or resets its stream of HTTP/2.
+ * closes its connection, or resets its stream of HTTP/2.  The handle of a
+ * complete GET is kept; others may have something left to do.
  */
 static void
-free_handle(ImpiloHttpRequest *request)
+free_handle(ImpiloHttpRequest *request, bool complete)
 {
+	ImpiloHttpClient *client = request->client;
+
 	if (request->easy == NULL)
 		return;
 	if (request->state == RUNNING)
-		(void) curl_multi_remove_handle(request->client->multi, request->easy);
-	curl_easy_cleanup(request->easy);
+		(void) curl_multi_remove_handle(client->multi, request->easy);
+	if (complete && request->method == IMPILO_HTTP_GET &&
+		client->nspare_handles < SPARE_MAX)
+		client->spare_handles[client->nspare_handles++] = request->easy;
+	else
+		curl_easy_cleanup(request->easy);
 	request->easy = NULL;
+}
+
+static void
+free_body(ImpiloHttpRequest *request)
+{
+	ImpiloHttpClient *client = request->client;
+
+	if (request->received == NULL || client == NULL)
+		return;
+	if (request->received_size <= SPARE_BODY_SIZE &&
+		client->nspare_bodies < SPARE_MAX)
+	{
+		client->spare_sizes[client->nspare_bodies] = request->received_size;
+		client->spare_bodies[client->nspare_bodies++] = request->received;
+	}
+	else
+		pfree(request->received);
+	request->received = NULL;
+	request->received_size = 0;
+}
+
+static void
+trim_spare(ImpiloHttpClient *client, int most)
+{
+	while (client->nspare_handles > most)
+		curl_easy_cleanup(client->spare_handles[--client->nspare_handles]);
+	while (client->nspare_bodies > most)
+		pfree(client->spare_bodies[--client->nspare_bodies]);
 }
 
 /*
@@ -873,7 +929,7 @@ end_attempt(ImpiloHttpRequest *request, CURLcode code)
 	int64		pause;
 
 	fill_reply(request, code);
-	free_handle(request);
+	free_handle(request, code == CURLE_OK);
 	adapt_limit(request->client, request, now);
 	pause = pause_before_retry(&request->reply);
 	if (!may_retry(request) || pause >= budget_left(request, now))
@@ -904,7 +960,9 @@ start_handle(ImpiloHttpRequest *request)
 			impilo_curl_multi_quick_exit(client->multi) != CURLM_OK)
 			return false;
 	}
-	request->easy = curl_easy_duphandle(client->template);
+	request->easy = client->nspare_handles > 0
+		? client->spare_handles[--client->nspare_handles]
+		: curl_easy_duphandle(client->template);
 	if (request->easy == NULL || set_request_options(request) != CURLE_OK)
 		return false;
 	block_signals(&before);
@@ -927,7 +985,7 @@ begin_attempt(ImpiloHttpRequest *request, int64 now)
 	reply->length = 0;
 	if (!start_handle(request))
 	{
-		free_handle(request);
+		free_handle(request, false);
 		fill_unsent_reply(request, IMPILO_HTTP_UNREACHABLE, "out of memory");
 		set_state(request, DONE);
 		return;
@@ -1103,12 +1161,14 @@ wait_once(ImpiloHttpClient *client, ImpiloHttpStats *stats, int64 until)
 }
 
 static void
-disconnect_if_idle(ImpiloHttpClient *client)
+rest_if_idle(ImpiloHttpClient *client)
 {
-	if (!client->disconnect || !dlist_is_empty(&client->queued) ||
+	if (!dlist_is_empty(&client->queued) ||
 		!dlist_is_empty(&client->running) || !dlist_is_empty(&client->done))
 		return;
-	close_connections(client);
+	trim_spare(client, SPARE_AT_REST);
+	if (client->disconnect)
+		close_connections(client);
 	client->disconnect = false;
 }
 
@@ -1129,7 +1189,8 @@ impilo_http_release(ImpiloHttpRequest *request)
 	if (request == NULL || request->state == RELEASED)
 		return;
 	client = request->client;
-	free_handle(request);
+	free_handle(request, false);
+	free_body(request);
 	if (client)
 		set_state(request, RELEASED);
 	request->state = RELEASED;
@@ -1137,12 +1198,10 @@ impilo_http_release(ImpiloHttpRequest *request)
 	pfree(request->url);
 	if (request->body)
 		pfree(unconstify(char *, request->body));
-	if (request->received)
-		pfree(request->received);
-	request->url = request->received = NULL;
+	request->url = NULL;
 	request->body = NULL;
 	if (client)
-		disconnect_if_idle(client);
+		rest_if_idle(client);
 }
 
 static void
@@ -1152,7 +1211,8 @@ release_request(void *arg)
 }
 
 /*
- * End the requests in a list of a client that is being closed.
+ * End the requests in a list of a client that is being closed.  Bodies go with
+ * it.
  */
 static void
 part_with(ImpiloHttpClient *client, dlist_head *list)
@@ -1170,7 +1230,12 @@ part_with(ImpiloHttpClient *client, dlist_head *list)
 		else if (request->state == QUEUED)
 			fill_unsent_reply(request, IMPILO_HTTP_UNREACHABLE,
 							  "the connection was closed");
-		free_handle(request);
+		if (request->state == DONE && request->reply.length > 0)
+			fill_unsent_reply(request, IMPILO_HTTP_LOST, "the connection was closed");
+		free_handle(request, false);
+		request->reply.body = "";
+		request->reply.length = 0;
+		request->received = NULL;
 		set_state(request, DONE);
 		dlist_delete(&request->node);
 		request->client = NULL;
@@ -1186,6 +1251,7 @@ close_client(void *arg)
 	part_with(client, &client->queued);
 	part_with(client, &client->running);
 	part_with(client, &client->done);
+	trim_spare(client, 0);
 	close_connections(client);
 	curl_easy_cleanup(client->template);
 	(void) curl_share_cleanup(client->share);
@@ -1210,7 +1276,7 @@ end_transaction(XactEvent event, void *arg)
 												   iter.cur);
 
 		client->disconnect = !client->config.keep_connections;
-		disconnect_if_idle(client);
+		rest_if_idle(client);
 	}
 }
 
@@ -1268,6 +1334,7 @@ impilo_http_open(MemoryContext context, const ImpiloHttpConfig *config)
 	dlist_init(&client->queued);
 	dlist_init(&client->running);
 	dlist_init(&client->done);
+	client->context = context;
 	client->config = *config;
 	client->last_start = client->held_until = -IMPILO_HTTP_FOREVER;
 	client->callback.func = close_client;
