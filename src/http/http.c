@@ -1231,7 +1231,10 @@ part_with(ImpiloHttpClient *client, dlist_head *list)
 			fill_unsent_reply(request, IMPILO_HTTP_UNREACHABLE,
 							  "the connection was closed");
 		if (request->state == DONE && request->reply.length > 0)
-			fill_unsent_reply(request, IMPILO_HTTP_LOST, "the connection was closed");
+		{
+			request->reply.outcome = IMPILO_HTTP_LOST;
+			request->reply.failure = "the connection was closed";
+		}
 		free_handle(request, false);
 		request->reply.body = "";
 		request->reply.length = 0;

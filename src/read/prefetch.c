@@ -54,7 +54,7 @@ impilo_prefetch_init(ImpiloPrefetch *queue, MemoryContext context,
 	queue->context = context;
 	queue->client = client;
 	queue->size = size;
-	queue->slots = size + size / 2;
+	queue->slots = size + size / 4;
 	queue->fetch = fetch;
 	queue->arg = arg;
 	queue->time_left = IMPILO_HTTP_FOREVER;
