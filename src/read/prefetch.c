@@ -54,11 +54,10 @@ impilo_prefetch_init(ImpiloPrefetch *queue, MemoryContext context,
 	queue->context = context;
 	queue->client = client;
 	queue->size = size;
-	queue->slots = size + size / 4;
 	queue->fetch = fetch;
 	queue->arg = arg;
 	queue->time_left = IMPILO_HTTP_FOREVER;
-	queue->ring = MemoryContextAllocZero(context, sizeof(ImpiloSlot) * queue->slots);
+	queue->ring = MemoryContextAllocZero(context, sizeof(ImpiloSlot) * queue->size);
 }
 
 static void
@@ -87,25 +86,12 @@ clear_slot(ImpiloSlot *slot)
  * impilo_prefetch_has_room
  *		Returns whether one more request may be sent, where `window` are wanted
  *		in flight.
- *
- * With the whole window, responses that wait for their turn are not in
- * flight: they arrive together, and the next requests need not wait until
- * each has been used.
  */
 bool
 impilo_prefetch_has_room(const ImpiloPrefetch *queue, int window)
 {
-	int			limit = impilo_http_in_flight_limit(queue->client,
-													Min(window, queue->size));
-	int			in_flight = 0;
-
-	if (queue->count < limit || limit < queue->size)
-		return queue->count < limit;
-	if (queue->count == queue->slots)
-		return false;
-	for (int i = 0; i < queue->count; i++)
-		in_flight += !impilo_http_done(queue->ring[(queue->first + i) % queue->slots].request);
-	return in_flight < limit;
+	window = Min(window, queue->size);
+	return queue->count < impilo_http_in_flight_limit(queue->client, window);
 }
 
 /*
@@ -115,7 +101,7 @@ impilo_prefetch_has_room(const ImpiloPrefetch *queue, int window)
 void
 impilo_prefetch_send(ImpiloPrefetch *queue, int64 number)
 {
-	ImpiloSlot *slot = &queue->ring[(queue->first + queue->count) % queue->slots];
+	ImpiloSlot *slot = &queue->ring[(queue->first + queue->count) % queue->size];
 
 	slot->in_order = queue->count == 0;
 	send_slot(queue, slot, number);
@@ -174,7 +160,7 @@ impilo_prefetch_take(ImpiloPrefetch *queue)
 	Assert(queue->current.context == NULL);
 	queue->current = *head;
 	memset(head, 0, sizeof(*head));
-	queue->first = (queue->first + 1) % queue->slots;
+	queue->first = (queue->first + 1) % queue->size;
 	queue->count--;
 }
 
@@ -198,7 +184,7 @@ impilo_prefetch_cancel(ImpiloPrefetch *queue)
 	for (; queue->count > 0; queue->count--)
 	{
 		clear_slot(&queue->ring[queue->first]);
-		queue->first = (queue->first + 1) % queue->slots;
+		queue->first = (queue->first + 1) % queue->size;
 	}
 }
 

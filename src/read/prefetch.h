@@ -40,10 +40,9 @@ typedef struct ImpiloPrefetch
 	int64		time_left;		/* microseconds that it may wait in all; at
 								 * first IMPILO_HTTP_FOREVER */
 	ImpiloSlot *ring;
-	int			size;			/* requests in flight at most */
-	int			slots;			/* of the ring */
+	int			size;			/* of the ring */
 	int			first;			/* the oldest one in the ring */
-	int			count;			/* in the ring */
+	int			count;			/* in flight */
 	ImpiloSlot	current;		/* the one whose response is in use */
 	int64		rows;			/* handed out so far */
 } ImpiloPrefetch;
