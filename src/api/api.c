@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * api.c
- *	  The protocol of the order API: addresses and answers.
+ *	  The protocol of the order API: requests and responses.
  *
- * Requests go out through here, and their answers are judged here: is this a
- * page, is this the order asked for, was an order created.  What is in their
- * bytes page.c finds.
+ * Sends the requests and reads their responses: whether one is a page, is the
+ * order requested, or shows that an order was created.  page.c reads the
+ * bytes.
  *
- * Which page or order is asked for next, and whether what the pages state
- * fits together, is decided above (list.c, lookup.c); when to try again is
- * decided below (http.c, retry.c); how an error is worded, in error.c.
+ * Not here: which page or order is requested next, and whether the pages of a
+ * list are consistent (read/list.c); retries (http/http.c); the wording of
+ * errors (error.c).
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -22,7 +22,6 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 
 #include "api/api.h"
 
@@ -30,33 +29,18 @@
 
 #define USER_AGENT "impilo_fdw/1.0 PostgreSQL/" PG_VERSION
 
-struct ImpiloApi
-{
-	MemoryContext context;		/* all of this lives in it */
-	char	   *server_name;
-	char	   *base_url;
-	char	   *api_key;		/* not to be shown, whoever repeats it */
-	bool		key_in_file;
-	Oid			key_owner;		/* InvalidOid: PUBLIC */
-	ImpiloHttpClient *http;
-	int			max_pages;
-	int			scan_timeout;
-	bool		proven;			/* has answered as the API does */
-	int64		last_total;		/* total of the last page, or IMPILO_UNKNOWN */
-	ImpiloPageReader reader;
-};
-
 /* ------------------------------------------------------------------------
- * Asking
+ * Requests
  * ------------------------------------------------------------------------
  */
 
 /*
  * impilo_api_open
- *		Make ready to talk to one account; sends nothing.
+ *		Set up access to one account.  Sends nothing.
  *
- * Everything, the connections included, lives as long as `context`; `config`
- * is copied.
+ * The result, with its connections, lives as long as `context`.  `config` is
+ * copied.  Raises an error for lack of memory, or if libcurl does not support
+ * the configuration.
  */
 ImpiloApi *
 impilo_api_open(MemoryContext context, const ImpiloApiConfig *config)
@@ -68,17 +52,18 @@ impilo_api_open(MemoryContext context, const ImpiloApiConfig *config)
 		psprintf("Impilo-API-Key: %s", config->api_key), NULL
 	};
 
-	api->context = context;
-	api->server_name = pstrdup(config->server_name);
-	api->base_url = pstrdup(config->base_url);
-	api->api_key = pstrdup(config->api_key);
-	api->max_pages = config->max_pages;
-	api->scan_timeout = config->scan_timeout;
-	api->key_in_file = config->key_in_file;
-	api->key_owner = config->key_owner;
+	api->config = *config;
+	api->config.server_name = pstrdup(config->server_name);
+	api->config.base_url = pstrdup(config->base_url);
+	api->config.api_key = pstrdup(config->api_key);
+	memset(&api->config.http, 0, sizeof(api->config.http));
+	api->account = hash_bytes_extended((const unsigned char *) config->base_url,
+									   strlen(config->base_url), 0);
+	api->account = hash_bytes_extended((const unsigned char *) config->api_key,
+									   strlen(config->api_key), api->account);
 	api->last_total = IMPILO_UNKNOWN;
-
 	impilo_page_reader_init(&api->reader);
+
 	http.user_agent = USER_AGENT;
 	http.headers = headers;
 	api->http = impilo_http_open(context, &http);
@@ -87,70 +72,20 @@ impilo_api_open(MemoryContext context, const ImpiloApiConfig *config)
 }
 
 /*
- * impilo_api_http
- *		The connections of this account, for waiting on several requests.
- */
-ImpiloHttpClient *
-impilo_api_http(ImpiloApi *api)
-{
-	return api->http;
-}
-
-/*
- * impilo_api_account
- *		A fingerprint of address and key: what has the same one is the same
- *		account.  A key that was replaced has another one.
- */
-uint64
-impilo_api_account(const ImpiloApi *api)
-{
-	uint64		address = hash_bytes_extended((const unsigned char *) api->base_url,
-											  strlen(api->base_url), 0);
-
-	return hash_bytes_extended((const unsigned char *) api->api_key,
-							   strlen(api->api_key), address);
-}
-
-/*
- * impilo_api_max_pages, impilo_api_scan_timeout
- *		How much one reading of the list may take, as api.h says.
- */
-int
-impilo_api_max_pages(const ImpiloApi *api)
-{
-	return api->max_pages;
-}
-
-int
-impilo_api_scan_timeout(const ImpiloApi *api)
-{
-	return api->scan_timeout;
-}
-
-/*
- * impilo_api_uses_key
- *		Is this the key that is sent?
- */
-bool
-impilo_api_uses_key(const ImpiloApi *api, const char *key)
-{
-	return strcmp(api->api_key, key) == 0;
-}
-
-/*
  * impilo_api_get_page, impilo_api_get_order, impilo_api_post_order
- *		Ask, without waiting for the answer.
+ *		Start a request, without waiting for its response.
  *
- * The request belongs to `context`; `stats` (may be NULL) has to live as long
- * as the request.  Query parameters page and size, and their base 1, are
- * inferred from sibling endpoints: the answer tells what was understood.
+ * The request belongs to `context`; `stats` (may be NULL) must live as long as
+ * the request.  The API documents the query parameters page and size, and that
+ * pages are numbered from 1, for similar endpoints only: the response states
+ * which page it is.
  */
 ImpiloHttpRequest *
 impilo_api_get_page(ImpiloApi *api, MemoryContext context,
 					int64 page, int size, ImpiloHttpStats *stats)
 {
 	char	   *url = psprintf("%s/order?page=" INT64_FORMAT "&size=%d",
-							   api->base_url, page, size);
+							   api->config.base_url, page, size);
 
 	return impilo_http_start(api->http, context, IMPILO_HTTP_GET, url, NULL, 0,
 							 stats);
@@ -160,7 +95,7 @@ ImpiloHttpRequest *
 impilo_api_get_order(ImpiloApi *api, MemoryContext context, int64 id,
 					 ImpiloHttpStats *stats)
 {
-	char	   *url = psprintf("%s/order/" INT64_FORMAT, api->base_url, id);
+	char	   *url = psprintf("%s/order/" INT64_FORMAT, api->config.base_url, id);
 
 	return impilo_http_start(api->http, context, IMPILO_HTTP_GET, url, NULL, 0,
 							 stats);
@@ -171,13 +106,13 @@ impilo_api_post_order(ImpiloApi *api, MemoryContext context,
 					  const char *body, size_t length, ImpiloHttpStats *stats)
 {
 	return impilo_http_start(api->http, context, IMPILO_HTTP_POST,
-							 psprintf("%s/order", api->base_url),
+							 psprintf("%s/order", api->config.base_url),
 							 body, length, stats);
 }
 
 /*
- * impilo_api_show_page, impilo_api_show_order, impilo_api_show_create
- *		A request as EXPLAIN and messages show it, palloc'd.
+ * impilo_api_show_page, impilo_api_show_order
+ *		Returns a request as EXPLAIN and messages show it, palloc'd.
  */
 char *
 impilo_api_show_page(int64 page, int size)
@@ -191,99 +126,19 @@ impilo_api_show_order(int64 id)
 	return psprintf("GET /order/" INT64_FORMAT, id);
 }
 
-const char *
-impilo_api_show_create(void)
-{
-	return "POST /order";
-}
-
 /* ------------------------------------------------------------------------
- * Answers
+ * Responses
  * ------------------------------------------------------------------------
  */
 
 /*
- * impilo_api_content_error
- *		The error of a response of the right status that is not what the API
- *		sends; `detail` is palloc'd.
- */
-void
-impilo_api_content_error(ImpiloApi *api, char *detail, ImpiloApiError *error)
-{
-	impilo_api_describe_content(api->server_name, detail, error);
-}
-
-/*
- * impilo_api_limit_error
- *		The error of a scan of the list that has come to a limit; `detail` says
- *		how far it came, and is palloc'd.
- */
-void
-impilo_api_limit_error(ImpiloApi *api, ImpiloApiLimit limit, char *detail,
-					   ImpiloApiError *error)
-{
-	impilo_api_describe_limit(api->server_name, limit, detail, error);
-}
-
-/*
- * How to give another key: what can be typed as it stands.
- */
-static char *
-key_hint(const ImpiloApi *api)
-{
-	const char *owner = "PUBLIC";
-	const char *server = quote_identifier(api->server_name);
-
-	if (OidIsValid(api->key_owner))
-	{
-		char	   *name = GetUserNameFromId(api->key_owner, true);
-
-		owner = api->key_owner == GetUserId() || name == NULL
-			? "CURRENT_USER" : quote_identifier(name);
-	}
-	if (api->key_in_file)
-		return psprintf("The key may have expired. Replace it in the file named by option \"api_key_file\" of the user mapping FOR %s SERVER %s; every statement reads the file again.",
-						owner, server);
-	return psprintf("The key may have expired. Set a valid one with ALTER USER MAPPING FOR %s SERVER %s OPTIONS (SET api_key '...').",
-					owner, server);
-}
-
-/*
- * Is this an answer of the API?  If not, what is said of it is fit to be shown.
- */
-static bool
-is_answer(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
-		  ImpiloApiError *error)
-{
-	if (impilo_api_is_answer(api->server_name, reply, request, error))
-		return true;
-	impilo_api_hide(error, api->api_key);
-	if (reply->outcome == IMPILO_HTTP_ANSWERED && reply->status == 401)
-		error->hint = key_hint(api);
-	return false;
-}
-
-/*
- * Raise the error of a request that did not get the API's answer.
+ * Fill in the error of a response that is not a page, or not an order.
  */
 static void
-require_answer(ImpiloApi *api, const ImpiloHttpReply *reply,
-			   const char *request)
-{
-	ImpiloApiError error;
-
-	if (!is_answer(api, reply, request, &error))
-		impilo_api_raise(&error);
-}
-
-/*
- * Describe what is wrong with an answer that is no page, or not an order.
- */
-static void
-describe_wrong(ImpiloApi *api, const ImpiloHttpReply *reply,
-			   const char *request, ImpiloReadVerdict verdict,
-			   const char *subject, const ImpiloJsonError *wrong,
-			   ImpiloApiError *error)
+wrong_content(const ImpiloApi *api, const ImpiloHttpReply *reply,
+			  const char *request, ImpiloReadVerdict verdict,
+			  const char *subject, const ImpiloJsonError *wrong,
+			  ImpiloApiError *error)
 {
 	char	   *detail;
 
@@ -298,16 +153,16 @@ describe_wrong(ImpiloApi *api, const ImpiloHttpReply *reply,
 						  request, wrong->what, wrong->offset, reply->length);
 	else
 		detail = psprintf("%s to %s %s.", subject, request, wrong->what);
-	impilo_api_describe_content(api->server_name, detail, error);
+	impilo_api_content_error(api, detail, error);
 }
 
 /*
  * impilo_api_try_page
  *		Read the envelope of a page of the list.
  *
- * The request must be done.  `result` points into its body; `page` and `size`
- * are what was asked for, for messages.  False, with `error` filled in, unless
- * the answer is a page: JSON with an array `content`.
+ * The request must be done; `page` and `size` are what it asked for, for
+ * messages.  `result` points into its body.  Returns false and fills in
+ * `error` if the response is not a page: JSON with an array `content`.
  */
 bool
 impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
@@ -319,14 +174,14 @@ impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
 	ImpiloReadVerdict verdict;
 
 	result->request = impilo_api_show_page(page, size);
-	if (!is_answer(api, reply, result->request, error))
+	if (!impilo_api_is_answer(api, reply, result->request, error))
 		return false;
 	verdict = impilo_page_read(&api->reader, reply->body, reply->length,
 							   result, &wrong);
 	if (verdict != IMPILO_READ_OK)
 	{
-		describe_wrong(api, reply, result->request, verdict, "The response",
-					   &wrong, error);
+		wrong_content(api, reply, result->request, verdict, "The response",
+					  &wrong, error);
 		return false;
 	}
 
@@ -337,7 +192,7 @@ impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
 
 /*
  * impilo_api_page
- *		The same, but what is no page raises the error.
+ *		The same, but raises the error.
  */
 void
 impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
@@ -351,11 +206,12 @@ impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
 
 /*
  * impilo_api_page_next
- *		The next order of a page; false at its end.
+ *		Read the next order of a page.  Returns false at its end.
  *
  * The order points into the body of the page's request.  If it is not
  * well-formed or has no id, raises an error; or, if `error` is not NULL, fills
- * it in and returns false.
+ * it in and returns false.  Checks for interrupts, so that a large page can be
+ * canceled.
  */
 bool
 impilo_api_page_next(ImpiloApi *api, ImpiloPage *page, ImpiloOrder *order,
@@ -366,6 +222,7 @@ impilo_api_page_next(ImpiloApi *api, ImpiloPage *page, ImpiloOrder *order,
 	int64_t		id;
 	char	   *detail;
 
+	CHECK_FOR_INTERRUPTS();
 	switch (impilo_page_next(&api->reader, page, &order->document, &id,
 							 &wrong))
 	{
@@ -392,8 +249,8 @@ impilo_api_page_next(ImpiloApi *api, ImpiloPage *page, ImpiloOrder *order,
 }
 
 /*
- * Read an answer that is one order.  Returns false and describes the error if
- * it is none.
+ * Read a response that is one order.  Returns false and fills in `error` if it
+ * is not.
  */
 static bool
 read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
@@ -407,8 +264,8 @@ read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
 								&order->document, &id, &wrong);
 	if (verdict != IMPILO_READ_OK)
 	{
-		describe_wrong(api, reply, request, verdict, "The order in the response",
-					   &wrong, error);
+		wrong_content(api, reply, request, verdict, "The order in the response",
+					  &wrong, error);
 		return false;
 	}
 	order->id = id;
@@ -419,15 +276,16 @@ read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
 
 /*
  * impilo_api_order
- *		Read the answer to a request for one order; false if it is 404.
+ *		Read the response to a request for one order.  Returns false if there
+ *		is no such order.
  *
- * Every id known is positive, but nothing says that it must be, so others are
- * requested as well.  An API to which they are not ids may refuse them with
+ * Status 404 means that.  All known ids are positive, but the API does not
+ * promise it, so others are requested too: it may then refuse the id with
  * status 400 or 422, and has no such order either.
  *
- * Whether a 404 means that there is no such order, or that this is no order
- * API, the caller decides (see impilo_api_proven).  The order points into the
- * request's body.  Raises an error if the answer is not the order `id`.
+ * If the address has not been proven to be right (api->proven), the caller
+ * decides whether a 404 means that there is no order API.  The order points
+ * into the request's body.  Raises an error if the response is not order `id`.
  */
 bool
 impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
@@ -441,8 +299,8 @@ impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
 		return false;
 	if (id <= 0 && (reply->status == 400 || reply->status == 422))
 		return false;
-	require_answer(api, reply, shown);
-	if (!read_order(api, reply, shown, order, &error))
+	if (!impilo_api_is_answer(api, reply, shown, &error) ||
+		!read_order(api, reply, shown, order, &error))
 		impilo_api_raise(&error);
 	if (order->id != id)
 	{
@@ -456,7 +314,8 @@ impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
 
 /*
  * impilo_api_try_order
- *		The same without errors: true if the response is the order `id`.
+ *		The same, but raises no error.  Returns whether the response is order
+ *		`id`; `error` is filled in only if it is not an order at all.
  */
 bool
 impilo_api_try_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
@@ -465,15 +324,15 @@ impilo_api_try_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
 	const ImpiloHttpReply *reply = impilo_http_reply(request);
 	const char *shown = impilo_api_show_order(id);
 
-	return is_answer(api, reply, shown, error) &&
+	return impilo_api_is_answer(api, reply, shown, error) &&
 		read_order(api, reply, shown, order, error) && order->id == id;
 }
 
 /*
- * Does this status prove that the order was not created?  A redirect that
- * asks to send the request elsewhere does; 302 and 303 can be the answer to
- * one that was processed.  408 and 425 come from gateways that may have
- * passed the request on.
+ * Returns whether a status proves that no order was created.  301, 307 and 308
+ * ask the client to send the request elsewhere; 302 and 303 may answer one
+ * that was processed.  408 and 425 come from gateways, which may have passed
+ * the request on.
  */
 static bool
 status_refuses(int status)
@@ -486,19 +345,20 @@ status_refuses(int status)
 
 /*
  * impilo_api_created
- *		What is known after a create-order request that is done.
+ *		Returns what is known after a request to create an order, which must be
+ *		done.
  *
  * IMPILO_CREATE_DONE fills in `order`, which points into the request's body;
- * the other outcomes fill in `error`, palloc'd, which is not raised.
+ * the other outcomes fill in `error`.
  */
 ImpiloCreateOutcome
 impilo_api_created(ImpiloApi *api, ImpiloHttpRequest *request,
 				   ImpiloOrder *order, ImpiloApiError *error)
 {
 	const ImpiloHttpReply *reply = impilo_http_reply(request);
-	const char *shown = impilo_api_show_create();
+	const char *shown = IMPILO_CREATE_REQUEST;
 
-	if (is_answer(api, reply, shown, error))
+	if (impilo_api_is_answer(api, reply, shown, error))
 		return read_order(api, reply, shown, order, error)
 			? IMPILO_CREATE_DONE : IMPILO_CREATE_UNKNOWN;
 	if (reply->outcome != IMPILO_HTTP_ANSWERED)
@@ -508,30 +368,6 @@ impilo_api_created(ImpiloApi *api, ImpiloHttpRequest *request,
 		return IMPILO_CREATE_UNKNOWN;
 	if (reply->status == 400 || reply->status == 404 ||
 		reply->status == 409 || reply->status == 422)
-	{
-		impilo_api_describe_refusal(api->server_name, reply, api->proven,
-									error);
-		impilo_api_hide(error, api->api_key);
-	}
+		impilo_api_refusal_error(api, reply, error);
 	return IMPILO_CREATE_REFUSED;
-}
-
-/*
- * impilo_api_proven
- *		Has this server answered as the order API does, in this session?
- */
-bool
-impilo_api_proven(const ImpiloApi *api)
-{
-	return api->proven;
-}
-
-/*
- * impilo_api_last_total
- *		`total` of the last page read, or IMPILO_UNKNOWN.
- */
-int64
-impilo_api_last_total(const ImpiloApi *api)
-{
-	return api->last_total;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * api.h
- *	  The protocol of the order API: addresses and answers.
+ *	  The protocol of the order API: requests, responses and errors.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -13,54 +13,84 @@
 #ifndef IMPILO_API_H
 #define IMPILO_API_H
 
-#include "api/error.h"
 #include "api/page.h"
+#include "compat.h"
+#include "http/http.h"
 
-/* One account of the API, reached over one pool of connections. */
-typedef struct ImpiloApi ImpiloApi;
+/* it is unknown whether an order was created */
+#define IMPILO_ERRCODE_OUTCOME_UNKNOWN MAKE_SQLSTATE('I', 'U', '0', '0', '1')
+
+/* an error after orders were created, which exist */
+#define IMPILO_ERRCODE_ORDERS_EXIST MAKE_SQLSTATE('I', 'U', '0', '0', '2')
+
+/* the request that creates an order, as EXPLAIN and messages show it */
+#define IMPILO_CREATE_REQUEST "POST /order"
 
 typedef struct ImpiloApiConfig
 {
 	const char *server_name;	/* of the foreign server, for messages */
 	const char *base_url;		/* without a trailing slash */
 	const char *api_key;
-	int			max_pages;		/* of one reading of the list, for who reads */
-	int			scan_timeout;	/* ms that one waits altogether; 0: no limit */
+	int			max_pages;		/* of one scan of the list */
+	int			scan_timeout;	/* ms that it may wait in all; 0: no limit */
 	bool		key_in_file;	/* else in the user mapping itself */
 	Oid			key_owner;		/* of the mapping; InvalidOid: PUBLIC */
-	ImpiloHttpConfig http;		/* user_agent and headers are set by api.c */
+	ImpiloHttpConfig http;		/* api.c sets user_agent and headers */
 } ImpiloApiConfig;
 
-/* An order as it stands in an answer, which owns the bytes. */
+/*
+ * One account of the API, reached over one set of connections.  Other modules
+ * may read the fields; only api.c changes them.
+ */
+typedef struct ImpiloApi
+{
+	ImpiloApiConfig config;		/* strings copied; http is not kept */
+	ImpiloHttpClient *http;
+	uint64		account;		/* fingerprint of address and key: equal for
+								 * the same account */
+	bool		proven;			/* has answered as the order API does */
+	int64		last_total;		/* total of the last page, or IMPILO_UNKNOWN */
+	ImpiloPageReader reader;
+} ImpiloApi;
+
+/* An order in a response, which owns the bytes. */
 typedef struct ImpiloOrder
 {
 	int64		id;
 	ImpiloJsonSlice document;	/* checked: well-formed and not too deep */
-	const char *request;		/* what was asked, for messages: "GET
-								 * /order/42" */
+	const char *request;		/* the request, for messages: "GET /order/42" */
 } ImpiloOrder;
 
-/* What is known after a create-order request. */
+/* What is known after a request to create an order. */
 typedef enum ImpiloCreateOutcome
 {
-	IMPILO_CREATE_DONE,			/* 2xx, and the order is in the answer */
-	IMPILO_CREATE_NOT_SENT,		/* certainly nothing was created: the request
-								 * did not get out */
-	IMPILO_CREATE_REFUSED,		/* certainly nothing was created: 4xx but 408
-								 * and 425, or a redirect that asks to send
-								 * the request elsewhere: 301, 307, 308 */
+	IMPILO_CREATE_DONE,			/* the order is in the response */
+	IMPILO_CREATE_NOT_SENT,		/* nothing was created: no byte of the body
+								 * was sent */
+	IMPILO_CREATE_REFUSED,		/* nothing was created: the API says so */
 	IMPILO_CREATE_UNKNOWN		/* the order may exist */
 } ImpiloCreateOutcome;
+
+/* The limits of one scan of the list. */
+typedef enum ImpiloApiLimit
+{
+	IMPILO_API_MAX_PAGES,
+	IMPILO_API_SCAN_TIMEOUT
+} ImpiloApiLimit;
+
+/* An error that is not raised yet; the strings are palloc'd. */
+typedef struct ImpiloApiError
+{
+	int			sqlstate;
+	char	   *message;
+	char	   *detail;			/* or NULL */
+	char	   *hint;			/* or NULL */
+} ImpiloApiError;
 
 /* in api.c */
 
 extern ImpiloApi *impilo_api_open(MemoryContext context,
 								  const ImpiloApiConfig *config);
-extern ImpiloHttpClient *impilo_api_http(ImpiloApi *api);
-extern uint64 impilo_api_account(const ImpiloApi *api);
-extern int	impilo_api_max_pages(const ImpiloApi *api);
-extern int	impilo_api_scan_timeout(const ImpiloApi *api);
-extern bool impilo_api_uses_key(const ImpiloApi *api, const char *key);
 
 extern ImpiloHttpRequest *impilo_api_get_page(ImpiloApi *api,
 											  MemoryContext context,
@@ -92,14 +122,23 @@ extern ImpiloCreateOutcome impilo_api_created(ImpiloApi *api,
 											  ImpiloHttpRequest *request,
 											  ImpiloOrder *order,
 											  ImpiloApiError *error);
-extern void impilo_api_content_error(ImpiloApi *api, char *detail,
-									 ImpiloApiError *error);
-extern void impilo_api_limit_error(ImpiloApi *api, ImpiloApiLimit limit,
-								   char *detail, ImpiloApiError *error);
-extern bool impilo_api_proven(const ImpiloApi *api);
-extern int64 impilo_api_last_total(const ImpiloApi *api);
 extern char *impilo_api_show_page(int64 page, int size);
 extern char *impilo_api_show_order(int64 id);
-extern const char *impilo_api_show_create(void);
+
+/* in error.c */
+
+extern bool impilo_api_is_answer(const ImpiloApi *api,
+								 const ImpiloHttpReply *reply,
+								 const char *request, ImpiloApiError *error);
+extern void impilo_api_refusal_error(const ImpiloApi *api,
+									 const ImpiloHttpReply *reply,
+									 ImpiloApiError *error);
+extern void impilo_api_content_error(const ImpiloApi *api, char *detail,
+									 ImpiloApiError *error);
+extern void impilo_api_limit_error(const ImpiloApi *api, ImpiloApiLimit limit,
+								   char *detail, ImpiloApiError *error);
+extern bool impilo_api_invites_retry(int sqlstate);
+extern void impilo_api_set_guard(bool (*guard) (void));
+pg_noreturn extern void impilo_api_raise(const ImpiloApiError *error);
 
 #endif							/* IMPILO_API_H */

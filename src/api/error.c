@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * error.c
- *	  What can go wrong with a request, in the words and codes of SQL.
+ *	  The errors of requests: SQLSTATE, message, detail and hint.
  *
- * One table maps what can go wrong to SQLSTATEs, messages and hints.  An
- * error is described first and raised later, or reworded, by whoever knows
- * what it means: to a reader it is an error, to a creator of orders it may
- * mean that an order exists.
+ * Tables map the results of requests to SQLSTATEs, messages and hints.  An
+ * error is filled in first and raised later, or reworded by the caller: for a
+ * reader it is an error, for create/ it may mean that an order exists.
  *
- * Messages name the request and the server, never the key, and of what the
- * API sent only the text of an error answer.
+ * Messages name the request and the server, and show the text of the API's
+ * error responses, in which the key is made unreadable.  They show nothing
+ * else that the API sent.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -21,26 +21,28 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
 
-#include "api/error.h"
+#include "api/api.h"
 #include "json/tree.h"
 
 /*
- * What can go wrong with a request, and its SQLSTATE.  Classes 08, 40, 53 and
- * 57 are those that drivers and pools retry by themselves, which is right for
- * reading, unless the transaction has created orders: then impilo_api_raise
- * gives another one.  What was sent to create an order is reworded above.
+ * A kind of error.  Drivers and pools retry a transaction by themselves after
+ * an error of class 08, 40, 53 or 57.  That is right for reading, unless the
+ * transaction has created orders: then impilo_api_raise() uses another code.
  *
- * In a message and a hint, %s stands for the server's name.
+ * In message and hint, %s stands for the server's name.
  */
-typedef struct Trouble
+typedef struct ErrorKind
 {
 	int			sqlstate;
 	const char *message;
 	const char *hint;			/* or NULL */
-} Trouble;
+} ErrorKind;
 
-static const Trouble outcome_troubles[] = {
+/* of requests without a complete response */
+static const ErrorKind outcome_errors[] = {
 	[IMPILO_HTTP_UNREACHABLE] = {
 		ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
 		"could not connect to server \"%s\"",
@@ -88,13 +90,13 @@ static const Trouble outcome_troubles[] = {
 	},
 };
 
-/* Of statuses; the first row that fits. */
+/* of responses, by status; the first row that fits */
 static const struct
 {
 	int			from,
 				to;
-	Trouble		trouble;
-}			status_troubles[] =
+	ErrorKind	kind;
+}			status_errors[] =
 
 {
 	{
@@ -102,7 +104,7 @@ static const struct
 		{
 			ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
 			"server \"%s\" refused the API key",
-			NULL				/* api.c knows where the key is */
+			NULL				/* key_hint() */
 		}
 	},
 	{
@@ -179,8 +181,8 @@ static const struct
 	},
 };
 
-/* Of a reading of the list, answers and all */
-static const Trouble limit_troubles[] = {
+/* of scans of the list */
+static const ErrorKind limit_errors[] = {
 	[IMPILO_API_MAX_PAGES] = {
 		ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 		"list of orders of server \"%s\" is too long",
@@ -193,17 +195,17 @@ static const Trouble limit_troubles[] = {
 	},
 };
 
-/* An answer of the right status that does not hold what the API sends. */
-static const Trouble content_trouble = {
+/* of responses with status 2xx that are not what the API sends */
+static const ErrorKind content_error = {
 	ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
 	"unexpected response from server \"%s\"",
 	NULL
 };
 
 /*
- * An order that was refused: which rule, as a constraint of SQL would be.
- * The first row whose text occurs in the API's message; the texts are those
- * that the API documents.
+ * The SQLSTATE of an order that was refused, as if a constraint had been
+ * violated: the first row whose text occurs in the API's message.  The texts
+ * are those that the API documents.
  */
 static const struct
 {
@@ -218,28 +220,30 @@ static const struct
 	{"", ERRCODE_CHECK_VIOLATION},
 };
 
-/* see impilo_api_set_guard; NULL: no orders are created in this session */
+/* of impilo_api_set_guard(); NULL: this session has created no orders */
 static bool (*repeats_orders) (void) = NULL;
 
 /*
- * Fill in an error; `detail` is palloc'd already and may be NULL.
+ * Fill in an error.  `detail` is palloc'd, or NULL.
  */
 static void
-describe(const char *server_name, const Trouble *trouble, char *detail,
-		 ImpiloApiError *error)
+fill_error(const ImpiloApi *api, const ErrorKind *kind, char *detail,
+		   ImpiloApiError *error)
 {
-	error->sqlstate = trouble->sqlstate;
-	error->message = psprintf(trouble->message, server_name);
+	const char *server = api->config.server_name;
+
+	error->sqlstate = kind->sqlstate;
+	error->message = psprintf(kind->message, server);
 	error->detail = detail;
-	error->hint = trouble->hint ? psprintf(trouble->hint, server_name) : NULL;
+	error->hint = kind->hint ? psprintf(kind->hint, server) : NULL;
 }
 
 /*
- * What the answer says, after what was asked: "GET /order/7 was answered
- * with HTTP status 503, after 6 attempts: …".
+ * Returns the detail of an error: "GET /order/7 was answered with HTTP status
+ * 503, after 6 attempts: …", with the API's own text.
  */
 static char *
-answer_detail(const ImpiloHttpReply *reply, const char *request)
+reply_detail(const ImpiloHttpReply *reply, const char *request)
 {
 	StringInfoData detail;
 	char	   *said = NULL;
@@ -275,8 +279,8 @@ answer_detail(const ImpiloHttpReply *reply, const char *request)
 }
 
 /*
- * Overwrite a secret, and what begins like it and ends with the text: texts
- * are cut to some length.
+ * Overwrite a secret in a text, also the beginning of a secret where the text
+ * was cut.
  */
 static void
 redact(char *text, const char *secret)
@@ -297,21 +301,42 @@ redact(char *text, const char *secret)
 }
 
 /*
- * impilo_api_hide
- *		Make a secret unreadable where an error repeats what the API sent: an
- *		API may well say which key it does not know.
+ * Make the key unreadable in an error: the API may repeat it in its response.
  */
-void
-impilo_api_hide(ImpiloApiError *error, const char *secret)
+static void
+hide_key(const ImpiloApi *api, ImpiloApiError *error)
 {
-	redact(error->message, secret);
-	redact(error->detail, secret);
+	redact(error->message, api->config.api_key);
+	redact(error->detail, api->config.api_key);
+}
+
+/*
+ * Returns a hint with the statement that sets another key.
+ */
+static char *
+key_hint(const ImpiloApi *api)
+{
+	const char *owner = "PUBLIC";
+	const char *server = quote_identifier(api->config.server_name);
+
+	if (OidIsValid(api->config.key_owner))
+	{
+		char	   *name = GetUserNameFromId(api->config.key_owner, true);
+
+		owner = api->config.key_owner == GetUserId() || name == NULL
+			? "CURRENT_USER" : quote_identifier(name);
+	}
+	if (api->config.key_in_file)
+		return psprintf("The key may have expired. Replace it in the file named by option \"api_key_file\" of the user mapping FOR %s SERVER %s; every statement reads the file again.",
+						owner, server);
+	return psprintf("The key may have expired. Set a valid one with ALTER USER MAPPING FOR %s SERVER %s OPTIONS (SET api_key '...').",
+					owner, server);
 }
 
 /*
  * impilo_api_invites_retry
- *		Do drivers and pools repeat a transaction by themselves after an error
- *		with this SQLSTATE?
+ *		Returns whether drivers and pools retry a transaction by themselves
+ *		after an error with this SQLSTATE.
  */
 bool
 impilo_api_invites_retry(int sqlstate)
@@ -326,8 +351,8 @@ impilo_api_invites_retry(int sqlstate)
 
 /*
  * impilo_api_set_guard
- *		Be told by `guard` whether the running transaction may have created
- *		orders, which a repetition of it would create twice.
+ *		Set the function that returns whether the current transaction may have
+ *		created orders, which a retry would create again.
  */
 void
 impilo_api_set_guard(bool (*guard) (void))
@@ -337,7 +362,10 @@ impilo_api_set_guard(bool (*guard) (void))
 
 /*
  * impilo_api_raise
- *		Raise an error that was described.
+ *		Raise an error.
+ *
+ * If the transaction may have created orders, the SQLSTATE is one that clients
+ * do not retry.
  */
 void
 impilo_api_raise(const ImpiloApiError *error)
@@ -357,11 +385,11 @@ impilo_api_raise(const ImpiloApiError *error)
 }
 
 /*
- * Does the Content-Type say JSON?  None at all is tolerated: the bytes
- * decide then.
+ * Returns whether a Content-Type stands for JSON.  A missing one does: the
+ * bytes decide then.
  */
 static bool
-says_json(const char *content_type)
+is_json_type(const char *content_type)
 {
 	size_t		length;
 
@@ -376,89 +404,94 @@ says_json(const char *content_type)
 
 /*
  * impilo_api_is_answer
- *		Is this an answer of 2xx with JSON?  If not, describes what it is.
+ *		Returns whether a response has status 2xx and contains JSON.  Fills in
+ *		`error` if not.
  *
- * `request` is what was asked, as messages show it.
+ * `request` is the request as messages show it.
  */
 bool
-impilo_api_is_answer(const char *server_name, const ImpiloHttpReply *reply,
+impilo_api_is_answer(const ImpiloApi *api, const ImpiloHttpReply *reply,
 					 const char *request, ImpiloApiError *error)
 {
-	const Trouble *trouble;
+	bool		answered = reply->outcome == IMPILO_HTTP_ANSWERED;
+	const ErrorKind *kind = &outcome_errors[reply->outcome];
 
-	if (reply->outcome != IMPILO_HTTP_ANSWERED)
-		trouble = &outcome_troubles[reply->outcome];
-	else if (reply->status < 200 || reply->status > 299)
+	if (answered && reply->status >= 200 && reply->status <= 299)
+	{
+		if (reply->length == 0 || is_json_type(reply->content_type))
+			return true;
+		fill_error(api, &content_error,
+				   psprintf("%s was answered with HTTP status %d and content type \"%s\" instead of application/json.",
+							request, reply->status, reply->content_type),
+				   error);
+		error->hint = psprintf("Check option base_url of server \"%s\".",
+							   api->config.server_name);
+		hide_key(api, error);
+		return false;
+	}
+	if (answered)
 	{
 		int			row = 0;
 
-		while (reply->status < status_troubles[row].from ||
-			   reply->status > status_troubles[row].to)
+		while (reply->status < status_errors[row].from ||
+			   reply->status > status_errors[row].to)
 			row++;
-		trouble = &status_troubles[row].trouble;
+		kind = &status_errors[row].kind;
 	}
-	else if (!says_json(reply->content_type))
-	{
-		describe(server_name, &content_trouble,
-				 psprintf("%s was answered with HTTP status %d and content type \"%s\" instead of application/json.",
-						  request, reply->status, reply->content_type), error);
-		error->hint = psprintf("Check option base_url of server \"%s\".",
-							   server_name);
-		return false;
-	}
-	else
-		return true;
-
-	describe(server_name, trouble, answer_detail(reply, request), error);
+	fill_error(api, kind, reply_detail(reply, request), error);
+	if (answered && reply->status == 401)
+		error->hint = key_hint(api);
+	hide_key(api, error);
 	return false;
 }
 
 /*
- * impilo_api_describe_content
- *		Describe an answer of the right status that is not what the API sends;
- *		`detail` is palloc'd.
- */
-void
-impilo_api_describe_content(const char *server_name, char *detail,
-							ImpiloApiError *error)
-{
-	describe(server_name, &content_trouble, detail, error);
-}
-
-/*
- * impilo_api_describe_limit
- *		Describe that a reading of the list is at a limit; `detail` is
- *		palloc'd.
- */
-void
-impilo_api_describe_limit(const char *server_name, ImpiloApiLimit limit,
-						  char *detail, ImpiloApiError *error)
-{
-	describe(server_name, &limit_troubles[limit], detail, error);
-}
-
-/*
- * impilo_api_describe_refusal
- *		Describe an order that the API refused, in place of what the status
- *		alone has said: the detail stays.
+ * impilo_api_refusal_error
+ *		Change the error that impilo_api_is_answer() has filled in to that of
+ *		an order that the API refused.
  *
- * The hint of a 404 stays, too, unless the address is `proven` to be right.
+ * The detail stays.  The hint stays only if the address may be wrong.
  */
 void
-impilo_api_describe_refusal(const char *server_name,
-							const ImpiloHttpReply *reply,
-							bool proven, ImpiloApiError *error)
+impilo_api_refusal_error(const ImpiloApi *api, const ImpiloHttpReply *reply,
+						 ImpiloApiError *error)
 {
-	char	   *said = impilo_json_error_text(reply->body, reply->length,
-											  reply->content_type);
+	char	   *reason = impilo_json_error_text(reply->body, reply->length,
+												reply->content_type);
 	int			row = 0;
 
 	while (refusals[row].text[0] &&
-		   (said == NULL || strstr(said, refusals[row].text) == NULL))
+		   (reason == NULL || strstr(reason, refusals[row].text) == NULL))
 		row++;
 	error->sqlstate = refusals[row].sqlstate;
 	error->message = psprintf("server \"%s\" refused to create the order%s%s",
-							  server_name, said ? ": " : "", said ? said : "");
-	if (proven || reply->status != 404)
+							  api->config.server_name, reason ? ": " : "",
+							  reason ? reason : "");
+	if (api->proven || reply->status != 404)
 		error->hint = NULL;
+	hide_key(api, error);
+}
+
+/*
+ * impilo_api_content_error
+ *		Fill in the error of a response with status 2xx that is not what the
+ *		API sends.  `detail` is palloc'd.
+ */
+void
+impilo_api_content_error(const ImpiloApi *api, char *detail,
+						 ImpiloApiError *error)
+{
+	fill_error(api, &content_error, detail, error);
+}
+
+/*
+ * impilo_api_limit_error
+ *		Fill in the error of a scan that has reached a limit.  `detail` states
+ *		how far it has come, and is palloc'd.
+ */
+void
+impilo_api_limit_error(const ImpiloApi *api, ImpiloApiLimit limit,
+					   char *detail, ImpiloApiError *error)
+{
+	fill_error(api, &limit_errors[limit], detail, error);
 }

@@ -407,7 +407,7 @@ impilo_connection(Oid userid, Oid serverid, MemoryContext run)
 	entry = hash_search(cache, &mapping->umid, HASH_FIND, NULL);
 	connection = entry ? entry->connection : NULL;
 	if (connection && (connection->invalidated ||
-					   !impilo_api_uses_key(connection->api, key)))
+					   strcmp(connection->api->config.api_key, key) != 0))
 	{
 		invalidate(connection);
 		connection = NULL;
@@ -457,7 +457,7 @@ impilo_connection_last_total(Oid userid, Oid serverid)
 	ConnCacheEntry *entry = cache && OidIsValid(umid)
 	? hash_search(cache, &umid, HASH_FIND, NULL) : NULL;
 
-	return entry ? impilo_api_last_total(entry->connection->api)
+	return entry ? entry->connection->api->last_total
 		: IMPILO_UNKNOWN;
 }
 

@@ -176,7 +176,7 @@ static void
 read_journal(ImpiloKnownOrders *known)
 {
 	const ImpiloCreateTarget *target = &known->creator->target;
-	uint64		account = impilo_api_account(target->connection->api);
+	uint64		account = target->connection->api->account;
 	int64		last = known->last_serial;
 	dlist_iter	iter;
 

@@ -128,7 +128,7 @@ start_attempt(Batch *batch, ImpiloCreateAttempt *attempt)
 		.caller = target->caller,
 		.serverid = target->connection->serverid,
 		.umid = target->connection->umid,
-		.account = impilo_api_account(target->connection->api),
+		.account = target->connection->api->account,
 		.relation = target->relation,
 		.row = row->row,
 		.to_site = row->to_site,
@@ -170,7 +170,7 @@ is_another_order(const Batch *batch, ImpiloCreateAttempt *attempt)
 		return false;
 	impilo_api_content_error(connection->api,
 							 psprintf("The response to %s is order " INT64_FORMAT ", which %s.",
-									  impilo_api_show_create(), id, why),
+									  IMPILO_CREATE_REQUEST, id, why),
 							 &attempt->error);
 	return true;
 }
@@ -235,7 +235,7 @@ static void
 send_attempts(Batch *batch)
 {
 	const ImpiloCreateTarget *target = &batch->creator->target;
-	ImpiloHttpClient *http = impilo_api_http(target->connection->api);
+	ImpiloHttpClient *http = target->connection->api->http;
 
 	for (;;)
 	{

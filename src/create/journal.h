@@ -35,7 +35,7 @@ typedef struct ImpiloJournalNote
 								 * SECURITY DEFINER function inserts */
 	Oid			serverid;
 	Oid			umid;			/* OID of the user mapping */
-	uint64		account;		/* impilo_api_account() */
+	uint64		account;		/* the account of ImpiloApi */
 	const char *relation;		/* as in SQL, quoted and with its schema */
 	int64		row;			/* of the statement, from 1 */
 	bool		to_site;		/* for a site, not for a patient */

@@ -298,7 +298,7 @@ show_request(const ImpiloOrderRequest *request)
 	ereport(NOTICE,
 			(errmsg("dry run: no order created for row " INT64_FORMAT,
 					request->row),
-			 errdetail_internal("%s %s", impilo_api_show_create(),
+			 errdetail_internal("%s %s", IMPILO_CREATE_REQUEST,
 								pg_any_to_server(request->body, request->length,
 												 PG_UTF8))));
 }
@@ -945,7 +945,7 @@ explain_insert(Relation relation, const InsertState *state,
 
 	impilo_insert_options(GetForeignTable(RelationGetRelid(relation)), &options);
 	batch = single ? 1 : options.batch_size;
-	ExplainPropertyText("Remote Request", impilo_api_show_create(), es);
+	ExplainPropertyText("Remote Request", IMPILO_CREATE_REQUEST, es);
 	ExplainPropertyInteger("Batch Size", NULL, batch, es);
 	if (single)
 		ExplainPropertyText("Batching Disabled", single, es);

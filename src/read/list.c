@@ -209,11 +209,11 @@ impilo_list_open(ImpiloApi *api, MemoryContext context,
 	list->api = api;
 	list->context = context;
 	list->stats = stats;
-	impilo_prefetch_init(&list->queue, context, impilo_api_http(api),
+	impilo_prefetch_init(&list->queue, context, api->http,
 						 max_concurrency, fetch_page, list);
-	if (impilo_api_scan_timeout(api) > 0)
-		list->queue.time_left = impilo_api_scan_timeout(api) * INT64CONST(1000);
-	list->max_pages = impilo_api_max_pages(api);
+	if (api->config.scan_timeout > 0)
+		list->queue.time_left = api->config.scan_timeout * INT64CONST(1000);
+	list->max_pages = api->config.max_pages;
 	list->max_orders = (int64) list->max_pages * Max(fetch_size, FULL_PAGE);
 	list->asked_size = fetch_size;
 	list->reads_all = reads_all;
@@ -324,7 +324,7 @@ page_exists(const ImpiloList *list, int64 number)
 
 	if (!list->started && list->pass == 1 && list->reads_all)
 	{
-		total = impilo_api_last_total(list->api);
+		total = list->api->last_total;
 		size = Min(list->asked_size, FULL_PAGE);
 	}
 	return total > 0 && size > 0 && number <= (total - 1) / size + 1;

@@ -80,7 +80,7 @@ impilo_pages_open(ImpiloApi *api, MemoryContext context,
 	qsort(pages->numbers, pages->nnumbers, sizeof(int64), compare_numbers);
 	pages->nnumbers = qunique(pages->numbers, pages->nnumbers, sizeof(int64),
 							  compare_numbers);
-	impilo_prefetch_init(&pages->queue, context, impilo_api_http(api),
+	impilo_prefetch_init(&pages->queue, context, api->http,
 						 max_concurrency, fetch_page, pages);
 	return pages;
 }

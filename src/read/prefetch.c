@@ -217,7 +217,7 @@ impilo_lookup_open(ImpiloApi *api, MemoryContext context, int max_concurrency,
 
 	lookup->api = api;
 	lookup->stats = stats;
-	impilo_prefetch_init(&lookup->queue, context, impilo_api_http(api),
+	impilo_prefetch_init(&lookup->queue, context, api->http,
 						 max_concurrency, fetch_order, lookup);
 	return lookup;
 }
@@ -262,7 +262,7 @@ impilo_lookup_push(ImpiloLookup *lookup, int64 id)
 static void
 verify_address(ImpiloLookup *lookup)
 {
-	if (!impilo_api_proven(lookup->api))
+	if (!lookup->api->proven)
 		(void) impilo_fetch_total(lookup->api, lookup->stats);
 }
 

@@ -558,7 +558,7 @@ is_wanted(const ImpiloReader *reader, int64 id)
 static int64
 known_pages(const ImpiloShared *shared, const ImpiloTableOptions *options)
 {
-	int64		total = impilo_api_last_total(shared->connection->api);
+	int64		total = shared->connection->api->last_total;
 
 	return total == IMPILO_UNKNOWN ? IMPILO_UNKNOWN
 		: (total + options->fetch_size - 1) / options->fetch_size;
