@@ -153,3 +153,18 @@ SELECT c.statement, n.* FROM (VALUES
 EXPLAIN (COSTS OFF) SELECT count(*) FROM impilo.orders GROUP BY GROUPING SETS ((), ());
 EXPLAIN (COSTS OFF) SELECT count(*) FILTER (WHERE id > 1) FROM impilo.orders;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM impilo.orders HAVING max(id) > 1;
+
+--
+-- Joins of the same orders: LIMIT reads the pages that it needs, and nothing
+-- is requested twice
+--
+\! ctl log-reset
+SELECT count(*) FROM (SELECT o.id, i.position FROM impilo.orders o JOIN impilo.order_items i ON i.order_id = o.id LIMIT 10) x;
+SELECT count(*) FROM (SELECT o.id, i.position FROM impilo.order_items i LEFT JOIN impilo.orders o ON o.id = i.order_id LIMIT 10) x;
+SELECT count(*) FROM (SELECT o.id FROM impilo.orders o WHERE EXISTS (SELECT FROM impilo.order_items i WHERE i.order_id = o.id) LIMIT 10) x;
+SELECT count(*) FROM (SELECT o.id FROM impilo.orders o JOIN impilo.order_items i ON i.order_id = o.id
+	LEFT JOIN impilo.order_kits k ON k.order_id = o.id LIMIT 30) x;
+\! ctl log sort | uniq -c
+\! ctl log-reset
+SELECT o.id, i.position FROM impilo.orders o JOIN impilo.order_items i ON i.order_id = o.id ORDER BY o.id, i.position LIMIT 3;
+\! ctl count requests

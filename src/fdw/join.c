@@ -14,7 +14,9 @@
  * Reading ahead must not be visible.  Keys are never volatile.  Where the
  * plan may stop early (LIMIT, EXISTS, a cursor) the window begins at one key
  * and grows with the rows consumed, and a key that could raise an error is
- * not evaluated ahead: no path is offered for it.
+ * not evaluated ahead: no path is offered for it.  There, a join of orders
+ * with a child relation of the same orders does without the node: each lookup
+ * finds an order that the outer scan has read.
  *
  * Not offered for partitioned foreign tables, whose join core plans with the
  * parent, which has no foreign data wrapper.
@@ -140,7 +142,7 @@ cost_lookahead(PlannerInfo *root, CustomPath *path, const Path *outer_path,
 		cpu_tuple_cost * outer_path->rows;
 }
 
-static CustomPath *
+static Path *
 make_lookahead_path(PlannerInfo *root, Path *outer_path, RelOptInfo *innerrel,
 					Node *key)
 {
@@ -157,21 +159,22 @@ make_lookahead_path(PlannerInfo *root, Path *outer_path, RelOptInfo *innerrel,
 	path->custom_private = list_make2(key, innerrel);
 	path->methods = &path_methods;
 	cost_lookahead(root, path, outer_path, innerrel, key);
-	return path;
+	return &path->path;
 }
 
 /*
- * Offer the Nested Loop of one outer and one inner path, with the node.
+ * Offer the Nested Loop of one outer and one inner path, with the node; or
+ * without it if `read`, where the outer rows come with the orders.
  */
 static void
 add_lookahead_path(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype,
 				   JoinPathExtraData * extra, Path *outer_path,
-				   ForeignPath *inner_path, Node *key)
+				   ForeignPath *inner_path, Node *key, bool read)
 {
 	RelOptInfo *innerrel = inner_path->path.parent;
 	Relids		required;
 	ForeignPath *fetched;
-	CustomPath *ahead;
+	Path	   *ahead = outer_path;
 	JoinCostWorkspace workspace;
 
 	required = calc_nestloop_required_outer(outer_path->parent->relids,
@@ -188,13 +191,13 @@ add_lookahead_path(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype,
 	fetched->path.startup_cost = 0;
 	fetched->path.total_cost = cpu_tuple_cost * fetched->path.rows;
 
-	ahead = make_lookahead_path(root, outer_path, innerrel, key);
-	initial_cost_nestloop(root, &workspace, jointype, &ahead->path,
+	if (!read)
+		ahead = make_lookahead_path(root, outer_path, innerrel, key);
+	initial_cost_nestloop(root, &workspace, jointype, ahead,
 						  &fetched->path, extra);
 	add_path(joinrel, (Path *)
 			 create_nestloop_path(root, joinrel, jointype, &workspace, extra,
-								  &ahead->path, &fetched->path,
-								  extra->restrictlist,
+								  ahead, &fetched->path, extra->restrictlist,
 								  build_join_pathkeys(root, joinrel, jointype,
 													  outer_path->pathkeys),
 								  required));
@@ -228,10 +231,15 @@ add_lookahead_paths(PlannerInfo *root, RelOptInfo *joinrel,
 	{
 		Path	   *inner_path = lfirst(inner);
 		Node	   *key = (Node *) impilo_lookup_key(inner_path);
+		bool		read;
 
 		if (key == NULL ||
 			!bms_is_subset(PATH_REQ_OUTER(inner_path), outerrel->relids))
 			continue;
+
+		/* below a LIMIT, reading ahead would read pages that are not needed */
+		read = root->tuple_fraction > 0 &&
+			impilo_key_is_read(root, innerrel, key);
 		foreach(outer, outerrel->pathlist)
 		{
 			Path	   *outer_path = lfirst(outer);
@@ -245,7 +253,7 @@ add_lookahead_paths(PlannerInfo *root, RelOptInfo *joinrel,
 														 extra->sjinfo);
 			if (outer_path)
 				add_lookahead_path(root, joinrel, jointype, extra, outer_path,
-								   (ForeignPath *) inner_path, key);
+								   (ForeignPath *) inner_path, key, read);
 		}
 	}
 }

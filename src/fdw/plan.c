@@ -502,6 +502,27 @@ impilo_lookup_key(const Path *path)
 }
 
 /*
+ * impilo_key_is_read
+ *		Returns whether a key is the id of orders that another scan of the same
+ *		account returns.  A lookup of such a key sends nothing.
+ */
+bool
+impilo_key_is_read(PlannerInfo *root, const RelOptInfo *baserel,
+				   const Node *key)
+{
+	const RelOptInfo *other;
+
+	if (!IsA(key, Var))
+		return false;
+	other = root->simple_rel_array[((const Var *) key)->varno];
+	return other && other->fdwroutine &&
+		other->fdwroutine->GetForeignRelSize == impiloGetForeignRelSize &&
+		other->serverid == baserel->serverid &&
+		other->userid == baserel->userid &&
+		is_id_column(other, other->fdw_private, key);
+}
+
+/*
  * impilo_cost_keys
  *		The cost of looking up the orders of this many distinct keys.
  */

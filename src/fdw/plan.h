@@ -32,6 +32,8 @@ extern void impiloGetForeignUpperPaths(PlannerInfo *root,
 									   RelOptInfo *output_rel, void *extra);
 
 extern Expr *impilo_lookup_key(const Path *path);
+extern bool impilo_key_is_read(PlannerInfo *root, const RelOptInfo *baserel,
+							   const Node *key);
 extern void impilo_cost_keys(const RelOptInfo *baserel, double keys,
 							 Cost *startup, Cost *total);
 
