@@ -227,6 +227,39 @@ is_cast_column(const RelOptInfo *rel, AttrNumber column, const Node *node)
 }
 
 /*
+ * Take a clause of the form "left operator right" apart, or return false.
+ */
+static bool
+get_operands(Expr *clause, Oid *operator, Node **left, Node **right)
+{
+	List	   *args;
+
+	/* the column is never NULL, so that IS NOT DISTINCT FROM is equality */
+	if (is_notclause(clause) && IsA(get_notclausearg(clause), DistinctExpr))
+		clause = get_notclausearg(clause);
+	else if (IsA(clause, DistinctExpr))
+		return false;
+
+	if (IsA(clause, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) clause)->useOr)
+	{
+		*operator = ((ScalarArrayOpExpr *) clause)->opno;
+		args = ((ScalarArrayOpExpr *) clause)->args;
+	}
+	else if (IsA(clause, OpExpr) || IsA(clause, DistinctExpr))
+	{
+		*operator = ((OpExpr *) clause)->opno;
+		args = ((OpExpr *) clause)->args;
+	}
+	else
+		return false;
+	if (list_length(args) != 2)
+		return false;
+	*left = linitial(args);
+	*right = lsecond(args);
+	return true;
+}
+
+/*
  * Returns whether `clause` compares the column with a value that is known
  * before the scan, in a way that keys can express.
  *
@@ -240,38 +273,19 @@ match_comparison(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
 	Oid			operator;
 	Node	   *left;
 	Node	   *right;
+	TypeCacheEntry *type;
 
-	/* the column is never NULL, so that IS NOT DISTINCT FROM is equality */
-	if (is_notclause(clause) && IsA(get_notclausearg(clause), DistinctExpr))
-		clause = get_notclausearg(clause);
-	else if (IsA(clause, DistinctExpr))
+	if (!get_operands(clause, &operator, &left, &right))
 		return false;
-
 	comparison->is_array = IsA(clause, ScalarArrayOpExpr);
-	if (comparison->is_array && ((ScalarArrayOpExpr *) clause)->useOr)
+	if (!comparison->is_array && is_cast_column(rel, column, right))
 	{
-		operator = ((ScalarArrayOpExpr *) clause)->opno;
-		left = linitial(((ScalarArrayOpExpr *) clause)->args);
-		right = lsecond(((ScalarArrayOpExpr *) clause)->args);
-	}
-	else if ((IsA(clause, OpExpr) || IsA(clause, DistinctExpr)) &&
-			 list_length(((OpExpr *) clause)->args) == 2)
-	{
-		operator = ((OpExpr *) clause)->opno;
-		left = linitial(((OpExpr *) clause)->args);
-		right = lsecond(((OpExpr *) clause)->args);
-		if (is_cast_column(rel, column, right))
-		{
-			Node	   *swap = left;
+		Node	   *swap = left;
 
-			left = right;
-			right = swap;
-			operator = get_commutator(operator);
-		}
+		left = right;
+		right = swap;
+		operator = get_commutator(operator);
 	}
-	else
-		return false;
-
 	if (!is_cast_column(rel, column, left) ||
 		bms_is_member(rel->relid, pull_varnos(root, right)) ||
 		contain_volatile_functions(right))
@@ -281,22 +295,11 @@ match_comparison(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
 	comparison->type = getBaseType(exprType(right));
 	if (comparison->is_array)
 		comparison->type = getBaseType(get_element_type(comparison->type));
-	switch (comparison->type)
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case NUMERICOID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-			break;
-		default:
-			return false;
-	}
-	comparison->strategy =
-		get_op_opfamily_strategy(operator,
-								 lookup_type_cache(comparison->type,
-												   TYPECACHE_BTREE_OPFAMILY)->btree_opf);
+	if (!impilo_is_integer(comparison->type) && comparison->type != NUMERICOID &&
+		comparison->type != FLOAT4OID && comparison->type != FLOAT8OID)
+		return false;
+	type = lookup_type_cache(comparison->type, TYPECACHE_BTREE_OPFAMILY);
+	comparison->strategy = get_op_opfamily_strategy(operator, type->btree_opf);
 	return comparison->strategy == BTEqualStrategyNumber ||
 		(comparison->strategy != InvalidStrategy && !comparison->is_array &&
 		 impilo_is_integer(comparison->type));

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * plan.c
- *	  Which way a scan takes, and what it costs.
+ *	  The route of a scan, and its cost.
  *
  * The API can list all orders and fetch one by its id; it filters by nothing
  * else.  So only conditions on the order's id matter, with values that are
@@ -9,8 +9,8 @@
  * supplies (a parameterised path).  Every condition is also checked locally,
  * and LIMIT, ORDER BY and the rest are left to the executor.
  *
- * The unit of cost is the request: a key costs one, a page costs one, those
- * in flight together cost what one does.
+ * The unit of cost is the request.  A key costs one request, and so does a
+ * page.  Requests that are in flight together cost as much as one.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -61,7 +61,7 @@
 /* elements in an array of an order of which nothing is known */
 #define ELEMENTS_PER_ORDER 3
 
-/* What is known of a table while a statement is planned. */
+/* RelOptInfo.fdw_private of a foreign table. */
 typedef struct RelInfo
 {
 	ImpiloServerOptions server;
@@ -79,15 +79,15 @@ static List *join_clauses(PlannerInfo *root, RelOptInfo *baserel,
 						  const RelInfo *info);
 
 /* ------------------------------------------------------------------------
- * How many
+ * The number of orders
  * ------------------------------------------------------------------------
  */
 
 /*
  * Returns the number of orders as the API states it, or IMPILO_UNKNOWN.
  *
- * With `attempt`, waits a moment only, and an error of the API is ignored:
- * the scan will report it.
+ * With `attempt`, waits for ESTIMATE_WAIT only, and ignores an error of the
+ * API: the scan will report it.
  */
 static int64
 ask_total(Oid userid, Oid serverid, bool attempt)
@@ -114,10 +114,10 @@ ask_total(Oid userid, Oid serverid, bool attempt)
 }
 
 /*
- * Estimate the number of orders: as the API says if the table's options want
- * it asked, as it said last in this connection, as ANALYZE saw it, or a
- * guess.  By default it is asked where nothing else is known and the number
- * decides whether orders are looked up for a join.
+ * Estimate the number of orders: the total that the API reports, if option
+ * use_remote_estimate says so; else the last total of this connection, else
+ * what ANALYZE counted, else a guess.  With `auto`, the API is asked only if
+ * nothing else is known and the number decides whether a join looks up orders.
  */
 static void
 estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
@@ -194,7 +194,8 @@ find_key(PlannerInfo *root, RelOptInfo *baserel, AttrNumber column,
 }
 
 /*
- * An order without an id is an error, so "id IS NULL" finds nothing.
+ * Returns whether no order satisfies the conditions.  An order without an id
+ * is an error, so "id IS NULL" finds nothing.
  */
 static bool
 is_impossible(const RelOptInfo *baserel, const RelInfo *info)
@@ -220,8 +221,8 @@ is_impossible(const RelOptInfo *baserel, const RelInfo *info)
  */
 
 /*
- * The user columns among these expressions, by attribute number; all of them
- * if the whole row is asked for.
+ * Returns the attribute numbers of the user columns in these expressions: all
+ * of them if there is a whole-row variable.
  */
 static Bitmapset *
 columns_in(PlannerInfo *root, const RelOptInfo *rel, Node *expressions)
@@ -244,8 +245,8 @@ columns_in(PlannerInfo *root, const RelOptInfo *rel, Node *expressions)
 }
 
 /*
- * Tell the planner that the id is unique: without statistics it would expect
- * many orders for each key of a join.  The index exists only here.
+ * Add a hypothetical unique index on the id.  Without statistics, the planner
+ * would expect many orders for each key of a join.
  */
 static void
 add_unique_id(RelOptInfo *baserel, Relation relation, const RelInfo *info)
@@ -276,8 +277,8 @@ add_unique_id(RelOptInfo *baserel, Relation relation, const RelInfo *info)
 /*
  * impiloGetForeignRelSize
  *		Bind the columns, raise an error if one that is used is unknown, and
- *		estimate the number of rows.  Sends nothing, unless the table's
- *		options want the API asked.
+ *		estimate the number of rows.  Sends at most the request for the number
+ *		of orders.
  */
 void
 impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
@@ -322,7 +323,7 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	baserel->tuples = Max(1, info->orders * info->rows_per_order);
 	set_baserel_size_estimates(root, baserel);
 
-	/* what an id or a page says is exact, whatever statistics there are */
+	/* the number of ids or pages is exact, and statistics are not */
 	if (is_impossible(baserel, info))
 		baserel->rows = 1;
 	else if (find_key(root, baserel, info->page_column,
@@ -334,7 +335,8 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 }
 
 /*
- * The cost of reading the whole list.  The pages after the first overlap.
+ * Compute the cost of reading the whole list.  The requests of the pages after
+ * the first overlap.
  */
 static void
 cost_list(const RelOptInfo *baserel, const RelInfo *info,
@@ -351,7 +353,7 @@ cost_list(const RelOptInfo *baserel, const RelInfo *info,
 }
 
 /*
- * The cost of fetching orders by id, with this many requests.
+ * Compute the cost of reading orders by id, with this many requests.
  */
 static void
 cost_lookup(const RelOptInfo *baserel, const RelInfo *info, double keys,
@@ -368,8 +370,8 @@ cost_lookup(const RelOptInfo *baserel, const RelInfo *info, double keys,
 }
 
 /*
- * Returns the number of requests of one scan for this many ids: of more ids
- * than the list has pages, it reads the list.
+ * Returns the number of requests of one scan for this many ids.  If the list
+ * has fewer pages, the scan reads the list.
  */
 static double
 requests_of_scan(const RelInfo *info, double keys)
@@ -393,20 +395,15 @@ add_scan_path(PlannerInfo *root, RelOptInfo *baserel, ImpiloRoute route,
 									 total, required_outer, private));
 }
 
-typedef struct MatchIdArgs
-{
-	const RelInfo *info;
-} MatchIdArgs;
-
 /*
- * For generate_implied_equalities_for_column: is this member of an
- * equivalence class the id?
+ * For generate_implied_equalities_for_column: returns whether this member of
+ * an equivalence class is the id.
  */
 static bool
 is_id_member(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
 			 EquivalenceMember *em, void *arg)
 {
-	return is_id_column(rel, ((MatchIdArgs *) arg)->info, (Node *) em->em_expr);
+	return is_id_column(rel, arg, (Node *) em->em_expr);
 }
 
 /*
@@ -415,7 +412,6 @@ is_id_member(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
 static List *
 join_clauses(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info)
 {
-	MatchIdArgs args = {info};
 	List	   *clauses = NIL;
 	List	   *matching = NIL;
 	ImpiloKeys	keys;
@@ -425,7 +421,8 @@ join_clauses(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info)
 		return NIL;
 	if (baserel->has_eclass_joins)
 		clauses = generate_implied_equalities_for_column(root, baserel,
-														 is_id_member, &args,
+														 is_id_member,
+														 unconstify(RelInfo *, info),
 														 baserel->lateral_referencers);
 	foreach(cell, baserel->joininfo)
 	{
@@ -466,8 +463,8 @@ add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 	param_info = get_baserel_parampathinfo(root, baserel, outer);
 
 	/*
-	 * Joined clauses may supply several keys; ppi_clauses is what will be
-	 * enforced, and this condition is among it or the path is of no use.
+	 * The executor checks ppi_clauses, which may have several keys.  Without
+	 * any, the path would have nothing to look up.
 	 */
 	if (!find_key(root, baserel, info->id_column, param_info->ppi_clauses, &keys))
 		return;
@@ -524,7 +521,7 @@ impilo_key_is_read(PlannerInfo *root, const RelOptInfo *baserel,
 
 /*
  * impilo_cost_keys
- *		The cost of looking up the orders of this many distinct keys.
+ *		Compute the cost of looking up the orders of this many distinct keys.
  */
 void
 impilo_cost_keys(const RelOptInfo *baserel, double keys,
@@ -535,7 +532,7 @@ impilo_cost_keys(const RelOptInfo *baserel, double keys,
 
 /*
  * impiloGetForeignPaths
- *		Offer the planner every way there is to get the rows.
+ *		Add a path for each route that returns the rows.
  */
 void
 impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
@@ -557,7 +554,7 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 	if (find_key(root, baserel, info->page_column, baserel->baserestrictinfo,
 				 &keys))
 	{
-		/* these pages and nothing else; one costs what a key costs */
+		/* no other route returns these columns; a page costs as much as a key */
 		cost_lookup(baserel, info, keys.count, keys.count,
 					&startup, &total);
 		add_scan_path(root, baserel, IMPILO_ROUTE_PAGES, &keys,
@@ -572,7 +569,7 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 					  baserel->rows, startup, total, baserel->lateral_relids);
 	}
 
-	/* the second one, as of two that cost the same the first is kept */
+	/* after the lookup: of two equal paths, the planner keeps the first */
 	cost_list(baserel, info, &startup, &total);
 	add_scan_path(root, baserel, IMPILO_ROUTE_LIST, NULL, baserel->rows,
 				  startup, total, baserel->lateral_relids);
@@ -651,7 +648,7 @@ asks_only_count(PlannerInfo *root, const RelOptInfo *input_rel,
 
 /*
  * impiloGetForeignUpperPaths
- *		Answer count(*) from the number of orders that the API states.
+ *		Add a path for count(*) that returns the total that the API reports.
  */
 void
 impiloGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
@@ -691,8 +688,8 @@ attribute_list(const Bitmapset *attributes)
 
 /*
  * Returns whether the scan may be read more than once: with the keys of
- * another relation, or in a sub-query, for each row of the query around it.
- * The executor announces only other cases.
+ * another relation, or in a sub-query, for each row of the outer query.  The
+ * executor's flags do not include these cases.
  */
 static bool
 may_be_read_again(const PlannerInfo *root, const Path *path)
@@ -716,7 +713,7 @@ make_count_plan(PlannerInfo *root, List *tlist, const PathTarget *target)
 
 /*
  * impiloGetForeignPlan
- *		Make the plan of the path that the planner chose.
+ *		Make the plan of the chosen path.
  */
 ForeignScan *
 impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
@@ -735,8 +732,8 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 	filter = columns_in(root, rel, (Node *) scan_clauses);
 
 	/*
-	 * Not those of tlist, which may be all that the table has: the planner
-	 * lets a scan hand on rows as they are if that costs it nothing.
+	 * Not the columns of tlist: it can have all columns of the table, as the
+	 * planner avoids projections.
 	 */
 	rest = columns_in(root, rel, (Node *) rel->reltarget->exprs);
 	rest = bms_union(rest, columns_in(root, rel,
@@ -744,9 +741,9 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 	rest = bms_difference(rest, filter);
 
 	/*
-	 * The conditions are evaluated inside the scan, between the two portions
-	 * of columns; for EvalPlanQual, which brings its own rows, they are
-	 * recheck conditions too.
+	 * The scan evaluates the conditions itself, before it converts the other
+	 * columns.  EvalPlanQual has its own rows: for these the conditions are
+	 * also recheck conditions.
 	 */
 	private = list_make5(makeInteger(route),
 						 makeInteger(may_be_read_again(root, &best_path->path)),

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * plan.h
- *	  Which way a scan takes, and what it costs.
+ *	  The route of a scan, and its cost.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *

@@ -3,13 +3,13 @@
  * scan.c
  *	  The executor's callbacks of a scan, and EXPLAIN of it.
  *
- * The plan says which way to take; here the parameters get their values, the
- * orders become rows, and rows that the filter refuses cost no more than the
- * columns that the filter needs: it is evaluated here, between the two
- * portions of columns, instead of by the executor behind us.
+ * The plan contains the route.  The scan evaluates the keys and converts
+ * orders to rows.  It also evaluates the filter, instead of the executor: first
+ * it converts the columns that the filter needs, and the other columns only
+ * for rows that pass.
  *
- * Nothing is sent before the first row is asked for.  Options are read when
- * the scan begins, never from the plan.
+ * Nothing is sent before the executor asks for the first row.  Options are
+ * read when the scan begins, and are not part of the plan.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -37,7 +37,7 @@
 #include "read/shared.h"
 #include "rows/read.h"
 
-/* A scan that is more than explained. */
+/* State of a scan; EXPLAIN without ANALYZE has none. */
 typedef struct ImpiloScan
 {
 	ImpiloRoute route;
@@ -76,8 +76,8 @@ route_of(const ForeignScan *plan)
 }
 
 /*
- * A range table index of the scan: its own, or for a pushed-down aggregate
- * that of the relation below it.
+ * Returns the range table index of the scan, or for a pushed-down aggregate
+ * that of its relation.
  */
 static int
 rtindex_of(const ForeignScan *plan)
@@ -99,7 +99,7 @@ column_set(const ForeignScan *plan, ImpiloScanPrivate member)
 }
 
 /*
- * Find the account: that of the user whose rights count for the scan.
+ * Open the reader, for the account of the user whose rights the scan has.
  */
 static void
 open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
@@ -133,7 +133,7 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 
 /*
  * impiloBeginForeignScan
- *		Make ready; sends nothing.
+ *		Prepare the scan; sends nothing.
  */
 void
 impiloBeginForeignScan(ForeignScanState *node, int eflags)
@@ -167,7 +167,7 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 										context);
 
 		/*
-		 * core gives the row its table's OID only behind us: too late for the
+		 * core sets the table's OID after this callback: too late for the
 		 * filter
 		 */
 		node->ss.ss_ScanTupleSlot->tts_tableOid =
@@ -186,7 +186,8 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
  */
 
 /*
- * The first row is asked for: now the parameters have their values.
+ * Start to read: the executor asks for the first row, and parameters have
+ * their values.
  */
 static void
 start(ForeignScanState *node, ImpiloScan *state)
@@ -229,8 +230,8 @@ start(ForeignScanState *node, ImpiloScan *state)
  */
 
 /*
- * The next order that the statement may see.  As with PostgreSQL's own rows,
- * what it has created itself is not there yet.
+ * Get the next order that is visible to the statement; false at the end.  As
+ * with PostgreSQL's own tables, what the statement itself creates is not.
  */
 static bool
 next_order(ImpiloScan *state, ImpiloOrder *order)
@@ -255,8 +256,8 @@ next_order(ImpiloScan *state, ImpiloOrder *order)
 }
 
 /*
- * How many orders the statement may see: all that there are, unless it has
- * created some of them.
+ * Returns the number of orders that are visible to the statement.  The total
+ * of the API is right unless the statement has created orders.
  */
 static int64
 count_orders(ImpiloScan *state)
@@ -288,7 +289,7 @@ count_row(ForeignScanState *node, ImpiloScan *state)
 }
 
 /*
- * The next row before the filter; false at the end.
+ * Go to the next row, before the filter; false at the end.
  */
 static bool
 next_row(ImpiloScan *state)
@@ -310,11 +311,11 @@ next_row(ImpiloScan *state)
 
 /*
  * impilo_set_system_columns
- *		Give a row the system columns that it would have in postgres_fdw: no
- *		transaction, no place, and the table's OID.
+ *		Set the system columns of a row as postgres_fdw does: no transaction,
+ *		no location, and the table's OID.
  *
- * To be called once all columns that are needed are filled in.  Rows of
- * partitioned tables can come in slots without system columns.
+ * Call it after all columns that are needed are set.  Rows of partitioned
+ * tables can be in slots without system columns.
  */
 void
 impilo_set_system_columns(TupleTableSlot *slot)
@@ -331,10 +332,10 @@ impilo_set_system_columns(TupleTableSlot *slot)
 
 /*
  * impiloIterateForeignScan
- *		The next row that passes the filter, or an empty slot.
+ *		Returns the next row that passes the filter, or an empty slot.
  *
- * Called in the memory context of one row, which is emptied before the next
- * one; so it is here after a row that did not pass.
+ * Called in a memory context that the executor resets before each row.  After
+ * a row that does not pass, it is reset here.
  */
 TupleTableSlot *
 impiloIterateForeignScan(ForeignScanState *node)
@@ -380,7 +381,7 @@ impiloIterateForeignScan(ForeignScanState *node)
 
 /*
  * impiloReScanForeignScan
- *		Start again, perhaps with other parameters.
+ *		Restart the scan, with other parameters if they have changed.
  */
 void
 impiloReScanForeignScan(ForeignScanState *node)
@@ -398,7 +399,8 @@ impiloReScanForeignScan(ForeignScanState *node)
 
 /*
  * impiloEndForeignScan
- *		The regular end; what an error leaves goes with memory contexts.
+ *		End the scan.  After an error it is not called: memory contexts release
+ *		everything.
  */
 void
 impiloEndForeignScan(ForeignScanState *node)
@@ -438,7 +440,8 @@ route_name(ImpiloRoute route)
 }
 
 /*
- * The request that a route makes, as far as the plan tells.
+ * Returns the request of a plan, with placeholders for what is known only at
+ * execution; NULL if nothing is sent.
  */
 static char *
 show_request(const ForeignScan *plan, const char *base_url,
@@ -495,7 +498,7 @@ explain_stats(const ImpiloScan *state, ExplainState *es)
 
 /*
  * impiloExplainForeignScan
- *		Name the route and the request, and what it cost if it was run.
+ *		Show the route and the request, with ANALYZE also what was sent.
  */
 void
 impiloExplainForeignScan(ForeignScanState *node, ExplainState *es)
