@@ -46,7 +46,7 @@
 /* the most ids of ranges that are looked up one by one */
 #define MAX_RANGED_IDS 100
 
-/* the number of keys where it is not known at planning, as core guesses */
+/* keys in an array whose length is not known at planning, as core guesses */
 #define UNKNOWN_KEYS 10
 
 /* in ImpiloKeys.kinds, added to the strategy number of the comparison */
@@ -390,7 +390,7 @@ match_group(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
 	else if (!low || !high)
 		return false;
 	else if (range.low == PG_INT64_MIN || range.high == PG_INT64_MAX)
-		keys->count = UNKNOWN_KEYS;
+		keys->count = Max(UNKNOWN_KEYS, DEFAULT_RANGE_INEQ_SEL * rel->tuples);
 	else if (range_width(&range) > MAX_RANGED_IDS)
 		return false;
 	else
