@@ -245,7 +245,7 @@ receive_header(char *line, size_t one, size_t length, void *arg)
 	else if (is_header(line, length, "Age:"))
 	{
 		strlcpy(value, line + 4, Min(length - 4 + 1, sizeof(value)));
-		request->age = Max(strtol(value, NULL, 10), 0);
+		request->age = Min(Max(strtol(value, NULL, 10), 0), PG_INT32_MAX);
 	}
 	return length;
 }
@@ -702,7 +702,7 @@ fill_reply(ImpiloHttpRequest *request, CURLcode code)
 	reply->content_type = type ? printable(request, type) : NULL;
 	reply->redirect = status >= 300 && status < 400 ? redirect_of(request) : NULL;
 	reply->date = request->date >= 0 ? request->date + request->age : -1;
-	reply->retry_after = wait > 0 ? wait : -1;
+	reply->retry_after = wait > 0 ? Min(wait, PG_INT32_MAX) : -1;
 	fill_times(request);
 	if (request->stats)
 		request->stats->bytes += reply->length;

@@ -76,6 +76,16 @@ foreach my $form (sub { '1' }, sub { HTTP_date(time + 2) })
 	my $took = elapsed(sub { is($s->query('SELECT count(*) FROM impilo.orders'), 1000, "Retry-After: $after") });
 	cmp_ok($took, '>=', 0.9, 'was waited for');
 }
+# One whose microseconds exceed 64 bits is not taken for a short one.
+foreach my $after ('18446744073710', '9000000000000000')
+{
+	fresh();
+	$api->fault({ path => 'order', page => 1, do => { status => 503, retry_after => $after } });
+	my $took = elapsed(sub { $s->query('SELECT count(*) FROM impilo.orders') });
+	is($s->error->{sqlstate}, 'HV00L', "Retry-After: $after is an error");
+	is($api->count('requests'), 1, 'after one request');
+	cmp_ok($took, '<', 5, 'at once');
+}
 # One that is longer than a statement waits is an error, and holds back later
 # statements of the session until impilo_fdw_disconnect ends the pause.
 fresh();
