@@ -95,6 +95,10 @@ SELECT id FROM impilo.orders WHERE id = 1;
 \set VERBOSITY default
 \! ctl fault '{"path":"order/*","do":{"content_type":"text/json"}}'
 SELECT id FROM impilo.orders WHERE id = 1;
+\! ctl fault '{"path":"order/*","do":{"content_type":"application/json; charset=iso-8859-1","raw_base64":"eyJpZCI6MSwiYSI6IuQifQ=="}}'
+SELECT document FROM impilo.orders WHERE id = 1;
+\! ctl fault '{"path":"order/*","do":{"content_type":"application/json; charset=utf-16","raw_base64":"ewAiAGkAZAAiADoAMQB9AA=="}}'
+SELECT id FROM impilo.orders WHERE id = 1;
 \! ctl count singles
 
 -- and the session goes on

@@ -3,8 +3,8 @@
  * compat.h
  *	  Every test of a PostgreSQL or libcurl version, and nothing else.
  *
- * The newest name is given to the oldest server, so that the rooms are
- * written for the newest release and read without conditionals.
+ * Provides the newest API on older releases, so that other files contain no
+ * conditionals.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -26,7 +26,7 @@
 #endif
 
 /*
- * 16 moved VARDATA and its kin out of postgres.h.
+ * 16 moved VARDATA etc. out of postgres.h.
  */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"

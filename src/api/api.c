@@ -140,6 +140,7 @@ wrong_content(const ImpiloApi *api, const ImpiloHttpReply *reply,
 			  const char *subject, const ImpiloJsonError *wrong,
 			  ImpiloApiError *error)
 {
+	const char *type = reply->content_type;
 	char	   *detail;
 
 	if (reply->length == 0)
@@ -149,8 +150,11 @@ wrong_content(const ImpiloApi *api, const ImpiloHttpReply *reply,
 		detail = psprintf("The response to %s begins with a byte order mark, which JSON does not allow.",
 						  request);
 	else if (verdict == IMPILO_READ_BROKEN)
-		detail = psprintf("The response to %s is broken JSON: %s at byte %zu of %zu.",
-						  request, wrong->what, wrong->offset, reply->length);
+		detail = psprintf("The response to %s is broken JSON: %s at byte %zu of %zu%s%s.",
+						  request, wrong->what, wrong->offset, reply->length,
+						  type && strstr(type, "charset")
+						  ? "; JSON is UTF-8, but its content type is " : "",
+						  type && strstr(type, "charset") ? type : "");
 	else
 		detail = psprintf("%s to %s %s.", subject, request, wrong->what);
 	impilo_api_content_error(api, detail, error);

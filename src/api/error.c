@@ -224,21 +224,6 @@ static const struct
 static bool (*repeats_orders) (void) = NULL;
 
 /*
- * Fill in an error.  `detail` is palloc'd, or NULL.
- */
-static void
-fill_error(const ImpiloApi *api, const ErrorKind *kind, char *detail,
-		   ImpiloApiError *error)
-{
-	const char *server = api->config.server_name;
-
-	error->sqlstate = kind->sqlstate;
-	error->message = psprintf(kind->message, server);
-	error->detail = detail;
-	error->hint = kind->hint ? psprintf(kind->hint, server) : NULL;
-}
-
-/*
  * Returns the detail of an error: "GET /order/7 was answered with HTTP status
  * 503, after 6 attempts: …", with the API's own text.
  */
@@ -308,6 +293,23 @@ hide_key(const ImpiloApi *api, ImpiloApiError *error)
 {
 	redact(error->message, api->config.api_key);
 	redact(error->detail, api->config.api_key);
+}
+
+/*
+ * Fill in an error.  `detail` is palloc'd, or NULL; the key is made unreadable
+ * in it.
+ */
+static void
+fill_error(const ImpiloApi *api, const ErrorKind *kind, char *detail,
+		   ImpiloApiError *error)
+{
+	const char *server = api->config.server_name;
+
+	error->sqlstate = kind->sqlstate;
+	error->message = psprintf(kind->message, server);
+	error->detail = detail;
+	error->hint = kind->hint ? psprintf(kind->hint, server) : NULL;
+	hide_key(api, error);
 }
 
 /*
@@ -426,7 +428,6 @@ impilo_api_is_answer(const ImpiloApi *api, const ImpiloHttpReply *reply,
 				   error);
 		error->hint = psprintf("Check option base_url of server \"%s\".",
 							   api->config.server_name);
-		hide_key(api, error);
 		return false;
 	}
 	if (answered)
@@ -441,7 +442,6 @@ impilo_api_is_answer(const ImpiloApi *api, const ImpiloHttpReply *reply,
 	fill_error(api, kind, reply_detail(reply, request), error);
 	if (answered && reply->status == 401)
 		error->hint = key_hint(api);
-	hide_key(api, error);
 	return false;
 }
 

@@ -1,19 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * page.c
- *	  A page of the list and an order, taken out of the bytes.
+ *	  Reads a page of the list, or an order, from the bytes of a body.
  *
- * A page is read in one pass: its envelope first, with everything around the
- * orders checked on the way and the orders themselves only skipped; each of
- * them is checked when it is its turn.  So an order is not looked at twice,
- * and whoever reads on has checked the whole page at its end.
+ * The envelope of a page is read first: everything around the orders is
+ * checked, the orders themselves are only skipped.  Each order is checked when
+ * it is read, so a page that is read to its end has been checked completely.
  *
- * Of an order nothing but its id is read here.  The pass ends there, so the
- * first of two ids counts; the API writes the id in front, and whether there
- * is a second one could only be told by reading each order to its end.
+ * Only the id of an order is read here.  The search ends at the first id,
+ * which the API writes in front, so a second one is not noticed.
  *
- * Not here: whether what the pages state fits together (list_judge.c), how an
- * error is worded (api.c).
+ * Not here: whether pages are consistent (read/list.c), and the wording of
+ * errors (api.c).
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -42,7 +40,7 @@ static const char *const envelope_members[IMPILO_PAGE_MEMBERS] = {
 	"content", "page", "size", "total", "first", "last"
 };
 
-/* There is a node for each member, so no place is refused */
+/* There is a node for each member, so this cannot fail. */
 static void
 want_member(ImpiloJsonWanted *wanted, const char *member)
 {
@@ -81,8 +79,8 @@ boolean_or_unknown(const ImpiloJsonSlice *value)
 }
 
 /*
- * Check the inside of what stands for a number or boolean; of containers that
- * are found the search has seen the brackets only.
+ * Check arrays and objects in place of a number or boolean, of which the
+ * search has read only the brackets.
  */
 static bool
 check_scalars(const char *body, const ImpiloJsonSlice *found,
@@ -134,7 +132,7 @@ impilo_page_read(ImpiloPageReader *reader, const char *body, size_t length,
 	return IMPILO_READ_OK;
 }
 
-/* The id of an order whose bytes were checked */
+/* Read the id of an order whose bytes were checked. */
 static ImpiloReadVerdict
 read_id(ImpiloPageReader *reader, const ImpiloJsonSlice *order, int64_t *id,
 		ImpiloJsonError *wrong)

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * page.h
- *	  A page of the list and an order, taken out of the bytes.
+ *	  Reads a page of the list, or an order, from the bytes of a body.
  *
- * Pure C: no PostgreSQL, no memory of its own.
+ * Pure C: needs no PostgreSQL and allocates no memory.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -18,20 +18,20 @@
 #include "json/scan.h"
 
 /*
- * Containers inside one another that an order may have, itself included; the
- * deepest place known is at seven.  A page puts two more around it.
+ * How deep an order may be nested, itself included; known members need seven.
+ * A page adds two.
  */
 #define IMPILO_ORDER_DEPTH (IMPILO_JSON_MAX_DEPTH - 2)
 
 /* members of a page that are read */
 #define IMPILO_PAGE_MEMBERS 6
 
-/* What the envelope does not state, or not as a number or boolean */
+/* a member of the envelope that is missing, or not a number or boolean */
 #define IMPILO_UNKNOWN (-1)
 
 /*
- * What is looked for; its fields are page.c's own.  Ready once initialized;
- * it must not be copied, and not be used by two readings at the same time.
+ * The members to find; used by page.c only.  It must not be copied after it
+ * was initialized.
  */
 typedef struct ImpiloPageReader
 {
@@ -41,7 +41,7 @@ typedef struct ImpiloPageReader
 	ImpiloJsonNode order_id_nodes[2];
 } ImpiloPageReader;
 
-/* The envelope of one page, as the answer states it */
+/* The envelope of one page, as the response states it. */
 typedef struct ImpiloPage
 {
 	int64_t		page;			/* current page number, or IMPILO_UNKNOWN */
@@ -49,10 +49,11 @@ typedef struct ImpiloPage
 	int64_t		total;			/* orders over all pages, or IMPILO_UNKNOWN */
 	int			first;			/* 0, 1 or IMPILO_UNKNOWN */
 	int			last;			/* 0, 1 or IMPILO_UNKNOWN */
-	const char *request;		/* the caller's, for messages: what was asked */
+	const char *request;		/* set by the caller: the request, for
+								 * messages */
 	ImpiloJsonCursor content;	/* before the next order */
 	size_t		content_at;		/* offset of content in the body */
-	int			orders;			/* orders of it passed so far, or tried to */
+	int			orders;			/* orders read so far, also one that failed */
 } ImpiloPage;
 
 typedef enum ImpiloReadVerdict
@@ -62,20 +63,19 @@ typedef enum ImpiloReadVerdict
 	IMPILO_READ_BROKEN,			/* not well-formed, too deep, or a member of
 								 * the envelope is repeated: `wrong` says
 								 * what, and at which byte of the body */
-	IMPILO_READ_UNFIT			/* well-formed, but no page or no order:
-								 * wrong->what is what can be said of it: "has
-								 * no id" */
+	IMPILO_READ_UNFIT			/* well-formed, but not a page or an order:
+								 * wrong->what says why, as in "has no id" */
 } ImpiloReadVerdict;
 
 extern void impilo_page_reader_init(ImpiloPageReader *reader);
 
 /*
  * impilo_page_read
- *		Read the envelope of a page, and stand before its first order.
+ *		Read the envelope of a page, up to its first order.
  *
- * Returns OK, BROKEN or UNFIT.  All bytes are checked but those of `content`,
+ * Returns OK, BROKEN or UNFIT.  Checks all bytes except those of `content`,
  * which impilo_page_next checks order by order.  `page` points into the body;
- * its request is not touched.
+ * page->request is not changed.
  */
 extern ImpiloReadVerdict impilo_page_read(ImpiloPageReader *reader,
 										  const char *body, size_t length,
@@ -84,10 +84,10 @@ extern ImpiloReadVerdict impilo_page_read(ImpiloPageReader *reader,
 
 /*
  * impilo_page_next
- *		Pass the next order of a page.
+ *		Read the next order of a page.
  *
- * Returns OK with its bytes, which are well-formed and no deeper than
- * IMPILO_ORDER_DEPTH, and its id; or END, BROKEN or UNFIT, after which the
+ * Returns OK with its id and its bytes, which are well-formed and nested no
+ * deeper than IMPILO_ORDER_DEPTH; or END, BROKEN or UNFIT, after which the
  * page must not be used.
  */
 extern ImpiloReadVerdict impilo_page_next(ImpiloPageReader *reader,
@@ -99,7 +99,7 @@ extern ImpiloReadVerdict impilo_page_next(ImpiloPageReader *reader,
  * impilo_page_order
  *		Read a body that is one order.
  *
- * Returns OK with what impilo_page_next gives, BROKEN or UNFIT.
+ * Returns OK with its id and bytes as impilo_page_next does, BROKEN or UNFIT.
  */
 extern ImpiloReadVerdict impilo_page_order(ImpiloPageReader *reader,
 										   const char *body, size_t length,

@@ -1,17 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * tree.c
- *	  What needs a JSON tree: the bodies of errors.
+ *	  Texts of error responses, read by json-c.
  *
- * The only file that knows json-c, and therefore one that must not include
- * utils/builtins.h: both declare the name json_object.
+ * The only file that uses json-c.  It must not include utils/builtins.h: both
+ * declare the name json_object.
  *
- * Trees live only between two points without an error: nothing that could
- * throw is called while one exists, so each is freed by the function that
- * made it.
+ * No function that can raise an error is called while a json-c tree exists, so
+ * the function that makes a tree also frees it.
  *
- * Orders are not read here: a tree of each would cost more than all the rest
- * of a scan (see scan.h).
+ * Orders are not read here: a tree of each order would cost more than the rest
+ * of a scan (see json/scan.h).
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -30,16 +29,16 @@
 #include "json/scan.h"
 #include "json/text.h"
 
-/* an error text is cut at so many bytes: it is there to be read */
+/* bytes after which an error text is cut */
 #define ERROR_TEXT_LIMIT 500
 
-/* no API needs more to say what is wrong; a tree of more is not made */
+/* no tree is made of a longer error body */
 #define ERROR_BODY_LIMIT (64 * 1024)
 
-/* containers inside one another in an error body */
+/* how deep an error body may be nested */
 #define ERROR_DEPTH 16
 
-/* Texts gathered from an error body. */
+/* The texts of an error body, separated by "; ". */
 typedef struct ErrorTexts
 {
 	char		text[ERROR_TEXT_LIMIT + 100];
@@ -55,7 +54,8 @@ add_bytes(ErrorTexts *texts, const char *bytes, size_t length)
 }
 
 /*
- * Was this said already?  Some APIs say the same as message and as error.
+ * Returns whether a text is contained already.  Some APIs send the same text as
+ * message and as error.
  */
 static bool
 has_text(const ErrorTexts *texts, const char *bytes, size_t length)
@@ -85,10 +85,10 @@ static void gather_texts(ErrorTexts *texts, struct json_object *value,
 						 bool any_member);
 
 /*
- * The members that are known to hold a message.  Directly behind "errors" may
- * stand an object whose members are named after fields: any of theirs.  Not
- * so in what these hold, or the elements of an array: they are of one make and
- * may repeat the value that was refused.
+ * Add the members that are known to contain a message.  The value of "errors"
+ * may be an object whose members are named after fields (`any_member`): then
+ * all of them are added.  Objects below it and elements of arrays are not
+ * treated so, because they may repeat the refused value.
  */
 static void
 gather_members(ErrorTexts *texts, struct json_object *object, bool any_member)
@@ -130,8 +130,8 @@ gather_texts(ErrorTexts *texts, struct json_object *value, bool any_member)
 }
 
 /*
- * Read a body that is JSON.  Returns false if it is not, which the scanner
- * says: json-c is lenient, or too strict.
+ * Read a body that is JSON.  Returns false if it is not.  Our scanner decides
+ * that, because json-c is either too lenient or too strict.
  */
 static bool
 read_tree(const char *body, size_t length, ErrorTexts *texts)
@@ -148,7 +148,7 @@ read_tree(const char *body, size_t length, ErrorTexts *texts)
 	tokener = json_tokener_new_ex(ERROR_DEPTH);
 	if (tokener == NULL)
 		return false;
-	/* not strict: then 0.18 takes bytes above 0x7f for control characters */
+	/* not strict: version 0.18 would refuse all bytes above 0x7f */
 	tree = json_tokener_parse_ex(tokener, body, (int) length);
 	if (json_tokener_get_error(tokener) == json_tokener_continue)
 		tree = json_tokener_parse_ex(tokener, "\n", 1); /* ends a number */
@@ -162,14 +162,14 @@ read_tree(const char *body, size_t length, ErrorTexts *texts)
 
 /*
  * impilo_json_error_text
- *		What the API says in the body of an error, fit for a message: JSON
- *		with the members message, error, errors, detail or code, a JSON
- *		string, or plain text.
+ *		Returns the text of an error response for use in a message: of JSON,
+ *		the members message, error, errors, detail and code, or the string;
+ *		else the plain text.
  *
- * `content_type` may be NULL.  Returns NULL if the body says nothing, is a
- * page for a browser, or JSON of an unknown shape, which might hold anything;
- * else a text of limited length in the encoding of the database, without
- * control characters, in CurrentMemoryContext.
+ * `content_type` may be NULL.  Returns NULL if the body is empty, HTML, or JSON
+ * without these members, which could contain anything.  The text has a limited
+ * length, no control characters, and the encoding of the database.  It is
+ * allocated in CurrentMemoryContext.
  */
 char *
 impilo_json_error_text(const char *body, size_t length,
@@ -199,7 +199,7 @@ impilo_json_error_text(const char *body, size_t length,
 
 /*
  * impilo_json_library_version
- *		Version of json-c that is in use, in static memory.
+ *		Returns the version of json-c that is loaded, in static memory.
  */
 const char *
 impilo_json_library_version(void)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * tree.h
- *	  What needs a JSON tree: the bodies of errors.
+ *	  Texts of error responses, read by json-c.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *

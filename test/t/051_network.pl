@@ -371,6 +371,11 @@ foreach my $case (sort keys %bad)
 		  ->{sqlstate},
 		'42501',
 		'one that the server may not read');
+	PostgreSQL::Test::Utils::append_to_file("$scratch/empty", '');
+	$error = at_certificate($good, "$scratch/empty");
+	is($error->{sqlstate}, '08001', 'one that is empty');
+	like("$error->{detail} $error->{hint}",
+		qr/failed: (?s:.*)ca_file/, 'after one attempt, and the hint names the option');
 	PostgreSQL::Test::Utils::append_to_file("$scratch/nonsense", "nonsense\n");
 	is(at_certificate($good, "$scratch/nonsense")->{sqlstate},
 		'08001', 'one that holds no certificate');
