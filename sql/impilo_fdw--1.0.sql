@@ -354,6 +354,20 @@ LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION impilo_fdw_get_connections() IS
 'cached connections, one per user mapping; an invalid connection is closed when its last statement ends';
 
+CREATE FUNCTION impilo_fdw_stats(
+	OUT server_name text,
+	OUT requests bigint,
+	OUT retries bigint,
+	OUT throttled bigint,
+	OUT bytes bigint,
+	OUT network_wait_ms double precision,
+	OUT orders_created bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'impilo_fdw_stats_1_0'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION impilo_fdw_stats() IS
+'what this session has done on each server; throttled counts responses with status 429';
+
 CREATE FUNCTION impilo_fdw_disconnect(server_name text)
 RETURNS boolean
 AS 'MODULE_PATHNAME', 'impilo_fdw_disconnect_1_0'

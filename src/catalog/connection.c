@@ -69,6 +69,7 @@ typedef struct Pin
 } Pin;
 
 static HTAB *cache = NULL;
+static List *all_stats = NIL;	/* of ImpiloServerStats, in CacheMemoryContext */
 static Pin *pins = NULL;
 
 /* number of invalidation messages so far */
@@ -278,6 +279,38 @@ get_key(const UserMapping *mapping, const ForeignServer *server)
 }
 
 /*
+ * impilo_server_stats
+ *		Returns the statistics of the servers that this session has used, a List
+ *		of ImpiloServerStats.
+ */
+List *
+impilo_server_stats(void)
+{
+	return all_stats;
+}
+
+static ImpiloServerStats *
+stats_of(Oid serverid)
+{
+	ImpiloServerStats *stats;
+	MemoryContext caller;
+	ListCell   *cell;
+
+	foreach(cell, all_stats)
+	{
+		stats = lfirst(cell);
+		if (stats->serverid == serverid)
+			return stats;
+	}
+	caller = MemoryContextSwitchTo(CacheMemoryContext);
+	stats = palloc0(sizeof(*stats));
+	stats->serverid = serverid;
+	all_stats = lappend(all_stats, stats);
+	MemoryContextSwitchTo(caller);
+	return stats;
+}
+
+/*
  * Returns a new connection in CurrentMemoryContext; it opens no socket yet.  A
  * private one does not retry.
  */
@@ -322,6 +355,8 @@ open_connection(const ForeignServer *server, const UserMapping *mapping,
 	config.http.requests_per_second = private ? 0 : options->requests_per_second;
 	config.http.max_response_size = options->max_response_size;
 	config.http.keep_connections = options->keep_connections;
+	connection->stats = stats_of(server->serverid);
+	config.http.totals = &connection->stats->http;
 	connection->api = impilo_api_open(context, &config);
 	MemoryContextSwitchTo(caller);
 

@@ -16,6 +16,14 @@
 #include "api/api.h"
 #include "catalog/options.h"
 
+/* What this session has done on a server, over all its connections. */
+typedef struct ImpiloServerStats
+{
+	Oid			serverid;
+	ImpiloHttpStats http;
+	int64		created;		/* orders */
+} ImpiloServerStats;
+
 /*
  * One user mapping, that is, one account of one server.  Two accounts of the
  * same server share nothing.
@@ -28,6 +36,7 @@ typedef struct ImpiloConnection
 	const char *server_name;
 	ImpiloServerOptions options;
 	ImpiloApi  *api;
+	ImpiloServerStats *stats;	/* lives as long as the session */
 
 	/* managed by connection.c */
 	MemoryContext context;		/* contains all of the above */
@@ -48,6 +57,7 @@ extern bool impilo_has_mapping(Oid userid, Oid serverid);
 extern ImpiloApi *impilo_private_connection(Oid userid, Oid serverid,
 											MemoryContext context);
 extern List *impilo_connections(void);
+extern List *impilo_server_stats(void);
 extern bool impilo_connection_close(Oid serverid);
 extern ForeignServer *impilo_server_by_name(const char *name);
 

@@ -194,6 +194,7 @@ end_attempt(Batch *batch, ImpiloCreateAttempt *attempt)
 		case IMPILO_CREATE_DONE:
 			attempt->state = IMPILO_ATTEMPT_CREATED;
 			impilo_journal_created(attempt->entry, attempt->order.id);
+			batch->creator->target.connection->stats->created++;
 			if (batch->creator->keep_documents)
 			{
 				batch->kept += attempt->order.document.length;

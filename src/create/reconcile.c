@@ -656,6 +656,7 @@ settle(Search *search)
 			continue;
 		attempt->state = IMPILO_ATTEMPT_CREATED;
 		impilo_journal_created(attempt->entry, attempt->match);
+		search->creator->target.connection->stats->created++;
 	}
 }
 

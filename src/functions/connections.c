@@ -33,6 +33,7 @@
 PG_FUNCTION_INFO_V1(impilo_fdw_get_connections_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_disconnect_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_disconnect_all_1_0);
+PG_FUNCTION_INFO_V1(impilo_fdw_stats_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_ping_1_0);
 PG_FUNCTION_INFO_V1(impilo_sample_orders_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_library_versions_1_0);
@@ -116,6 +117,39 @@ Datum
 impilo_fdw_disconnect_all_1_0(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(impilo_connection_close(InvalidOid));
+}
+
+/*
+ * impilo_fdw_stats() returns setof (server_name, requests, retries, throttled,
+ * bytes, network_wait_ms, orders_created)
+ *		What this session has done on each server.
+ */
+Datum
+impilo_fdw_stats_1_0(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, impilo_server_stats())
+	{
+		const ImpiloServerStats *stats = lfirst(cell);
+		ForeignServer *server = GetForeignServerExtended(stats->serverid,
+														 FSV_MISSING_OK);
+		Datum		values[7];
+		bool		nulls[7] = {false};
+
+		set_text(values, nulls, 0, server ? server->servername : NULL);
+		values[1] = Int64GetDatum(stats->http.requests);
+		values[2] = Int64GetDatum(stats->http.retries);
+		values[3] = Int64GetDatum(stats->http.throttled);
+		values[4] = Int64GetDatum(stats->http.bytes);
+		values[5] = Float8GetDatum(INSTR_TIME_GET_MILLISEC(stats->http.waited));
+		values[6] = Int64GetDatum(stats->created);
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
+	}
+	return (Datum) 0;
 }
 
 static void

@@ -132,7 +132,7 @@ struct ImpiloHttpRequest
 	char	   *url;
 	const char *body;
 	size_t		length;
-	ImpiloHttpStats *stats;		/* or NULL */
+	ImpiloHttpStats *stats;
 	int64		due;			/* no attempt before this */
 	int64		first;			/* begin of the first attempt */
 	int64		sent;			/* begin of the last attempt */
@@ -190,6 +190,9 @@ struct ImpiloHttpClient
 	bool		disconnect;		/* as soon as no request is left */
 	MemoryContextCallback callback;
 };
+
+/* the statistics of requests whose caller does not want any */
+static ImpiloHttpStats ignored;
 
 /* the clients of this backend, for the end of a transaction */
 static slist_head open_clients = SLIST_STATIC_INIT(open_clients);
@@ -704,8 +707,8 @@ fill_reply(ImpiloHttpRequest *request, CURLcode code)
 	reply->date = request->date >= 0 ? request->date + request->age : -1;
 	reply->retry_after = wait > 0 ? Min(wait, PG_INT32_MAX) : -1;
 	fill_times(request);
-	if (request->stats)
-		request->stats->bytes += reply->length;
+	request->stats->bytes += reply->length;
+	request->client->config.totals->bytes += reply->length;
 }
 
 /*
@@ -854,6 +857,8 @@ adapt_limit(ImpiloHttpClient *client, const ImpiloHttpRequest *request,
 		return;
 	if (reply->status == 429)
 	{
+		request->stats->throttled++;
+		client->config.totals->throttled++;
 		client->good = 0;
 		if (reply->retry_after > 0)
 			client->held_until = Max(client->held_until, now +
@@ -975,6 +980,7 @@ static void
 begin_attempt(ImpiloHttpRequest *request, int64 now)
 {
 	ImpiloHttpReply *reply = &request->reply;
+	ImpiloHttpStats *totals = request->client->config.totals;
 
 	request->given = 0;
 	request->header_bytes = 0;
@@ -994,11 +1000,10 @@ begin_attempt(ImpiloHttpRequest *request, int64 now)
 	reply->sent_at = GetCurrentTimestamp();
 	if (reply->attempts++ == 0)
 		request->first = now;
-	if (request->stats)
-	{
-		request->stats->requests++;
-		request->stats->retries += reply->attempts > 1;
-	}
+	request->stats->requests++;
+	request->stats->retries += reply->attempts > 1;
+	totals->requests++;
+	totals->retries += reply->attempts > 1;
 	set_state(request, RUNNING);
 }
 
@@ -1156,8 +1161,8 @@ wait_once(ImpiloHttpClient *client, ImpiloHttpStats *stats, int64 until)
 	}
 	progress(client);
 	INSTR_TIME_SET_CURRENT(end);
-	if (stats)
-		INSTR_TIME_ACCUM_DIFF(stats->waited, end, begin);
+	INSTR_TIME_ACCUM_DIFF(stats->waited, end, begin);
+	INSTR_TIME_ACCUM_DIFF(client->config.totals->waited, end, begin);
 }
 
 static void
@@ -1399,7 +1404,7 @@ impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
 		request->body = copy;
 		request->length = length;
 	}
-	request->stats = stats;
+	request->stats = stats ? stats : &ignored;
 	request->due = -IMPILO_HTTP_FOREVER;
 	request->state = QUEUED;
 	request->client = client;
@@ -1413,8 +1418,8 @@ impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
 	if (request->state == RUNNING)
 		progress(client);
 	INSTR_TIME_SET_CURRENT(end);
-	if (stats)
-		INSTR_TIME_ACCUM_DIFF(stats->waited, end, begin);
+	INSTR_TIME_ACCUM_DIFF(stats->waited, end, begin);
+	INSTR_TIME_ACCUM_DIFF(client->config.totals->waited, end, begin);
 	return request;
 }
 

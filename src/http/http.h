@@ -37,13 +37,15 @@ typedef struct ImpiloHttpConfig
 	double		requests_per_second;	/* 0: not limited */
 	size_t		max_response_size;	/* bytes of one body, decompressed */
 	bool		keep_connections;	/* beyond the transaction */
+	struct ImpiloHttpStats *totals; /* of all requests; not copied */
 } ImpiloHttpConfig;
 
-/* What requests cost; shared by the requests of one scan, for EXPLAIN. */
+/* What requests cost, of one scan or of all requests to a server. */
 typedef struct ImpiloHttpStats
 {
 	int64		requests;		/* attempts sent, retries included */
 	int64		retries;		/* of these, retries */
+	int64		throttled;		/* responses with status 429 */
 	int64		bytes;			/* bytes of bodies received, decompressed */
 	instr_time	waited;			/* time spent sending, waiting and receiving */
 } ImpiloHttpStats;
