@@ -1129,7 +1129,7 @@ progress(ImpiloHttpClient *client)
 
 /*
  * Wait until something has happened, not beyond `until`, and handle it.  The
- * time is added to `stats`, unless it is NULL.
+ * time is added to `stats`.
  */
 static void
 wait_once(ImpiloHttpClient *client, ImpiloHttpStats *stats, int64 until)
@@ -1418,7 +1418,7 @@ impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
 	if (request->state == RUNNING)
 		progress(client);
 	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_ACCUM_DIFF(stats->waited, end, begin);
+	INSTR_TIME_ACCUM_DIFF(request->stats->waited, end, begin);
 	INSTR_TIME_ACCUM_DIFF(client->config.totals->waited, end, begin);
 	return request;
 }
