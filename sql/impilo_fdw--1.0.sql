@@ -503,6 +503,9 @@ BEGIN
     IF data IS NULL OR to_regclass(format('%I.mirror_state', mirror)) IS NULL THEN
         RAISE EXCEPTION 'schema "%" is not a mirror', mirror
             USING ERRCODE = 'undefined_table', HINT = 'Create it with impilo_create_mirror().';
+    ELSIF writing AND pg_is_in_recovery() THEN
+        RAISE EXCEPTION 'cannot write to a mirror on a standby server'
+            USING ERRCODE = 'read_only_sql_transaction', HINT = 'Refresh it on the primary server.';
     ELSIF writing AND current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'a mirror is written in READ COMMITTED transactions only'
             USING ERRCODE = 'active_sql_transaction';

@@ -32,7 +32,7 @@ all_parts='build clang release style unit fuzz sandbox regress tap sanitize valg
 #----------------------------------------------------------------------
 
 outside() {
-	local part packages
+	local part packages cron
 
 	for part in "$@"; do
 		case " --keep $all_parts assert " in
@@ -52,6 +52,8 @@ outside() {
 	may_need pg-bsd-indent || say 'pg_bsd_indent is not available: the layout is not checked'
 	may_need sqlsmith || say 'sqlsmith is not available: random SQL is not tested'
 	choose_postgres
+	cron=postgresql-$("$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')-cron
+	may_need "$cron" || say "$cron is not available: pg_cron is not tested"
 	in_private_folder test/check.sh --inside "$@"
 }
 

@@ -1,0 +1,120 @@
+# The mirror beyond one server: a hot standby, logical replication, postgres_fdw,
+# a role without superuser rights, and pg_cron.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use ImpiloTest;
+
+my $api = sandbox(orders => 300);
+my $node = cluster('primary', conf => "wal_level = logical\nmax_wal_senders = 5\nhot_standby = on\n");
+
+# A role without superuser rights owns server, mapping and mirror.
+$node->safe_psql('postgres', <<'SQL');
+CREATE ROLE reports LOGIN;
+GRANT CREATE ON DATABASE postgres TO reports;
+GRANT USAGE ON FOREIGN DATA WRAPPER impilo_fdw TO reports;
+GRANT EXECUTE ON FUNCTION impilo_create_mirror, impilo_refresh_mirror, impilo_mirror_status,
+	impilo_apply_webhook, impilo_upgrade_mirror, impilo_drop_mirror TO reports;
+SQL
+my $base_url = $api->url . '/api/v3';
+my $reports = session($node, user => 'reports');
+$reports->query(<<"SQL");
+CREATE SERVER impilo FOREIGN DATA WRAPPER impilo_fdw OPTIONS (base_url '$base_url');
+CREATE USER MAPPING FOR reports SERVER impilo OPTIONS (api_key 'sandbox-key');
+CREATE SCHEMA impilo;
+IMPORT FOREIGN SCHEMA v3 FROM SERVER impilo INTO impilo;
+SELECT impilo_create_mirror('impilo', 'mirror')
+SQL
+is($reports->query(q(SELECT complete, new_orders FROM impilo_refresh_mirror('mirror'))),
+	't|300', 'a role without superuser rights creates and refreshes a mirror');
+is($node->safe_psql('postgres', q(SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'mirror'::regnamespace)),
+	'reports', 'and owns all of it');
+
+my $sums = q(SELECT (SELECT md5(string_agg(o::text, '' ORDER BY id)) FROM mirror.orders o),
+	(SELECT md5(string_agg(i::text, '' ORDER BY order_id, position)) FROM mirror.order_items i),
+	(SELECT count(*) FROM mirror.order_packed_kit_devices));
+
+# A hot standby reads the mirror; it cannot refresh it.
+$node->backup('standby');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'standby', has_streaming => 1);
+$standby->start;
+$api->ctl('generate', 5);
+is($reports->query(q(SELECT complete, new_orders FROM impilo_refresh_mirror('mirror'))), 't|5', 'new orders on the primary');
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('postgres', $sums), $node->safe_psql('postgres', $sums), 'a standby has the rows of the mirror');
+is($standby->safe_psql('postgres', q(SELECT orders FROM impilo_mirror_status('mirror'))), 305, 'and its status');
+is(psql_error($standby, q(SELECT impilo_refresh_mirror('mirror')))->{sqlstate}, '25006', 'but cannot refresh it');
+$standby->stop;
+
+# Logical replication: the table is published, the views are created there.
+my $other = cluster('subscriber');
+my $dump = PostgreSQL::Test::Utils::tempdir() . '/order_data.sql';
+$node->command_ok(
+	[ 'pg_dump', '--schema-only', '--no-owner', '-t', 'mirror.order_data', '-f', $dump, '-d', $node->connstr('postgres') ],
+	'the definition of order_data');
+$node->safe_psql('postgres', 'CREATE PUBLICATION mirror FOR TABLE mirror.order_data');
+$other->safe_psql('postgres', 'CREATE SCHEMA mirror');
+$other->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $other->connstr('postgres') ], 'is created');
+$other->safe_psql('postgres', q(SELECT impilo_upgrade_mirror('mirror')));
+my $connection = 'host=' . $node->host . ' port=' . $node->port . ' dbname=postgres';
+$other->safe_psql('postgres', "CREATE SUBSCRIPTION mirror CONNECTION '$connection' PUBLICATION mirror");
+$other->wait_for_subscription_sync($node, 'mirror') if $other->can('wait_for_subscription_sync');
+$api->ctl('generate', 3);
+$api->ctl('replace', 304, '{"id":304,"currentStatus":"shipped"}');
+is($reports->query(q(SELECT complete, new_orders, changed_orders FROM impilo_refresh_mirror('mirror'))), 't|3|1', 'changes');
+wait_until(sub { $other->safe_psql('postgres', $sums) eq $node->safe_psql('postgres', $sums) }, 'the subscriber');
+pass('a subscriber has the rows of the mirror');
+like(psql_error($other, 'DELETE FROM mirror.orders')->{message}, qr/cannot write to mirror/, 'and refuses other writes');
+
+# Another PostgreSQL reads foreign tables and mirror through postgres_fdw.
+my ($host, $port) = ($node->host, $node->port);
+$other->safe_psql('postgres', <<"SQL");
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER primary_server FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '$host', port '$port', dbname 'postgres');
+CREATE USER MAPPING FOR CURRENT_USER SERVER primary_server OPTIONS (user 'reports', password_required 'false');
+CREATE SCHEMA far;
+CREATE SCHEMA far_mirror;
+IMPORT FOREIGN SCHEMA impilo LIMIT TO (orders) FROM SERVER primary_server INTO far;
+IMPORT FOREIGN SCHEMA mirror LIMIT TO (orders, order_items) FROM SERVER primary_server INTO far_mirror;
+SQL
+$api->ctl('log-reset');
+is($other->safe_psql('postgres', 'SELECT id FROM far.orders WHERE id = 42'), 42, 'an order through postgres_fdw');
+is($api->log, "GET /api/v3/order/42\n", 'is one request');
+is($other->safe_psql('postgres', 'SELECT count(*) FROM far_mirror.orders'), 308, 'the mirror through postgres_fdw');
+is($other->safe_psql('postgres', 'SELECT sum(count) FROM far_mirror.order_items'),
+	$node->safe_psql('postgres', 'SELECT sum(count) FROM mirror.order_items'), 'and its views');
+my $insert = q(INSERT INTO far.orders (patient_id, external_order_ids, order_items)
+	VALUES (5, '{far_1}', '[{"item":{"id":1000},"count":1}]') RETURNING external_order_ids);
+like(psql_error($other, $insert)->{message}, qr/REPEATABLE READ|repeat/i,
+	'INSERT through postgres_fdw is refused, as its transactions may be repeated');
+$reports->query(q(ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD post_at 'statement')));
+is($other->safe_psql('postgres', $insert), '{far_1}', 'unless the foreign table itself says that orders are created at once');
+is($api->count('posts'), 1, 'the order is created once');
+
+# pg_cron refreshes the mirror.
+SKIP:
+{
+	my $share = `pg_config --sharedir`;
+	chomp $share;
+	skip 'pg_cron is not installed', 2 unless -f "$share/extension/pg_cron.control";
+
+	local $ImpiloTest::PATIENCE = 130;
+	$node->append_conf('postgresql.conf',
+		"shared_preload_libraries = 'pg_cron'\ncron.use_background_workers = on\n");
+	$reports->quit;
+	$node->restart;
+	$node->safe_psql('postgres', q(
+		CREATE EXTENSION pg_cron;
+		GRANT USAGE ON SCHEMA cron TO reports;
+		SET SESSION AUTHORIZATION reports;
+		SELECT cron.schedule('mirror', '* * * * *', $$SELECT impilo_refresh_mirror('mirror', wait => false)$$)));
+	$api->ctl('generate', 4);
+	wait_until(sub { $node->safe_psql('postgres', 'SELECT count(*) FROM mirror.orders') == 313 }, 'the job');
+	pass('pg_cron refreshes the mirror');
+	is($node->safe_psql('postgres', q(SELECT DISTINCT status FROM cron.job_run_details)), 'succeeded', 'as its owner');
+}
+
+done_testing();
