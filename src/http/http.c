@@ -1220,7 +1220,7 @@ release_request(void *arg)
  * it.
  */
 static void
-part_with(ImpiloHttpClient *client, dlist_head *list)
+disown(ImpiloHttpClient *client, dlist_head *list)
 {
 	while (!dlist_is_empty(list))
 	{
@@ -1256,9 +1256,9 @@ close_client(void *arg)
 	ImpiloHttpClient *client = arg;
 
 	slist_delete(&open_clients, &client->node);
-	part_with(client, &client->queued);
-	part_with(client, &client->running);
-	part_with(client, &client->done);
+	disown(client, &client->queued);
+	disown(client, &client->running);
+	disown(client, &client->done);
 	trim_spare(client, 0);
 	close_connections(client);
 	curl_easy_cleanup(client->template);
