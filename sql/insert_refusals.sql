@@ -143,3 +143,17 @@ COPY impilo.orders (patient_id, order_items) FROM stdin;
 2	[{"item": {"id": 1000}, "count": 1}]
 \.
 DROP TRIGGER audit ON impilo.orders;
+
+-- error fields name the table, and the column of a wrong value
+CREATE FUNCTION fields_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE s text; t text; c text;
+BEGIN
+	EXECUTE statement;
+	RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS s = SCHEMA_NAME, t = TABLE_NAME, c = COLUMN_NAME;
+	RETURN concat_ws(' ', SQLSTATE, s, t, c);
+END $$;
+SELECT fields_of('INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, ''[{"count":1}]'')');
+SELECT fields_of('INSERT INTO impilo.orders (patient_id, order_items) VALUES (999999, impilo_order_item(1000))');
+DROP FUNCTION fields_of(text);

@@ -150,6 +150,7 @@ SELECT c.statement, n.* FROM (VALUES
 	('SELECT count(*) FROM impilo.orders HAVING count(id) > (SELECT 5)')) c (statement),
 	pg_temp.count(c.statement) n;
 -- these are not
+EXPLAIN (COSTS OFF) SELECT count(*), max(1) FROM impilo.orders;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM impilo.orders GROUP BY GROUPING SETS ((), ());
 EXPLAIN (COSTS OFF) SELECT count(*) FILTER (WHERE id > 1) FROM impilo.orders;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM impilo.orders HAVING max(id) > 1;

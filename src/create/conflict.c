@@ -293,7 +293,7 @@ lock_server(const ImpiloConnection *connection)
 					 errhint("Do not repeat this transaction. Use impilo_created_orders() to list its orders.")));
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 LOCK_DELAY_MS, ImpiloWaitEvent("ImpiloReconcile"));
+						 LOCK_DELAY_MS, ImpiloWaitEvent("ImpiloFdwReconcile"));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

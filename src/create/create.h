@@ -26,6 +26,7 @@ typedef struct ImpiloCreateTarget
 	ImpiloConnection *connection;
 	Oid			userid;			/* who inserts; at commit it may be another */
 	Oid			caller;			/* the role that ran the statement */
+	const char *schema;			/* of the table, for messages */
 	const char *name;			/* of the table, for messages */
 	const char *relation;		/* as in SQL, quoted and with its schema */
 	const char *ids_column;		/* column of the external ids, quoted; NULL:

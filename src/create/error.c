@@ -50,6 +50,16 @@ shown_id(const char *id)
 }
 
 /*
+ * Set the error fields that name the foreign table.
+ */
+static int
+errtarget(const ImpiloCreateTarget *target)
+{
+	err_generic_string(PG_DIAG_SCHEMA_NAME, target->schema);
+	return err_generic_string(PG_DIAG_TABLE_NAME, target->name);
+}
+
+/*
  * `row 4 (external ids "a", "b")`, palloc'd.
  */
 static char *
@@ -216,7 +226,8 @@ raise_unknown(const ImpiloCreator *creator,
 						   "it is not known whether %d orders were created: %s",
 						   unknown, unknown, first->error.message),
 			 errdetail_internal("%s", detail.data),
-			 errhint("%s", query_hint(&creator->target, attempts, n, unknown))));
+			 errhint("%s", query_hint(&creator->target, attempts, n, unknown)),
+			 errtarget(&creator->target)));
 }
 
 /*
@@ -250,7 +261,8 @@ impilo_raise_create_error(const ImpiloCreator *creator,
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
 				 error->hint ? errhint("%s", error->hint) : 0,
 				 errcontext("%s for foreign table \"%s\"",
-							show_row(failed->row), target->name)));
+							show_row(failed->row), target->name),
+				 errtarget(target)));
 
 	initStringInfo(&detail);
 	if (error->detail)
@@ -265,5 +277,6 @@ impilo_raise_create_error(const ImpiloCreator *creator,
 			 errmsg(repeated ? "%s was not created: %s" : "%s was refused: %s",
 					show_row(failed->row), error->message),
 			 errdetail_internal("%s", detail.data),
-			 errhint("Do not insert the rows whose orders exist again. Use impilo_created_orders() to list them.")));
+			 errhint("Do not insert the rows whose orders exist again. Use impilo_created_orders() to list them."),
+			 errtarget(target)));
 }

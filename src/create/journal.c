@@ -302,16 +302,12 @@ subtransaction_event(SubXactEvent event, SubTransactionId mine,
 					 SubTransactionId parent, void *arg)
 {
 	dlist_iter	iter;
-	ListCell   *lc;
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{
 		abort_entries(mine, false);
-		foreach(lc, kept)
-		{
-			if (((KeptWork *) lfirst(lc))->subid >= mine)
-				kept = foreach_delete_current(kept, lc);
-		}
+		while (kept != NIL && ((KeptWork *) llast(kept))->subid >= mine)
+			kept = list_delete_last(kept);
 	}
 
 	/* what is left of this one belongs to its parent now */
@@ -327,12 +323,13 @@ subtransaction_event(SubXactEvent event, SubTransactionId mine,
 				break;
 			entry->subid = parent;
 		}
-		foreach(lc, kept)
+		for (int i = list_length(kept) - 1; i >= 0; i--)
 		{
-			KeptWork   *one = lfirst(lc);
+			KeptWork   *one = list_nth(kept, i);
 
-			if (one->subid >= mine)
-				one->subid = parent;
+			if (one->subid < mine)
+				break;
+			one->subid = parent;
 		}
 	}
 }

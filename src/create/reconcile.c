@@ -729,7 +729,7 @@ sleep_until(TimestampTz end)
 	{
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 left, ImpiloWaitEvent("ImpiloReconcile"));
+						 left, ImpiloWaitEvent("ImpiloFdwReconcile"));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -136,15 +136,15 @@ make_creator(InsertState *state, Oid userid, CommandId command)
 		.connection = connection,
 		.userid = GetUserId(),
 		.caller = GetOuterUserId(),
+		.schema = get_namespace_name(RelationGetNamespace(state->relation)),
 		.name = pstrdup(state->table->name),
-		.relation = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(state->relation)),
-											   pstrdup(state->table->name)),
 		.ids_column = ids_column ? pstrdup(quote_identifier(ids_column)) : NULL,
 		.max_concurrency = state->options.max_concurrency,
 		.fetch_size = state->options.fetch_size,
 		.command = command
 	};
 
+	target.relation = quote_qualified_identifier(target.schema, target.name);
 	MemoryContextSwitchTo(caller);
 	if (keeps)
 		impilo_connection_pin(connection, context);

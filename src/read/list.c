@@ -257,14 +257,15 @@ fail_at_limit(ImpiloList *list, ImpiloApiLimit limit)
 }
 
 /*
- * The list cannot be read; `message` is static, `detail` is copied.
+ * The list cannot be read; %s in `message` stands for the server's name.
  */
 static void
 fail_incomplete(ImpiloList *list, const char *message, const char *detail)
 {
 	ImpiloApiError error = {
 		.sqlstate = ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
-		.message = unconstify(char *, message),
+		.message = MemoryContextStrdup(list->context,
+									   psprintf(message, list->api->config.server_name)),
 		.detail = MemoryContextStrdup(list->context, detail),
 		.hint = "The pages contradict each other, or the list changes faster than it can be read. Try again, or with a smaller max_concurrency."
 	};
@@ -384,7 +385,7 @@ next_pass(ImpiloList *list, const char *why)
 {
 	if (list->pass >= MAX_PASSES)
 	{
-		fail_incomplete(list, "could not read the list of orders completely",
+		fail_incomplete(list, "could not read the list of orders of server \"%s\" completely",
 						psprintf("Read " INT64_FORMAT " orders in %d passes, but %s.",
 								 list->known, list->pass, why));
 		return;
@@ -429,7 +430,7 @@ end_pass(ImpiloList *list)
 	}
 	else if (list->completing && list->new_in_pass == 0 &&
 			 list->total == list->total_before)
-		fail_incomplete(list, "list of orders is shorter than its reported total",
+		fail_incomplete(list, "list of orders of server \"%s\" is shorter than its reported total",
 						psprintf("Two passes read the same " INT64_FORMAT " orders, but the reported total is " INT64_FORMAT ".",
 								 list->existing, list->total));
 	else

@@ -50,7 +50,7 @@ sub is_refused
 	is($error->{sqlstate}, 'HV00M', "$name: an error")
 	  or diag($error->{message});
 	like($error->{message},
-		qr/^(could not read the list of orders completely|list of orders is shorter than its reported total|unexpected response .*)$/,
+		qr/^(could not read the list of orders of server "impilo" completely|list of orders of server "impilo" is shorter than its reported total|unexpected response .*)$/,
 		"$name: its message");
 	return;
 }
@@ -121,7 +121,7 @@ is_complete('two moves of a page', 10, move => 250, move_times => 2);
 	my ($rows, $pages, $error) = lie(total_offset => 5);
 
 	is($rows, '', 'total too large: no row count');
-	is($error->{message}, 'list of orders is shorter than its reported total',
+	is($error->{message}, 'list of orders of server "impilo" is shorter than its reported total',
 		'total too large: an error');
 	like($error->{detail}, qr/same 1000 orders.* total is 1005/, 'which names both numbers');
 	cmp_ok($pages, '<=', 10, 'after two passes');
@@ -273,5 +273,15 @@ is($session->query('SELECT count(*) FROM impilo.orders'), 0, 'none counted');
 $api->ctl('only', '{"id":7}');
 is($session->query($scan), '1|1|7', 'one order');
 is($session->query('SELECT count(*) FROM impilo.orders'), 1, 'one counted');
+
+# Long scans report their progress, if that is wanted.
+$api->ctl('reset');
+$api->config(latency_ms => 20);
+$session->query("SET impilo_fdw.progress_interval = '1ms'");
+is($session->query($scan), $all, 'a scan with progress');
+like(join("\n", map { $_->{message} } @{ $session->error->{messages} }), qr/^read 1 of 4 pages\n/, 'reports its pages');
+$session->query('RESET impilo_fdw.progress_interval');
+is($session->query($scan), $all, 'without the parameter');
+is(scalar @{ $session->error->{messages} }, 0, 'nothing is reported');
 
 done_testing();
