@@ -26,6 +26,7 @@
  */
 #include "postgres.h"
 
+#include "access/reloptions.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -497,13 +498,31 @@ impilo_connection_last_total(Oid userid, Oid serverid)
 }
 
 /*
- * impilo_has_mapping
- *		Returns whether there is a user mapping for a user of a server.
+ * impilo_has_key
+ *		Returns whether a user of a server has a mapping with a key.
  */
 bool
-impilo_has_mapping(Oid userid, Oid serverid)
+impilo_has_key(Oid userid, Oid serverid)
 {
-	return OidIsValid(find_mapping(userid, serverid));
+	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID,
+										ObjectIdGetDatum(find_mapping(userid, serverid)));
+	Datum		options;
+	bool		isnull = true;
+	bool		found = false;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	options = SysCacheGetAttr(USERMAPPINGOID, tuple,
+							  Anum_pg_user_mapping_umoptions, &isnull);
+	if (!isnull)
+	{
+		List	   *given = untransformRelOptions(options);
+
+		found = impilo_given_option(given, "api_key") ||
+			impilo_given_option(given, "api_key_file");
+	}
+	ReleaseSysCache(tuple);
+	return found;
 }
 
 /*

@@ -37,6 +37,7 @@ typedef struct ImpiloConnection
 	ImpiloServerOptions options;
 	ImpiloApi  *api;
 	ImpiloServerStats *stats;	/* lives as long as the session */
+	TimestampTz no_estimate_until;	/* the planner does not ask before */
 
 	/* managed by connection.c */
 	MemoryContext context;		/* contains all of the above */
@@ -53,7 +54,7 @@ extern ImpiloConnection *impilo_connection(Oid userid, Oid serverid,
 extern void impilo_connection_pin(ImpiloConnection *connection,
 								  MemoryContext holder);
 extern int64 impilo_connection_last_total(Oid userid, Oid serverid);
-extern bool impilo_has_mapping(Oid userid, Oid serverid);
+extern bool impilo_has_key(Oid userid, Oid serverid);
 extern ImpiloApi *impilo_private_connection(Oid userid, Oid serverid,
 											MemoryContext context);
 extern List *impilo_connections(void);

@@ -77,9 +77,8 @@ typedef struct Lookahead
 	CustomScanState css;		/* custom_ps holds the outer plan */
 	ExprState  *key;
 	Oid			key_type;
-	bool		stops_early;
 	ImpiloTableOptions options;
-	ImpiloLookahead *ahead;		/* NULL: no row was asked for yet */
+	ImpiloLookahead *ahead;		/* NULL: EXPLAIN only */
 	MemoryContext context;		/* of the queued rows */
 	MinimalTuple *queue;		/* ring of MAX_QUEUED_ROWS */
 	int			first;
@@ -101,6 +100,27 @@ static const CustomExecMethods exec_methods;
  */
 
 /*
+ * Returns whether rows of the join may remain unread.  A sub-query, or the
+ * inner side of EXISTS and NOT EXISTS, can be read in part.
+ */
+static bool
+may_stop_early(const PlannerInfo *root)
+{
+	ListCell   *cell;
+
+	if (root->tuple_fraction > 0 || root->query_level > 1)
+		return true;
+	foreach(cell, root->join_info_list)
+	{
+		JoinType	jointype = lfirst_node(SpecialJoinInfo, cell)->jointype;
+
+		if (jointype == JOIN_SEMI || jointype == JOIN_ANTI)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Returns whether the node can compute the key from the rows of the outer
  * path, before core does, without a visible difference.
  */
@@ -112,7 +132,7 @@ can_look_ahead(PlannerInfo *root, Path *outer_path, Node *key)
 
 	if (!bms_is_subset(pull_varnos(root, key), outer_path->parent->relids) ||
 		contain_volatile_functions(key) || contain_subplans(key) ||
-		(root->tuple_fraction > 0 && contain_leaked_vars(key)))
+		(may_stop_early(root) && contain_leaked_vars(key)))
 		return false;
 	vars = pull_var_clause(key, PVC_INCLUDE_PLACEHOLDERS);
 	if (vars == NIL)
@@ -331,27 +351,6 @@ create_lookahead_state(CustomScan * scan)
 }
 
 /*
- * Start the outer plan.  The lookahead itself is opened with the first row,
- * so that EXPLAIN and a join that is never run send nothing.
- */
-static void
-begin_lookahead(CustomScanState * node, EState *estate, int eflags)
-{
-	Lookahead  *state = (Lookahead *) node;
-	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
-	Expr	   *key = linitial(scan->custom_exprs);
-
-	/* rows are queued here, so the outer plan need not be able to go back */
-	eflags &= ~(EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK);
-	node->custom_ps = list_make1(ExecInitNode(linitial(scan->custom_plans),
-											  estate, eflags));
-	state->key = ExecInitExpr(key, &node->ss.ps);
-	state->key_type = exprType((Node *) key);
-	state->stops_early = boolVal(list_nth(scan->custom_private,
-										  LOOKAHEAD_STOPS_EARLY));
-}
-
-/*
  * Find the account: that of the user whose rights count for the inner scan.
  */
 static void
@@ -374,7 +373,29 @@ open_lookahead(Lookahead *state)
 	connection = impilo_connection(OidIsValid(userid) ? userid : GetUserId(),
 								   table->serverid, estate->es_query_cxt);
 	state->ahead = impilo_lookahead_open(connection, estate->es_query_cxt,
-										 &state->options, state->stops_early);
+										 &state->options,
+										 boolVal(list_nth(scan->custom_private,
+														  LOOKAHEAD_STOPS_EARLY)));
+}
+
+/*
+ * Start the outer plan, and announce the lookups; sends nothing.
+ */
+static void
+begin_lookahead(CustomScanState * node, EState *estate, int eflags)
+{
+	Lookahead  *state = (Lookahead *) node;
+	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
+	Expr	   *key = linitial(scan->custom_exprs);
+
+	/* rows are queued here, so the outer plan need not be able to go back */
+	eflags &= ~(EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK);
+	node->custom_ps = list_make1(ExecInitNode(linitial(scan->custom_plans),
+											  estate, eflags));
+	state->key = ExecInitExpr(key, &node->ss.ps);
+	state->key_type = exprType((Node *) key);
+	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+		open_lookahead(state);
 }
 
 /*
@@ -387,7 +408,11 @@ read_ahead(Lookahead *state)
 	TupleTableSlot *scan_slot = state->css.ss.ss_ScanTupleSlot;
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
 
-	while (!state->outer_done && state->queued < MAX_QUEUED_ROWS &&
+	int64		most = MAX_QUEUED_ROWS;
+
+	if (state->ahead->stops_early)
+		most = Min(most, state->ahead->rows + 1);
+	while (!state->outer_done && state->queued < most &&
 		   (state->queued == 0 || impilo_lookahead_has_room(state->ahead)))
 	{
 		TupleTableSlot *slot = ExecProcNode(outer);
@@ -424,8 +449,6 @@ exec_lookahead(CustomScanState * node)
 	Lookahead  *state = (Lookahead *) node;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
-	if (state->ahead == NULL)
-		open_lookahead(state);
 	read_ahead(state);
 	if (state->queued == 0)
 		return ExecClearTuple(slot);
@@ -456,6 +479,8 @@ rescan_lookahead(CustomScanState * node)
 		state->first = (state->first + 1) % MAX_QUEUED_ROWS;
 	}
 	state->outer_done = false;
+	if (state->ahead)
+		state->ahead->rows = 0;
 
 	/* core does this for the left and right plan only */
 	if (node->ss.ps.chgParam != NULL)

@@ -58,6 +58,9 @@
 /* microseconds that planning waits for the number of orders */
 #define ESTIMATE_WAIT (2 * INT64CONST(1000000))
 
+/* milliseconds without another attempt after one that failed */
+#define ESTIMATE_PAUSE 30000
+
 /* elements in an array of an order of which nothing is known */
 #define ELEMENTS_PER_ORDER 3
 
@@ -97,17 +100,24 @@ ask_total(Oid userid, Oid serverid, bool attempt)
 												  ALLOCSET_SMALL_SIZES);
 	ImpiloConnection *connection = impilo_connection(userid, serverid, context);
 	int64		left = attempt ? ESTIMATE_WAIT : IMPILO_HTTP_FOREVER;
+	TimestampTz now = GetCurrentTimestamp();
 	ImpiloHttpRequest *request;
 	ImpiloPage	page = {.total = IMPILO_UNKNOWN};
 	ImpiloApiError error;
 
-	request = impilo_api_get_page(connection->api, context, 1, 1, NULL);
-	if (impilo_http_wait_within(request, &left) &&
-		!impilo_api_try_page(connection->api, request, 1, 1, &page, &error))
+	if (!attempt || now >= connection->no_estimate_until)
 	{
-		page.total = IMPILO_UNKNOWN;
-		if (!attempt)
-			impilo_api_raise(&error);
+		request = impilo_api_get_page(connection->api, context, 1, 1, NULL);
+		if (impilo_http_wait_within(request, &left) &&
+			!impilo_api_try_page(connection->api, request, 1, 1, &page, &error))
+		{
+			page.total = IMPILO_UNKNOWN;
+			if (!attempt)
+				impilo_api_raise(&error);
+		}
+		if (page.total == IMPILO_UNKNOWN)
+			connection->no_estimate_until =
+				TimestampTzPlusMilliseconds(now, ESTIMATE_PAUSE);
 	}
 	MemoryContextDelete(context);
 	return page.total;
@@ -134,7 +144,7 @@ estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 			 total == IMPILO_UNKNOWN && baserel->tuples <= 0 &&
 			 !impilo_match_keys(root, baserel, info->id_column, &keys) &&
 			 join_clauses(root, baserel, info) != NIL &&
-			 impilo_has_mapping(userid, table->serverid))
+			 impilo_has_key(userid, table->serverid))
 		total = ask_total(userid, table->serverid, true);
 
 	if (total >= 0)
@@ -299,8 +309,6 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	impilo_table_options(table, server, &info->options);
 	info->id_column = impilo_table_order_id(bound);
 	info->is_orders = bound->relation->array == NULL;
-	add_unique_id(baserel, relation, info);
-	table_close(relation, NoLock);
 	for (int i = 0; i < bound->natts; i++)
 	{
 		if (bound->columns[i].source >= IMPILO_SOURCE_LIST_PAGE)
@@ -308,6 +316,10 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 		if (bound->columns[i].source == IMPILO_SOURCE_LIST_PAGE)
 			info->page_column = i + 1;
 	}
+	if (!find_key(root, baserel, info->page_column, baserel->baserestrictinfo,
+				  &keys))
+		add_unique_id(baserel, relation, info);
+	table_close(relation, NoLock);
 	if (bms_overlap(info->list_columns, columns_in(root, baserel, (Node *) used)) &&
 		!find_key(root, baserel, info->page_column, baserel->baserestrictinfo,
 				  &keys))
@@ -516,6 +528,7 @@ impilo_key_is_read(PlannerInfo *root, const RelOptInfo *baserel,
 		other->fdwroutine->GetForeignRelSize == impiloGetForeignRelSize &&
 		other->serverid == baserel->serverid &&
 		other->userid == baserel->userid &&
+		((RelInfo *) other->fdw_private)->list_columns == NULL &&
 		is_id_column(other, other->fdw_private, key);
 }
 

@@ -219,6 +219,15 @@ is_header(const char *line, size_t length, const char *name)
 		pg_strncasecmp(line, name, strlen(name)) == 0;
 }
 
+/* The line does not end with a NUL. */
+static void
+copy_value(char *value, size_t size, const char *from, size_t length)
+{
+	length = Min(length, size - 1);
+	memcpy(value, from, length);
+	value[length] = '\0';
+}
+
 /*
  * Read the headers that libcurl does not report itself.
  */
@@ -242,12 +251,12 @@ receive_header(char *line, size_t one, size_t length, void *arg)
 	}
 	else if (is_header(line, length, "Date:"))
 	{
-		strlcpy(value, line + 5, Min(length - 5 + 1, sizeof(value)));
+		copy_value(value, sizeof(value), line + 5, length - 5);
 		request->date = curl_getdate(value, NULL);
 	}
 	else if (is_header(line, length, "Age:"))
 	{
-		strlcpy(value, line + 4, Min(length - 4 + 1, sizeof(value)));
+		copy_value(value, sizeof(value), line + 4, length - 4);
 		request->age = Min(Max(strtol(value, NULL, 10), 0), PG_INT32_MAX);
 	}
 	return length;

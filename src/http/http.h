@@ -62,7 +62,7 @@ typedef enum ImpiloHttpOutcome
 {
 	IMPILO_HTTP_ANSWERED,		/* a complete response, of any status */
 	IMPILO_HTTP_UNREACHABLE,	/* no connection: name, route, refused */
-	IMPILO_HTTP_UNTRUSTED,		/* TLS: certificate, authorities, protocol */
+	IMPILO_HTTP_UNTRUSTED,		/* TLS: certificate or authorities */
 	IMPILO_HTTP_FORBIDDEN,		/* refused here: plain http to an address that
 								 * is not loopback, a bad URL */
 	IMPILO_HTTP_HELD,			/* not sent: Retry-After of an earlier

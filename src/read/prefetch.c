@@ -263,7 +263,7 @@ static void
 verify_address(ImpiloLookup *lookup)
 {
 	if (!lookup->api->proven)
-		(void) impilo_fetch_total(lookup->api, lookup->stats);
+		(void) impilo_fetch_total(lookup->api, true, lookup->stats);
 }
 
 /*
@@ -272,7 +272,7 @@ verify_address(ImpiloLookup *lookup)
  *
  * The ids are answered in the order in which they were added.  The order's
  * bytes are good until the next call.  Raises the errors of the API; if
- * `wanted` is not NULL, only those for that id.
+ * `wanted` is not NULL, a status that is not 200 only for that id.
  */
 ImpiloLookupResult
 impilo_lookup_next(ImpiloLookup *lookup, const int64 *wanted, int64 *id,
@@ -313,21 +313,27 @@ impilo_lookup_next(ImpiloLookup *lookup, const int64 *wanted, int64 *id,
 /*
  * impilo_fetch_total
  *		Ask for one small page of the list, and return its total, or
- *		IMPILO_UNKNOWN.  Raises the errors of the API.
+ *		IMPILO_UNKNOWN.  Raises the errors of the API if it is `required`.
  */
 int64
-impilo_fetch_total(ImpiloApi *api, ImpiloHttpStats *stats)
+impilo_fetch_total(ImpiloApi *api, bool required, ImpiloHttpStats *stats)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "impilo_fdw total",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	ImpiloHttpRequest *request;
+	ImpiloApiError error;
 	ImpiloPage	page;
 
 	request = impilo_api_get_page(api, context, 1, SMALL_PAGE, stats);
 	impilo_http_wait(request);
-	impilo_api_page(api, request, 1, SMALL_PAGE, &page);
+	if (!impilo_api_try_page(api, request, 1, SMALL_PAGE, &page, &error))
+	{
+		if (required)
+			impilo_api_raise(&error);
+		page.total = IMPILO_UNKNOWN;
+	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return page.total;

@@ -88,6 +88,7 @@ extern void impilo_lookup_send(ImpiloLookup *lookup);
 extern ImpiloLookupResult impilo_lookup_next(ImpiloLookup *lookup,
 											 const int64 *wanted, int64 *id,
 											 ImpiloOrder *order);
-extern int64 impilo_fetch_total(ImpiloApi *api, ImpiloHttpStats *stats);
+extern int64 impilo_fetch_total(ImpiloApi *api, bool required,
+								ImpiloHttpStats *stats);
 
 #endif							/* IMPILO_PREFETCH_H */

@@ -114,6 +114,7 @@ typedef struct ImpiloShared
 	ImpiloHttpStats list_stats; /* of its requests */
 	int64		list_pages;		/* that it took */
 
+	bool		total_asked;	/* for the number of pages */
 	int64		count;			/* of orders; IMPILO_UNKNOWN: not asked */
 } ImpiloShared;
 
@@ -534,6 +535,15 @@ impilo_reader_rewind(ImpiloReader *reader)
  * ------------------------------------------------------------------------
  */
 
+/*
+ * Returns whether the store knows that an order exists or does not.
+ */
+static bool
+is_known(const ImpiloShared *shared, int64 id)
+{
+	return shared->list_complete || find_stored(shared, id) != NULL;
+}
+
 static int
 compare_wanted(const void *a, const void *b)
 {
@@ -565,20 +575,33 @@ known_pages(const ImpiloShared *shared, const ImpiloTableOptions *options)
 }
 
 /*
+ * The same; asks for the total once if it is not known.
+ */
+static int64
+find_pages(ImpiloShared *shared, const ImpiloTableOptions *options,
+		   ImpiloHttpStats *stats)
+{
+	if (known_pages(shared, options) == IMPILO_UNKNOWN && !shared->total_asked)
+	{
+		shared->total_asked = true;
+		(void) impilo_fetch_total(shared->connection->api, false, stats);
+	}
+	return known_pages(shared, options);
+}
+
+/*
  * Returns whether it takes fewer requests to read the list than to request
  * `nids` orders.  Asks for the total if it decides and is not known.
  */
 static bool
 list_is_shorter(ImpiloReader *reader, int nids)
 {
-	ImpiloShared *shared = reader->shared;
+	int64		pages;
 
 	if (nids <= reader->options->max_concurrency)
 		return false;
-	if (known_pages(shared, reader->options) == IMPILO_UNKNOWN)
-		(void) impilo_fetch_total(shared->connection->api, &reader->stats.http);
-	return known_pages(shared, reader->options) != IMPILO_UNKNOWN &&
-		nids > known_pages(shared, reader->options);
+	pages = find_pages(reader->shared, reader->options, &reader->stats.http);
+	return pages != IMPILO_UNKNOWN && nids > pages;
 }
 
 /*
@@ -613,8 +636,7 @@ impilo_reader_lookup(ImpiloReader *reader, const int64 *ids, int nids)
 	{
 		WantedId   *wanted = &reader->wanted[i];
 
-		wanted->requested = !shared->list_complete &&
-			find_stored(shared, wanted->id) == NULL;
+		wanted->requested = !is_known(shared, wanted->id);
 		unknown += wanted->requested;
 	}
 	reader->at = 0;
@@ -666,8 +688,8 @@ store_result(ImpiloShared *shared, ImpiloLookupResult result, int64 id,
 }
 
 /*
- * Returns what the store knows of an id, after the responses of the lookahead
- * up to that id; NULL if there is no such order, or it could not be fetched.
+ * Returns a stored order, after the responses of the lookahead up to its id;
+ * NULL if it does not exist, or is not known because its lookup has failed.
  */
 static const StoredOrder *
 find_awaited(ImpiloShared *shared, int64 id)
@@ -710,6 +732,25 @@ next_in_list(ImpiloReader *reader, ImpiloOrder *order)
 	return false;
 }
 
+/*
+ * Fetch an order whose lookup ahead has failed, or raise the error.
+ */
+static bool
+fetch_failed(ImpiloReader *reader, int64 id, ImpiloOrder *order)
+{
+	ImpiloShared *shared = reader->shared;
+	ImpiloLookupResult result;
+	ImpiloLookup *lookup;
+
+	lookup = impilo_lookup_open(shared->connection->api,
+								reader->lookup_context, 1,
+								&reader->stats.http);
+	impilo_lookup_push(lookup, id);
+	result = impilo_lookup_next(lookup, NULL, &id, order);
+	store_result(shared, result, id, order);
+	return result == IMPILO_LOOKUP_FOUND;
+}
+
 static bool
 next_by_id(ImpiloReader *reader, ImpiloOrder *order)
 {
@@ -738,6 +779,12 @@ next_by_id(ImpiloReader *reader, ImpiloOrder *order)
 			continue;
 		}
 		stored = find_awaited(shared, wanted->id);
+		if (stored == NULL && !is_known(shared, wanted->id))
+		{
+			if (fetch_failed(reader, wanted->id, order))
+				return true;
+			continue;
+		}
 		if (stored == NULL)
 			continue;
 		MemoryContextReset(reader->order_context);
@@ -889,7 +936,10 @@ read_whole_list(ImpiloLookahead *ahead)
 	impilo_reader_close(reader);
 	ahead->by_list = true;
 	if (ahead->lookup)
+	{
 		impilo_prefetch_cancel(&ahead->lookup->queue);
+		ahead->lookup->sent = ahead->lookup->nids = 0;
+	}
 }
 
 /*
@@ -912,13 +962,7 @@ impilo_lookahead_push(ImpiloLookahead *ahead, int64 id)
 	ahead->keys++;
 	if (ahead->keys > 2 * (int64) ahead->options->max_concurrency)
 	{
-		if (known_pages(shared, ahead->options) == IMPILO_UNKNOWN &&
-			!ahead->total_asked)
-		{
-			ahead->total_asked = true;
-			(void) impilo_fetch_total(shared->connection->api, &ahead->stats);
-		}
-		pages = known_pages(shared, ahead->options);
+		pages = find_pages(shared, ahead->options, &ahead->stats);
 		if (pages != IMPILO_UNKNOWN && ahead->keys > pages)
 		{
 			read_whole_list(ahead);

@@ -49,7 +49,6 @@ typedef struct ImpiloLookahead
 	struct ImpiloLookup *lookup;	/* NULL: not begun */
 	int64		keys;			/* distinct, and not read before */
 	int			largest_window; /* most unanswered keys at a time */
-	bool		total_asked;
 	bool		by_list;		/* the whole list was read instead */
 	ImpiloHttpStats stats;
 } ImpiloLookahead;
