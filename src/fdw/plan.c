@@ -74,6 +74,7 @@ typedef struct RelInfo
 	Bitmapset  *list_columns;	/* list_page to list_size */
 	AttrNumber	page_column;	/* list_page, or InvalidAttrNumber */
 	bool		is_orders;		/* a row is an order */
+	bool		correlated;		/* in a sub-query that may be run again */
 	double		orders;			/* in the list, estimated */
 	double		rows_per_order;
 } RelInfo;
@@ -255,6 +256,20 @@ columns_in(PlannerInfo *root, const RelOptInfo *rel, Node *expressions)
 }
 
 /*
+ * Returns whether the scan is in a sub-query that may be run again for each
+ * row of an outer query, or in a recursion.  The executor's flags do not
+ * include these cases.
+ */
+static bool
+is_correlated(const PlannerInfo *root)
+{
+	for (root = root->parent_root; root; root = root->parent_root)
+		if (root->plan_params != NIL || root->wt_param_id >= 0)
+			return true;
+	return false;
+}
+
+/*
  * Add a hypothetical unique index on the id.  Without statistics, the planner
  * would expect many orders for each key of a join.
  */
@@ -309,6 +324,7 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	impilo_table_options(table, server, &info->options);
 	info->id_column = impilo_table_order_id(bound);
 	info->is_orders = bound->relation->array == NULL;
+	info->correlated = is_correlated(root);
 	for (int i = 0; i < bound->natts; i++)
 	{
 		if (bound->columns[i].source >= IMPILO_SOURCE_LIST_PAGE)
@@ -700,17 +716,6 @@ attribute_list(const Bitmapset *attributes)
 }
 
 /*
- * Returns whether the scan may be read more than once: with the keys of
- * another relation, or in a sub-query, for each row of the outer query.  The
- * executor's flags do not include these cases.
- */
-static bool
-may_be_read_again(const PlannerInfo *root, const Path *path)
-{
-	return root->query_level > 1 || path->param_info != NULL;
-}
-
-/*
  * Make the plan of a count.  HAVING is its filter.
  */
 static ForeignScan *
@@ -734,6 +739,7 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 					 Plan *outer_plan)
 {
 	ImpiloRoute route = intVal(linitial(best_path->fdw_private));
+	const RelInfo *info = rel->fdw_private;
 	Bitmapset  *filter;
 	Bitmapset  *rest;
 	List	   *private;
@@ -759,7 +765,8 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 	 * also recheck conditions.
 	 */
 	private = list_make5(makeInteger(route),
-						 makeInteger(may_be_read_again(root, &best_path->path)),
+						 makeInteger(info->correlated ||
+									 best_path->path.param_info != NULL),
 						 makeInteger(root->tuple_fraction <= 0),
 						 attribute_list(filter),
 						 attribute_list(rest));
