@@ -15,7 +15,7 @@ FROM created;
 INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000)), (2, impilo_order_item(1001)), (3, impilo_order_item(1002))
 RETURNING patient_id, order_items -> 0 -> 'item' ->> 'id' AS item_id;
 INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 20) i;
--- a CTE that nobody reads runs to its end
+-- a CTE that is not read runs to its end
 WITH created AS (
     INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 9) i
     RETURNING id)

@@ -55,7 +55,7 @@ INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (
 INSERT INTO impilo.orders (id, patient_id, order_items) VALUES (7, 1, impilo_order_item(1000));
 INSERT INTO impilo.orders (current_status, patient_id, order_items) VALUES ('shipped', 1, impilo_order_item(1000));
 INSERT INTO impilo.orders (document, patient_id, order_items) VALUES ('{}', 1, impilo_order_item(1000));
--- a row of an order that exists is no new order
+-- a row of an order that exists is not a new order
 INSERT INTO impilo.orders SELECT * FROM impilo.orders WHERE id = 42;
 -- one wrong row among many: the row is named, and none was sent
 INSERT INTO impilo.orders (patient_id, order_items)

@@ -98,7 +98,7 @@ SELECT a.id, b.id, i.position FROM impilo.orders a, impilo.orders b, impilo.orde
 WHERE a.id = 3 AND b.id = 3 AND i.order_id = 3 ORDER BY 3;
 \! ctl log
 
--- a number that is not the order's is no answer
+-- a number that is not the order's is not a answer
 \! ctl fault '{"path":"order/*","do":{"replace":[{"pointer":"/id","json":"6"}]}}'
 SELECT id FROM impilo.orders WHERE id = 5;
 \! ctl nofault

@@ -74,7 +74,7 @@ UPDATE mirror.order_block SET read_at = now() - interval '1 month';
 \! ctl replace 300 '{"id":300,"currentStatus":"shipped"}'
 SELECT * FROM pg_temp.refresh();
 SELECT pg_temp.differences('impilo', 'mirror');
--- what changed, for whoever polls
+-- what changed, for clients that poll
 SELECT id, current_status, gone_at IS NOT NULL AS gone FROM mirror.order_data
 WHERE change_no > (SELECT change_no FROM mirror.order_data WHERE id = 8) ORDER BY change_no;
 SELECT orders, gone_orders, list_order, last_refresh > last_full AS later, blocks, invalid_values FROM impilo_mirror_status('mirror');

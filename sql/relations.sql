@@ -34,7 +34,7 @@ SELECT count(*) FROM impilo.order_packed_kit_devices;
 INSERT INTO impilo.order_items (order_id, item_id) VALUES (1, 1000);
 
 --
--- What is no array where one should be
+-- What is not a array where one should be
 --
 \! ctl only '{"id": 1, "orderItems": {"item": {"id": 1}}}'
 SELECT order_id, count FROM impilo.order_items;

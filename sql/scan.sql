@@ -123,7 +123,7 @@ SELECT pg_temp.explained_json('SELECT id FROM impilo.orders');
 SELECT pg_temp.explained('SELECT id FROM impilo.orders WHERE id = 4');
 \! ctl nofault
 
--- what nobody asks for is not converted: a broken value elsewhere is no error
+-- a value that is not used is not converted: a broken one is not an error
 \! ctl replace 5 '{"id":5,"patient":{"id":"no number","dateOfBirth":"never"},"currentStatus":"created"}'
 SELECT id, current_status FROM impilo.orders WHERE id = 5;
 SELECT count(current_status) FROM impilo.orders;

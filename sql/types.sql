@@ -191,7 +191,7 @@ DROP DOMAIN shift;
 
 --
 -- Types that have no conversion of their own: the input function's errors
--- show the value, and are said anew
+-- show the value, and are raised again
 --
 CREATE TYPE mood AS ENUM ('calm', 'cross');
 CREATE DOMAIN positive AS integer CHECK (VALUE > 0);

@@ -280,8 +280,8 @@ read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
 
 /*
  * impilo_api_order
- *		Read the response to a request for one order.  Returns false if there
- *		is no such order.
+ *		Read the response to a request for one order.  Returns false if the
+ *		order does not exist.
  *
  * Status 404 means that.  All known ids are positive, but the API does not
  * promise it, so others are requested too: it may then refuse the id with

@@ -44,8 +44,7 @@
 
 #include "compat.h"
 #include "create/conflict.h"
-#include "create/error.h"
-#include "create/reconcile.h"
+#include "create/identity.h"
 #include "read/list.h"
 
 /*

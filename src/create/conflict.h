@@ -13,7 +13,7 @@
 #ifndef IMPILO_CONFLICT_H
 #define IMPILO_CONFLICT_H
 
-#include "create/create.h"
+#include "create/creator.h"
 
 /* in conflict.c */
 

@@ -57,6 +57,7 @@
 #include "create/conflict.h"
 #include "create/create.h"
 #include "create/error.h"
+#include "create/identity.h"
 #include "create/reconcile.h"
 
 /* The attempts of one call, and those of them that are in flight. */

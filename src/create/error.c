@@ -154,13 +154,13 @@ append_unknown(StringInfo text, const ImpiloCreateAttempt *attempt)
 		appendStringInfoChar(text, '.');
 	if (attempt->matches > 1)
 		appendStringInfo(text, " Two orders match: " INT64_FORMAT " and " INT64_FORMAT ".",
-						 attempt->match, attempt->doubtful);
+						 attempt->match, attempt->possible_match);
 	else if (attempt->matches == 1)
 		appendStringInfo(text, " Order " INT64_FORMAT " matches more than one row.",
 						 attempt->match);
-	else if (attempt->doubtful != 0)
+	else if (attempt->possible_match != 0)
 		appendStringInfo(text, " Order " INT64_FORMAT " matches, but may be older.",
-						 attempt->doubtful);
+						 attempt->possible_match);
 }
 
 /*

@@ -14,7 +14,7 @@
 #define IMPILO_CREATE_ERROR_H
 
 #include "compat.h"
-#include "create/create.h"
+#include "create/creator.h"
 
 /* in error.c */
 

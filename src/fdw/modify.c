@@ -844,7 +844,7 @@ check_views(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 
 /*
  * impiloExecForeignInsert
- *		One row.  Returns NULL if it did not become an order, which is no error.
+ *		One row.  Returns NULL if it did not become an order, which is not an error.
  */
 TupleTableSlot *
 impiloExecForeignInsert(EState *estate, ResultRelInfo *rinfo,

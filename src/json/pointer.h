@@ -55,7 +55,7 @@ extern size_t impilo_pointer_count(const char *text, size_t length);
  * which has to live as long as the steps.  The number of steps written is
  * impilo_pointer_count(); 0 for the empty text, the whole document.
  *
- * Returns false and fills `error` if the text is no pointer, and for the step
+ * Returns false and fills `error` if the text is not a pointer, and for the step
  * "-": it names the element after the last one, which cannot be read.
  */
 extern bool impilo_pointer_parse(const char *text, size_t length,

@@ -1,0 +1,275 @@
+/*-------------------------------------------------------------------------
+ *
+ * identity.c
+ *	  What identifies an order: recipient, external ids, first event.
+ *
+ * The API can show external ids in another form than they were sent.  A
+ * response belongs to its request already, so there only ids that have nothing
+ * in common count as a contradiction.
+ *
+ * Copyright (c) 2026, the impilo_fdw authors
+ *
+ * IDENTIFICATION
+ *	  src/create/identity.c
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "lib/qunique.h"
+#include "utils/timestamp.h"
+
+#include "create/identity.h"
+#include "rows/convert.h"
+
+/*
+ * Returns the member of an object that was checked, ABSENT if it has none.
+ */
+static ImpiloJsonSlice
+get_member(const ImpiloJsonSlice *object, const char *wanted)
+{
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice name;
+	ImpiloJsonSlice value;
+	ImpiloJsonSlice none = {.kind = IMPILO_JSON_ABSENT};
+	ImpiloJsonError wrong;
+
+	if (object->kind != IMPILO_JSON_OBJECT)
+		return none;
+	impilo_json_begin(&cursor, object, IMPILO_JSON_CHECKED);
+	while (impilo_json_next(&cursor, &name, &value, &wrong) > 0)
+	{
+		if (impilo_json_name_equals(&name, wanted, strlen(wanted)))
+			return value;
+	}
+	return none;
+}
+
+/*
+ * Returns a string without its escapes, palloc'd; NULL if the value is not a string.
+ */
+static char *
+get_text(const ImpiloJsonSlice *string, size_t *length)
+{
+	char	   *text;
+
+	if (string->kind != IMPILO_JSON_STRING)
+		return NULL;
+	text = palloc(string->length + 1);
+	if (impilo_json_unescape(string, text, length) != IMPILO_JSON_TEXT_OK)
+		return NULL;
+	text[*length] = '\0';
+	return text;
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/*
+ * Sort the external ids, drop repeated ones, and the empty one, which
+ * identifies nothing.
+ */
+static void
+normalize_ids(ImpiloIdentity *identity)
+{
+	qsort(identity->ids, identity->nids, sizeof(char *), compare_texts);
+	identity->nids = qunique(identity->ids, identity->nids, sizeof(char *),
+							 compare_texts);
+	if (identity->nids > 0 && identity->ids[0][0] == '\0')
+	{
+		identity->ids++;
+		identity->nids--;
+	}
+}
+
+static void
+read_ids(const ImpiloJsonSlice *array, ImpiloIdentity *identity)
+{
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice element;
+	ImpiloJsonError wrong;
+	int			size = 4;
+
+	identity->nids = 0;
+	identity->ids = palloc(size * sizeof(char *));
+	identity->shows_ids = array->kind == IMPILO_JSON_ARRAY;
+	if (!identity->shows_ids)
+		return;
+	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
+	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
+	{
+		size_t		length;
+		char	   *id = get_text(&element, &length);
+
+		if (id == NULL)
+			continue;
+		if (identity->nids == size)
+		{
+			size *= 2;
+			identity->ids = repalloc(identity->ids, size * sizeof(char *));
+		}
+		identity->ids[identity->nids++] = id;
+	}
+	normalize_ids(identity);
+}
+
+static bool
+read_recipient(const ImpiloJsonSlice *document, const char *member,
+			   int64 *recipient)
+{
+	ImpiloJsonSlice object = get_member(document, member);
+	ImpiloJsonSlice id = get_member(&object, "id");
+	int64_t		number;
+
+	if (!impilo_json_int64(&id, &number))
+		return false;
+	*recipient = number;
+	return true;
+}
+
+/*
+ * Returns the time of the earliest event: an order has no other times.
+ */
+static TimestampTz
+first_event(const ImpiloJsonSlice *events)
+{
+	TimestampTz first = DT_NOEND;
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice element;
+	ImpiloJsonError wrong;
+
+	if (events->kind != IMPILO_JSON_ARRAY)
+		return first;
+	impilo_json_begin(&cursor, events, IMPILO_JSON_CHECKED);
+	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
+	{
+		ImpiloJsonSlice stamp = get_member(&element, "eventTimestamp");
+		TimestampTz at;
+
+		if (impilo_read_timestamp(&stamp, &at))
+			first = Min(first, at);
+	}
+	return first;
+}
+
+/*
+ * impilo_identify
+ *		Read what identifies an order.
+ *
+ * What it points to is palloc'd.  Members that are not what they should be
+ * count as absent: then the order is not recognised.
+ */
+void
+impilo_identify(const ImpiloOrder *order, ImpiloIdentity *identity)
+{
+	const ImpiloJsonSlice *document = &order->document;
+	ImpiloJsonSlice ids = get_member(document, "externalOrderIds");
+	ImpiloJsonSlice events = get_member(document, "orderEvents");
+
+	identity->id = order->id;
+	identity->recipient = 0;
+	identity->to_site = false;
+	if (!read_recipient(document, "patient", &identity->recipient))
+		identity->to_site = read_recipient(document, "site",
+										   &identity->recipient);
+	read_ids(&ids, identity);
+	identity->first_event = first_event(&events);
+}
+
+/*
+ * impilo_identify_row
+ *		Fill in the identity that a row's order will have.  The ids are not
+ *		copied, but their array is.
+ */
+void
+impilo_identify_row(int nids, char **ids, bool to_site, int64 recipient,
+					ImpiloIdentity *identity)
+{
+	memset(identity, 0, sizeof(*identity));
+	identity->to_site = to_site;
+	identity->recipient = recipient;
+	identity->first_event = DT_NOEND;
+	identity->nids = nids;
+	identity->ids = palloc(Max(nids, 1) * sizeof(char *));
+	if (nids > 0)
+		memcpy(identity->ids, ids, nids * sizeof(char *));
+	normalize_ids(identity);
+}
+
+/*
+ * impilo_common_ids
+ *		Returns how many external ids two identities have in common.
+ */
+int
+impilo_common_ids(const ImpiloIdentity *a, const ImpiloIdentity *b)
+{
+	int			common = 0;
+	int			i = 0;
+	int			j = 0;
+
+	while (i < a->nids && j < b->nids)
+	{
+		int			order = strcmp(a->ids[i], b->ids[j]);
+
+		common += order == 0;
+		i += order <= 0;
+		j += order >= 0;
+	}
+	return common;
+}
+
+/*
+ * Reduce an external id to what survives a change of form: ASCII letters and
+ * digits, in lower case, and all bytes beyond ASCII.
+ */
+static char *
+reduce_id(const char *id)
+{
+	char	   *reduced = palloc(strlen(id) + 1);
+	char	   *to = reduced;
+
+	for (; *id; id++)
+		if (IS_HIGHBIT_SET(*id) || isalnum((unsigned char) *id))
+			*to++ = pg_ascii_tolower((unsigned char) *id);
+	*to = '\0';
+	return reduced;
+}
+
+/*
+ * impilo_contradiction
+ *		Returns what in an order says that it is not the row's, or NULL.
+ *
+ * Of the recipient only the member that the row asks for counts: a patient
+ * has a site too, and an order may show both.
+ */
+const char *
+impilo_contradiction(const ImpiloOrder *order, const ImpiloOrderRequest *row)
+{
+	ImpiloIdentity shown;
+	ImpiloIdentity asked;
+	int64		recipient;
+
+	if (read_recipient(&order->document, row->to_site ? "site" : "patient",
+					   &recipient) && recipient != row->recipient)
+		return row->to_site ? "is for another site" : "is for another patient";
+
+	impilo_identify(order, &shown);
+	impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
+						&asked);
+	if (shown.nids == 0 || asked.nids == 0 ||
+		impilo_common_ids(&shown, &asked) > 0)
+		return NULL;
+	for (int i = 0; i < shown.nids; i++)
+		shown.ids[i] = reduce_id(shown.ids[i]);
+	for (int i = 0; i < asked.nids; i++)
+		asked.ids[i] = reduce_id(asked.ids[i]);
+	normalize_ids(&shown);
+	normalize_ids(&asked);
+	return impilo_common_ids(&shown, &asked) > 0 ? NULL
+		: "has other external ids";
+}
