@@ -144,7 +144,7 @@ RESET ALL;
 SET work_mem = '64kB';
 \! ctl log-reset
 SELECT count(*), sum(i.count) FROM generate_series(1, 2) g,
-	LATERAL (SELECT count FROM impilo.order_items WHERE order_id = ANY (ARRAY(SELECT h + g - g FROM generate_series(1, 100) h))) i;
+	LATERAL (SELECT count FROM impilo.order_items WHERE order_id = ANY (ARRAY(SELECT h * 10 + g - g FROM generate_series(1, 100) h))) i;
 \! ctl count requests
 RESET work_mem;
 
