@@ -407,7 +407,6 @@ read_ahead(Lookahead *state)
 	PlanState  *outer = linitial(state->css.custom_ps);
 	TupleTableSlot *scan_slot = state->css.ss.ss_ScanTupleSlot;
 	ExprContext *econtext = state->css.ss.ps.ps_ExprContext;
-
 	int64		most = MAX_QUEUED_ROWS;
 
 	if (state->ahead->stops_early)

@@ -273,28 +273,32 @@ store_absent(ImpiloShared *shared, int64 id)
 }
 
 /*
- * Get a stored order.  Its bytes belong to the store, or to CurrentMemoryContext.
+ * Get a stored order, whose bytes are good until the reader's next one.
  */
 static void
-get_stored(ImpiloShared *shared, const StoredOrder *stored, ImpiloOrder *order)
+get_stored(ImpiloReader *reader, const StoredOrder *stored, ImpiloOrder *order)
 {
+	MemoryContext caller;
+
+	MemoryContextReset(reader->order_context);
+	caller = MemoryContextSwitchTo(reader->order_context);
 	order->id = stored->id;
 	order->document.length = stored->length;
 	order->document.kind = IMPILO_JSON_OBJECT;
 	order->document.escaped = false;
+	order->document.data = stored->u.data;
 	order->request = stored->listed ? LIST_REQUEST
 		: impilo_api_show_order(stored->id);
 	if (stored->state == STORED_IN_FILE)
 	{
-		char	   *copy = MemoryContextAllocHuge(CurrentMemoryContext,
+		char	   *copy = MemoryContextAllocHuge(reader->order_context,
 												  stored->length);
 
-		seek(shared, stored->u.place);
-		impilo_buffile_read_exact(shared->file, copy, stored->length);
+		seek(reader->shared, stored->u.place);
+		impilo_buffile_read_exact(reader->shared->file, copy, stored->length);
 		order->document.data = copy;
 	}
-	else
-		order->document.data = stored->u.data;
+	MemoryContextSwitchTo(caller);
 }
 
 /* ------------------------------------------------------------------------
@@ -337,6 +341,20 @@ find_or_make_shared(ImpiloConnection *connection, MemoryContext run)
 }
 
 /*
+ * Announce a reader or a lookahead; leave() is its end.
+ */
+static ImpiloShared *
+enter(ImpiloConnection *connection, MemoryContext run, ImpiloReaderKind kind)
+{
+	ImpiloShared *shared = find_or_make_shared(connection, run);
+
+	shared->open++;
+	shared->readers++;
+	shared->kinds[kind]++;
+	return shared;
+}
+
+/*
  * impilo_reader_open
  *		Announce a scan; sends nothing.
  *
@@ -350,7 +368,7 @@ impilo_reader_open(ImpiloConnection *connection, MemoryContext run,
 				   const ImpiloTableOptions *options, ImpiloReaderKind kind,
 				   bool again, bool reads_all)
 {
-	ImpiloShared *shared = find_or_make_shared(connection, run);
+	ImpiloShared *shared = enter(connection, run, kind);
 	MemoryContext context = AllocSetContextCreate(run, "impilo_fdw reader",
 												  ALLOCSET_DEFAULT_SIZES);
 	ImpiloReader *reader = MemoryContextAllocZero(context, sizeof(*reader));
@@ -362,9 +380,6 @@ impilo_reader_open(ImpiloConnection *connection, MemoryContext run,
 	reader->options = options;
 	reader->again = again;
 	reader->reads_all = reads_all;
-	shared->open++;
-	shared->readers++;
-	shared->kinds[kind]++;
 	if (kind == IMPILO_READS_LIST)
 		shared->again |= again;
 	return reader;
@@ -494,7 +509,6 @@ static bool
 next_of_list(ImpiloReader *reader, ImpiloOrder *order)
 {
 	ImpiloShared *shared = reader->shared;
-	MemoryContext caller;
 
 	if (!reader->started)
 		start_list(reader);
@@ -503,11 +517,8 @@ next_of_list(ImpiloReader *reader, ImpiloOrder *order)
 	if (reader->position == shared->nlisted && !extend_list(shared))
 		return false;
 
-	MemoryContextReset(reader->order_context);
-	caller = MemoryContextSwitchTo(reader->order_context);
-	get_stored(shared, find_stored(shared, shared->listed[reader->position++]),
-			   order);
-	MemoryContextSwitchTo(caller);
+	get_stored(reader,
+			   find_stored(shared, shared->listed[reader->position++]), order);
 	return true;
 }
 
@@ -762,7 +773,6 @@ next_by_id(ImpiloReader *reader, ImpiloOrder *order)
 	{
 		const WantedId *wanted = &reader->wanted[reader->at++];
 		const StoredOrder *stored;
-		MemoryContext caller;
 
 		CHECK_FOR_INTERRUPTS();
 		if (wanted->requested)
@@ -787,10 +797,7 @@ next_by_id(ImpiloReader *reader, ImpiloOrder *order)
 		}
 		if (stored == NULL)
 			continue;
-		MemoryContextReset(reader->order_context);
-		caller = MemoryContextSwitchTo(reader->order_context);
-		get_stored(shared, stored, order);
-		MemoryContextSwitchTo(caller);
+		get_stored(reader, stored, order);
 		return true;
 	}
 	return false;
@@ -876,16 +883,13 @@ ImpiloLookahead *
 impilo_lookahead_open(ImpiloConnection *connection, MemoryContext run,
 					  const ImpiloTableOptions *options, bool stops_early)
 {
-	ImpiloShared *shared = find_or_make_shared(connection, run);
+	ImpiloShared *shared = enter(connection, run, IMPILO_READS_IDS);
 	ImpiloLookahead *ahead = MemoryContextAllocZero(shared_context(shared),
 													sizeof(*ahead));
 
 	ahead->shared = shared;
 	ahead->options = options;
 	ahead->stops_early = stops_early;
-	shared->open++;
-	shared->readers++;
-	shared->kinds[IMPILO_READS_IDS]++;
 	return ahead;
 }
 
