@@ -103,11 +103,11 @@
 #define HEADER_MAX (128 * 1024)
 
 /*
- * Handles and bodies that are kept for the next requests, and once there are
- * none: new memory for each page would cost more than reading it.
+ * Handles and bodies that are kept for the next requests: new memory for each
+ * page would cost more than reading it.  One handle is kept when no request
+ * is left.
  */
 #define SPARE_MAX 16
-#define SPARE_AT_REST 1
 #define SPARE_BODY_SIZE (1024 * 1024)
 
 /* idle connections that are kept, and for how many seconds */
@@ -830,11 +830,11 @@ free_body(ImpiloHttpRequest *request)
 }
 
 static void
-trim_spare(ImpiloHttpClient *client, int most)
+free_spare(ImpiloHttpClient *client, int handles_left)
 {
-	while (client->nspare_handles > most)
+	while (client->nspare_handles > handles_left)
 		curl_easy_cleanup(client->spare_handles[--client->nspare_handles]);
-	while (client->nspare_bodies > most)
+	while (client->nspare_bodies > 0)
 		pfree(client->spare_bodies[--client->nspare_bodies]);
 }
 
@@ -1180,7 +1180,7 @@ rest_if_idle(ImpiloHttpClient *client)
 	if (!dlist_is_empty(&client->queued) ||
 		!dlist_is_empty(&client->running) || !dlist_is_empty(&client->done))
 		return;
-	trim_spare(client, SPARE_AT_REST);
+	free_spare(client, 1);
 	if (client->disconnect)
 		close_connections(client);
 	client->disconnect = false;
@@ -1268,7 +1268,7 @@ close_client(void *arg)
 	disown(client, &client->queued);
 	disown(client, &client->running);
 	disown(client, &client->done);
-	trim_spare(client, 0);
+	free_spare(client, 0);
 	close_connections(client);
 	curl_easy_cleanup(client->template);
 	(void) curl_share_cleanup(client->share);
