@@ -350,26 +350,28 @@ fill_window(ImpiloList *list, bool beyond)
 }
 
 /*
- * Report how far a long scan is.
+ * impilo_report_progress
+ *		Report how many pages a long scan has read, at most once in
+ *		impilo_fdw.progress_interval; `total` is 0 if it is not known.
  */
-static void
-report_progress(ImpiloList *list)
+void
+impilo_report_progress(TimestampTz *reported_at, int64 pages, int64 total)
 {
 	TimestampTz now;
 
 	if (impilo_progress_interval <= 0)
 		return;
 	now = GetCurrentTimestamp();
-	if (!TimestampDifferenceExceeds(list->reported_at, now,
+	if (!TimestampDifferenceExceeds(*reported_at, now,
 									impilo_progress_interval))
 		return;
-	list->reported_at = now;
-	if (list->total > 0 && list->size > 0)
+	*reported_at = now;
+	if (total > 0)
 		ereport(NOTICE,
 				(errmsg("read " INT64_FORMAT " of " INT64_FORMAT " pages",
-						list->pages, (list->total - 1) / list->size + 1)));
+						pages, total)));
 	else
-		ereport(NOTICE, (errmsg("read " INT64_FORMAT " pages", list->pages)));
+		ereport(NOTICE, (errmsg("read " INT64_FORMAT " pages", pages)));
 }
 
 /* ------------------------------------------------------------------------
@@ -568,7 +570,9 @@ advance(ImpiloList *list)
 	char	   *why = NULL;
 
 	CHECK_FOR_INTERRUPTS();
-	report_progress(list);
+	impilo_report_progress(&list->reported_at, list->pages,
+						   list->total > 0 && list->size > 0 ?
+						   (list->total - 1) / list->size + 1 : 0);
 	fill_window(list, true);
 	if (list->queue.count == 0)
 	{

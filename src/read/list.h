@@ -13,6 +13,8 @@
 #ifndef IMPILO_LIST_H
 #define IMPILO_LIST_H
 
+#include "datatype/timestamp.h"
+
 #include "api/api.h"
 
 /* A scan of the list. */
@@ -39,5 +41,7 @@ extern int64 impilo_list_sample(ImpiloApi *api, MemoryContext context,
 								int fetch_size, int max_concurrency,
 								int max_pages, ImpiloSampleCallback take,
 								void *arg);
+extern void impilo_report_progress(TimestampTz *reported_at, int64 pages,
+								   int64 total);
 
 #endif							/* IMPILO_LIST_H */

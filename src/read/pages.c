@@ -3,11 +3,11 @@
  * pages.c
  *	  Pages of the list by number, as the API sends them.
  *
- * In contrast to list.c, nothing is read again and no order is left out: the
- * caller sees what each response says, and decides what it proves.  A page
- * without orders gives one order without a document, so that its total is
- * seen too.  A page after the first that does not exist is such a page, and
- * nothing is known of it.
+ * Unlike list.c, this module does not repair the list: it requests each page
+ * once and returns all of its orders, with the numbers of the response.  For a
+ * page without orders it returns one order without a document, so that the
+ * caller gets the total.  If a page after the first does not exist, the same
+ * holds, and the numbers are unknown.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -20,7 +20,9 @@
 
 #include "lib/qunique.h"
 #include "miscadmin.h"
+#include "utils/timestamp.h"
 
+#include "read/list.h"
 #include "read/pages.h"
 #include "read/prefetch.h"
 
@@ -29,12 +31,13 @@ struct ImpiloPages
 	ImpiloApi  *api;
 	ImpiloHttpStats *stats;
 	int			fetch_size;
-	int64	   *numbers;		/* sorted, each once */
+	int64	   *numbers;		/* of the pages, sorted and unique */
 	int			nnumbers;
-	int			sent;			/* of these, the first ones */
+	int			sent;			/* how many of them are requested */
 	ImpiloPrefetch queue;		/* current: the page in use */
 	ImpiloPage	page;			/* its envelope */
-	bool		empty;			/* no order of it was returned yet */
+	bool		empty;			/* none of its orders is returned yet */
+	TimestampTz reported_at;	/* time of the last progress message */
 };
 
 static int
@@ -57,10 +60,10 @@ fetch_page(void *arg, int64 number)
 
 /*
  * impilo_pages_open
- *		Make ready to read these pages; sends nothing.
+ *		Prepare to read pages; sends nothing.
  *
- * Numbers below 1 are no pages, and repeated ones count once.  The result
- * belongs, with its requests, to `context`.
+ * Ignores numbers below 1 and repeated ones.  The result and its requests
+ * belong to `context`.
  */
 ImpiloPages *
 impilo_pages_open(ImpiloApi *api, MemoryContext context,
@@ -72,6 +75,7 @@ impilo_pages_open(ImpiloApi *api, MemoryContext context,
 	pages->api = api;
 	pages->stats = stats;
 	pages->fetch_size = fetch_size;
+	pages->reported_at = GetCurrentTimestamp();
 	pages->numbers = MemoryContextAlloc(context,
 										Max(nnumbers, 1) * sizeof(int64));
 	for (int i = 0; i < nnumbers; i++)
@@ -94,7 +98,7 @@ fill_window(ImpiloPages *pages)
 }
 
 /*
- * Wait for the next page and read its envelope.  Returns false after the last.
+ * Wait for the next page and read its envelope; false after the last page.
  */
 static bool
 next_page(ImpiloPages *pages)
@@ -109,8 +113,9 @@ next_page(ImpiloPages *pages)
 	(void) impilo_prefetch_wait(queue);
 	impilo_prefetch_take(queue);
 
-	/* the next requests go out before this response is parsed */
-	fill_window(pages);
+	fill_window(pages);			/* before this response is parsed */
+	impilo_report_progress(&pages->reported_at, pages->sent - queue->count,
+						   pages->nnumbers);
 
 	caller = MemoryContextSwitchTo(queue->current.context);
 	memset(&pages->page, 0, sizeof(pages->page));
@@ -124,7 +129,7 @@ next_page(ImpiloPages *pages)
 						&pages->page);
 	if (pages->page.page != IMPILO_UNKNOWN &&
 		pages->page.page != queue->current.number)
-		pages->page.request = NULL; /* another page than the requested one */
+		pages->page.request = NULL; /* not the requested page */
 	MemoryContextSwitchTo(caller);
 	pages->empty = true;
 	return true;
@@ -132,11 +137,10 @@ next_page(ImpiloPages *pages)
 
 /*
  * impilo_pages_next
- *		The next order of the pages, in the order of their numbers; false at
- *		the end.
+ *		Get the next order, by number of the page; false at the end.
  *
- * For a page without orders, order->document is null.  The order's
- * bytes are good until the next call.  Raises the errors of the API.
+ * The document of the order is null for a page without orders.  The bytes of
+ * the order are valid until the next call.  Raises errors of the API.
  */
 bool
 impilo_pages_next(ImpiloPages *pages, ImpiloOrder *order,

@@ -280,6 +280,8 @@ $api->config(latency_ms => 20);
 $session->query("SET impilo_fdw.progress_interval = '1ms'");
 is($session->query($scan), $all, 'a scan with progress');
 like(join("\n", map { $_->{message} } @{ $session->error->{messages} }), qr/^read 1 of 4 pages\n/, 'reports its pages');
+$session->query(q(SELECT impilo_create_mirror('impilo', 'mirror'); SELECT impilo_refresh_mirror('mirror')));
+like(join("\n", map { $_->{message} } @{ $session->error->{messages} }), qr/^read 2 of 3 pages$/m, 'and so does a refresh');
 $session->query('RESET impilo_fdw.progress_interval');
 is($session->query($scan), $all, 'without the parameter');
 is(scalar @{ $session->error->{messages} }, 0, 'nothing is reported');
