@@ -94,7 +94,7 @@ apt_get() {
 apt_lists() {
 	[ -z "$apt_ready" ] || return 0
 	command -v apt-get >/dev/null ||
-		die 'there is no apt-get: install the packages that README.md lists'
+		die 'there is no apt-get: install the packages that docs/install.md lists'
 	say 'fetching the package lists'
 	apt_get update || die 'apt-get update failed'
 	apt_ready=yes

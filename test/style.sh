@@ -321,10 +321,10 @@ CHANGELOG.md add the patch number."
 check_promises() {
 	local file
 
-	grep -oE '`[^` ]*`' SECURITY.md | tr -d '`' | grep -E '^(test|sql)/|\.pl$' | sort -u |
+	grep -oE '`[^` ]*`' docs/security.md | tr -d '`' | grep -E '^(test|sql)/|\.pl$' | sort -u |
 		while read -r file; do
 			[ -e "$file" ] || [ -e "test/t/$file" ] || echo "$file does not exist"
-		done | rule "the tests that SECURITY.md names exist" \
+		done | rule "the tests that docs/security.md names exist" \
 		"Each promise names the test that checks it."
 }
 
@@ -340,6 +340,72 @@ words() {
 		}
 		close ARGV if eof;' \
 		src/*.[ch] src/*/*.[ch] sql/*.sql ./*.md docs/*.md Makefile
+}
+
+# broken_links PAGE...: links to files that do not exist, and to headings that
+# the page does not have
+broken_links() {
+	perl -CSD -Mutf8 -e '
+		use File::Basename;
+		my %anchors;
+
+		# GitHub: lower case, without punctuation, spaces become hyphens
+		sub anchors {
+			my ($page) = @_;
+			my (%seen, $code);
+
+			open my $in, "<", $page or return {};
+			while (<$in>) {
+				$code = !$code if /^ *```/;
+				next if $code || !/^#+ +(.*?) *$/;
+				my $anchor = lc $1 =~ s/\[([^\]]*)\]\([^)]*\)/$1/gr;
+				$anchor =~ s/[^\w\- ]//g;
+				$anchor =~ tr/ /-/;
+				$seen{$anchor}++;
+			}
+			return \%seen;
+		}
+		foreach my $page (@ARGV) {
+			my $code;
+
+			open my $in, "<", $page or die "$page: $!";
+			while (<$in>) {
+				$code = !$code if /^ *```/;
+				next if $code;
+				s/`[^`]*`//g;
+				while (/\]\(([^)\s]+)\)/g) {
+					my ($link, $anchor) = split /#/, $1, 2;
+					next if $link =~ /^[a-z]+:/;
+					my $target = $link eq "" ? $page : dirname($page) . "/$link";
+					if (!-e $target) {
+						print "$page:$.: $1\n";
+					} elsif (defined $anchor) {
+						$anchors{$target} //= anchors($target);
+						print "$page:$.: $1\n" unless $anchors{$target}{$anchor};
+					}
+				}
+			}
+		}' "$@"
+}
+
+check_manual() {
+	local -a pages=(./*.md docs/*.md test/*/README.md)
+	local page
+
+	broken_links "${pages[@]}" |
+		rule "every link of the manual leads somewhere" \
+			"The file or the heading of each place does not exist."
+
+	for page in docs/*.md; do
+		grep -qF "]($page" README.md || echo "$page"
+	done | rule "README.md leads to every page of docs/" "A page without a link is not found."
+
+	perl test/bench/plot.pl docs/performance.md 2>&1 | diff -q - docs/performance.svg |
+		rule "docs/performance.svg belongs to the table" \
+			"Run: test/bench/plot.pl >docs/performance.svg"
+
+	wc -l README.md | awk '$1 > 125 { print $2 ": " $1 " lines" }' |
+		rule "README.md has two screens" "Move details to a page of docs/, and leave a link."
 }
 
 check_scripts() {
@@ -371,8 +437,8 @@ check_whole() {
 		"Use the words of PostgreSQL's documentation, and name the actor."
 
 	comm -3 <(grep -ohE 'ExplainProperty[A-Za-z]*\("[^"]+"' "${sources[@]}" | cut -d'"' -f2 | sort -u) \
-		<(sed -n '/^## What EXPLAIN shows/,$s/^| `\([^`]*\)` .*/\1/p' docs/operating.md | sort -u) |
-		rule "docs/operating.md explains every label of EXPLAIN, and no others" \
+		<(sed -n '/^## Labels of EXPLAIN/,/^## /s/^| `\([^`]*\)` .*/\1/p' docs/reference.md | sort -u) |
+		rule "docs/reference.md explains every label of EXPLAIN, and no others" \
 			"The first column has labels that are not explained, the second unknown labels."
 }
 
@@ -384,6 +450,7 @@ case ${1:-} in
 		check_code
 		check_versions
 		check_promises
+		check_manual
 		check_scripts
 		check_whole
 		echo "1..$number"

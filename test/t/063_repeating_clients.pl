@@ -5,7 +5,7 @@
 # 08, 40 and 53 and after a cancel, whoever raised it, on the same connection;
 # and a plain INSERT after our own errors of these classes.  A plain INSERT that
 # is repeated after an error that PostgreSQL itself raised after the order was
-# created can create it again: this is counted, and documented in docs/orm.md.
+# created can create it again: this is counted, and documented in docs/errors.md.
 #
 #   IMPILO_STORM=N        orders (240; with SLOW 10,000)
 #   IMPILO_STORM_SEED=S   as printed by an earlier run
