@@ -24,9 +24,7 @@
 #include "create/journal.h"
 #include "fdw/analyze.h"
 #include "fdw/import.h"
-#include "fdw/join.h"
 #include "fdw/modify.h"
-#include "fdw/plan.h"
 #include "fdw/scan.h"
 #include "read/list.h"
 

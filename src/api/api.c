@@ -72,7 +72,8 @@ impilo_api_open(MemoryContext context, const ImpiloApiConfig *config)
 }
 
 /*
- * impilo_api_get_page, impilo_api_get_order, impilo_api_post_order
+ * impilo_api_get_page, impilo_api_get_small_page, impilo_api_get_order,
+ * impilo_api_post_order
  *		Start a request, without waiting for its response.
  *
  * The request belongs to `context`; `stats` (may be NULL) must live as long as
@@ -89,6 +90,17 @@ impilo_api_get_page(ImpiloApi *api, MemoryContext context,
 
 	return impilo_http_start(api->http, context, IMPILO_HTTP_GET, url, NULL, 0,
 							 stats);
+}
+
+ImpiloHttpRequest *
+impilo_api_get_small_page(ImpiloApi *api, MemoryContext context, bool retry,
+						  ImpiloHttpStats *stats)
+{
+	return impilo_http_start(api->http, context,
+							 retry ? IMPILO_HTTP_GET : IMPILO_HTTP_GET_ONCE,
+							 psprintf("%s/order?page=1&size=%d",
+									  api->config.base_url, IMPILO_SMALL_PAGE),
+							 NULL, 0, stats);
 }
 
 ImpiloHttpRequest *

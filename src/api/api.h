@@ -23,6 +23,9 @@
 /* an error after orders were created, which exist */
 #define IMPILO_ERRCODE_ORDERS_EXIST MAKE_SQLSTATE('I', 'U', '0', '0', '2')
 
+/* orders of a page of which only the total is of interest; the API's default */
+#define IMPILO_SMALL_PAGE 15
+
 /* the request that creates an order, as EXPLAIN and messages show it */
 #define IMPILO_CREATE_REQUEST "POST /order"
 
@@ -96,6 +99,10 @@ extern ImpiloHttpRequest *impilo_api_get_page(ImpiloApi *api,
 											  MemoryContext context,
 											  int64 page, int size,
 											  ImpiloHttpStats *stats);
+extern ImpiloHttpRequest *impilo_api_get_small_page(ImpiloApi *api,
+													MemoryContext context,
+													bool retry,
+													ImpiloHttpStats *stats);
 extern ImpiloHttpRequest *impilo_api_get_order(ImpiloApi *api,
 											   MemoryContext context,
 											   int64 id,

@@ -46,9 +46,7 @@
 #include "utils/selfuncs.h"
 
 #include "compat.h"
-#include "fdw/join.h"
-#include "fdw/keys.h"
-#include "fdw/plan.h"
+#include "fdw/scan.h"
 #include "read/shared.h"
 
 /*
@@ -80,7 +78,7 @@ typedef struct Lookahead
 	ImpiloTableOptions options;
 	ImpiloLookahead *ahead;		/* NULL: EXPLAIN only */
 	MemoryContext context;		/* of the queued rows */
-	MinimalTuple *queue;		/* ring of MAX_QUEUED_ROWS */
+	MinimalTuple queue[MAX_QUEUED_ROWS];	/* a ring */
 	int			first;
 	int			queued;
 	bool		outer_done;
@@ -144,29 +142,18 @@ can_look_ahead(PlannerInfo *root, Path *outer_path, Node *key)
 }
 
 /*
- * The cost of the lookups of a join: one for each distinct key.
+ * Make the path of the node.  Its cost is that of the outer path, and of a
+ * lookup for each distinct key.
  */
-static void
-cost_lookahead(PlannerInfo *root, CustomPath *path, const Path *outer_path,
-			   RelOptInfo *innerrel, Node *key)
-{
-	double		keys = estimate_num_groups(root, list_make1(key),
-										   outer_path->rows, NULL, NULL);
-	Cost		startup;
-	Cost		total;
-
-	impilo_cost_keys(innerrel, keys, &startup, &total);
-	path->path.rows = outer_path->rows;
-	path->path.startup_cost = outer_path->startup_cost + startup * COST_FACTOR;
-	path->path.total_cost = outer_path->total_cost + total * COST_FACTOR +
-		cpu_tuple_cost * outer_path->rows;
-}
-
 static Path *
 make_lookahead_path(PlannerInfo *root, Path *outer_path, RelOptInfo *innerrel,
 					Node *key)
 {
 	CustomPath *path = makeNode(CustomPath);
+	double		keys = estimate_num_groups(root, list_make1(key),
+										   outer_path->rows, NULL, NULL);
+	Cost		startup;
+	Cost		total;
 
 	/* also copies what later releases add, such as disabled_nodes */
 	path->path = *outer_path;
@@ -178,7 +165,11 @@ make_lookahead_path(PlannerInfo *root, Path *outer_path, RelOptInfo *innerrel,
 	path->custom_paths = list_make1(outer_path);
 	path->custom_private = list_make2(key, innerrel);
 	path->methods = &path_methods;
-	cost_lookahead(root, path, outer_path, innerrel, key);
+
+	impilo_cost_requests(innerrel, keys, keys, &startup, &total);
+	path->path.startup_cost += startup * COST_FACTOR;
+	path->path.total_cost += total * COST_FACTOR +
+		cpu_tuple_cost * outer_path->rows;
 	return &path->path;
 }
 
@@ -192,10 +183,11 @@ add_lookahead_path(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype,
 				   ForeignPath *inner_path, Node *key, bool read)
 {
 	RelOptInfo *innerrel = inner_path->path.parent;
-	Relids		required;
 	ForeignPath *fetched;
-	Path	   *ahead = outer_path;
 	JoinCostWorkspace workspace;
+	List	   *pathkeys = build_join_pathkeys(root, joinrel, jointype,
+											   outer_path->pathkeys);
+	Relids		required;
 
 	required = calc_nestloop_required_outer(outer_path->parent->relids,
 											PATH_REQ_OUTER(outer_path),
@@ -212,15 +204,13 @@ add_lookahead_path(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype,
 	fetched->path.total_cost = cpu_tuple_cost * fetched->path.rows;
 
 	if (!read)
-		ahead = make_lookahead_path(root, outer_path, innerrel, key);
-	initial_cost_nestloop(root, &workspace, jointype, ahead,
+		outer_path = make_lookahead_path(root, outer_path, innerrel, key);
+	initial_cost_nestloop(root, &workspace, jointype, outer_path,
 						  &fetched->path, extra);
 	add_path(joinrel, (Path *)
 			 create_nestloop_path(root, joinrel, jointype, &workspace, extra,
-								  ahead, &fetched->path, extra->restrictlist,
-								  build_join_pathkeys(root, joinrel, jointype,
-													  outer_path->pathkeys),
-								  required));
+								  outer_path, &fetched->path,
+								  extra->restrictlist, pathkeys, required));
 }
 
 /*
@@ -238,8 +228,7 @@ add_lookahead_paths(PlannerInfo *root, RelOptInfo *joinrel,
 
 	if (previous_hook)
 		previous_hook(root, joinrel, outerrel, innerrel, jointype, extra);
-	if (!enable_lookahead || innerrel->reloptkind != RELOPT_BASEREL ||
-		innerrel->fdwroutine == NULL)
+	if (!enable_lookahead || innerrel->reloptkind != RELOPT_BASEREL)
 		return;
 	if (unique)
 		jointype = JOIN_INNER;
@@ -318,19 +307,18 @@ plan_lookahead(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 {
 	CustomScan *scan = makeNode(CustomScan);
 	Plan	   *outer = linitial(custom_plans);
+	Node	   *key = linitial(path->custom_private);
 	RelOptInfo *innerrel = lsecond(path->custom_private);
-	RangeTblEntry *rte = planner_rt_fetch(innerrel->relid, root);
 
 	scan->scan.plan.targetlist = tlist;
-	scan->scan.scanrelid = 0;
 	scan->flags = path->flags;
 	scan->custom_plans = custom_plans;
 	scan->custom_scan_tlist = copyObject(outer->targetlist);
-	scan->custom_exprs = list_make1(match_outer_plan(linitial(path->custom_private),
-													 outer->targetlist));
-	scan->custom_private = list_make3(makeInteger(rte->relid),
-									  makeInteger(innerrel->userid),
-									  makeBoolean(root->tuple_fraction > 0));
+	scan->custom_exprs = list_make1(match_outer_plan(key, outer->targetlist));
+	scan->custom_private =
+		list_make3(makeInteger(planner_rt_fetch(innerrel->relid, root)->relid),
+				   makeInteger(innerrel->userid),
+				   makeBoolean(root->tuple_fraction > 0));
 	scan->custom_relids = bms_copy(rel->relids);
 	scan->methods = &scan_methods;
 	return &scan->scan.plan;
@@ -351,23 +339,31 @@ create_lookahead_state(CustomScan * scan)
 }
 
 /*
- * Find the account: that of the user whose rights count for the inner scan.
+ * Start the outer plan, and announce the lookups, for the account of the user
+ * whose rights count for the inner scan; sends nothing.
  */
 static void
-open_lookahead(Lookahead *state)
+begin_lookahead(CustomScanState * node, EState *estate, int eflags)
 {
-	EState	   *estate = state->css.ss.ps.state;
-	CustomScan *scan = (CustomScan *) state->css.ss.ps.plan;
+	Lookahead  *state = (Lookahead *) node;
+	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
+	Expr	   *key = linitial(scan->custom_exprs);
 	Oid			relid = intVal(list_nth(scan->custom_private, LOOKAHEAD_RELID));
 	Oid			userid = intVal(list_nth(scan->custom_private, LOOKAHEAD_USERID));
 	ForeignTable *table = GetForeignTable(relid);
 	ImpiloConnection *connection;
 
+	/* rows are queued here, so the outer plan need not be able to go back */
+	eflags &= ~(EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK);
+	node->custom_ps = list_make1(ExecInitNode(linitial(scan->custom_plans),
+											  estate, eflags));
+	state->key = ExecInitExpr(key, &node->ss.ps);
+	state->key_type = exprType((Node *) key);
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
 	state->context = AllocSetContextCreate(estate->es_query_cxt,
 										   "impilo_fdw lookahead rows",
 										   ALLOCSET_DEFAULT_SIZES);
-	state->queue = MemoryContextAlloc(state->context,
-									  MAX_QUEUED_ROWS * sizeof(MinimalTuple));
 	impilo_table_options(table, GetForeignServer(table->serverid),
 						 &state->options);
 	connection = impilo_connection(OidIsValid(userid) ? userid : GetUserId(),
@@ -376,26 +372,6 @@ open_lookahead(Lookahead *state)
 										 &state->options,
 										 boolVal(list_nth(scan->custom_private,
 														  LOOKAHEAD_STOPS_EARLY)));
-}
-
-/*
- * Start the outer plan, and announce the lookups; sends nothing.
- */
-static void
-begin_lookahead(CustomScanState * node, EState *estate, int eflags)
-{
-	Lookahead  *state = (Lookahead *) node;
-	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
-	Expr	   *key = linitial(scan->custom_exprs);
-
-	/* rows are queued here, so the outer plan need not be able to go back */
-	eflags &= ~(EXEC_FLAG_REWIND | EXEC_FLAG_BACKWARD | EXEC_FLAG_MARK);
-	node->custom_ps = list_make1(ExecInitNode(linitial(scan->custom_plans),
-											  estate, eflags));
-	state->key = ExecInitExpr(key, &node->ss.ps);
-	state->key_type = exprType((Node *) key);
-	if (!(eflags & EXEC_FLAG_EXPLAIN_ONLY))
-		open_lookahead(state);
 }
 
 /*
@@ -472,14 +448,10 @@ rescan_lookahead(CustomScanState * node)
 	Lookahead  *state = (Lookahead *) node;
 	PlanState  *outer = linitial(node->custom_ps);
 
-	for (; state->queued > 0; state->queued--)
-	{
-		pfree(state->queue[state->first]);
-		state->first = (state->first + 1) % MAX_QUEUED_ROWS;
-	}
+	MemoryContextReset(state->context);
+	state->first = state->queued = 0;
 	state->outer_done = false;
-	if (state->ahead)
-		state->ahead->rows = 0;
+	state->ahead->rows = 0;
 
 	/* core does this for the left and right plan only */
 	if (node->ss.ps.chgParam != NULL)
@@ -495,7 +467,6 @@ end_lookahead(CustomScanState * node)
 
 	if (state->ahead)
 		impilo_lookahead_close(state->ahead);
-	state->ahead = NULL;
 	ExecEndNode(linitial(node->custom_ps));
 }
 

@@ -9,7 +9,10 @@
  * at most, or a lower and an upper bound; equality is both.
  *
  *	  id = $1 OR id BETWEEN 7 AND 9		{= $1}, {>= 7, <= 9}
- *	  id = ANY ($1) AND id > 100		{= ANY ($1), > 100}
+ *	  id = ANY ($1) AND id > 100		{> 100, = ANY ($1)}
+ *
+ * ImpiloKeys.kinds has, for each expression, the btree strategy number of the
+ * comparison, with LAST_OF_GROUP added at the end of a group.
  *
  * Keys may name more orders than the conditions let through, never fewer:
  * every condition is also checked for each row.
@@ -26,22 +29,22 @@
 #include <math.h>
 
 #include "access/stratnum.h"
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/restrictinfo.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/numeric.h"
 #include "utils/selfuncs.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
-#include "fdw/keys.h"
+#include "fdw/scan.h"
 
 /* the most ids of ranges that are looked up one by one */
 #define MAX_RANGED_IDS 100
@@ -49,12 +52,11 @@
 /* keys in an array whose length is not known at planning, as core guesses */
 #define UNKNOWN_KEYS 10
 
-/* in ImpiloKeys.kinds, added to the strategy number of the comparison */
-#define FIRST_OF_GROUP 0x10
-#define STRATEGY(kind) ((kind) & ~FIRST_OF_GROUP)
+#define LAST_OF_GROUP 0x10
 
-/* from here on, several integers can be equal to one float8 */
+/* from the first on, several integers equal one float8; none is beyond the second */
 #define INEXACT_FLOAT8 9007199254740992.0
+#define LARGEST_FLOAT8 9223372036854775808.0
 
 /* The ids between two bounds, which are included. */
 typedef struct IdRange
@@ -75,17 +77,8 @@ typedef struct Comparison
 	int			strategy;		/* id STRATEGY value */
 } Comparison;
 
-/* Ids being collected. */
-typedef struct IdSet
-{
-	int64	   *ids;
-	size_t		used;
-	size_t		size;
-	uint64		ranged;			/* of these, from ranges */
-} IdSet;
-
-static bool match_all(PlannerInfo *root, const RelOptInfo *rel,
-					  AttrNumber column, List *clauses, ImpiloKeys *best);
+static ImpiloKeys match_all(PlannerInfo *root, const RelOptInfo *rel,
+							AttrNumber column, List *clauses);
 
 /* ------------------------------------------------------------------------
  * Values
@@ -105,11 +98,9 @@ impilo_key_to_id(Datum value, Oid type)
 			return DatumGetInt64(value);
 		case INT4OID:
 			return DatumGetInt32(value);
-		case INT2OID:
-			return DatumGetInt16(value);
 		default:
-			elog(ERROR, "impilo_fdw: key of unexpected type %u", type);
-			return 0;			/* keep compiler quiet */
+			Assert(getBaseType(type) == INT2OID);
+			return DatumGetInt16(value);
 	}
 }
 
@@ -120,39 +111,24 @@ impilo_key_to_id(Datum value, Oid type)
 static IdRange
 ids_equal_to(Datum value, Oid type)
 {
-	int64		id;
+	IdRange		range;
 
-	if (type == FLOAT8OID || type == FLOAT4OID)
+	if (impilo_is_integer(type))
+		range.low = range.high = impilo_key_to_id(value, type);
+	else
 	{
 		double		number = type == FLOAT8OID ? DatumGetFloat8(value)
-		: DatumGetFloat4(value);
+		: type == FLOAT4OID ? DatumGetFloat4(value)
+		: DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow, value));
 
+		/* NaN is not equal to itself */
+		if (number != rint(number) || fabs(number) > LARGEST_FLOAT8)
+			return no_ids;
 		if (fabs(number) >= INEXACT_FLOAT8)
 			return all_ids;
-		if (isnan(number) || number != rint(number))
-			return no_ids;
-		id = (int64) number;
+		range.low = range.high = (int64) number;
 	}
-	else if (type == NUMERICOID)
-	{
-		Datum		low = NumericGetDatum(int64_to_numeric(PG_INT64_MIN));
-		Datum		high = NumericGetDatum(int64_to_numeric(PG_INT64_MAX));
-
-		/* NaN and infinity are outside too */
-		if (DatumGetBool(DirectFunctionCall2(numeric_lt, value, low)) ||
-			DatumGetBool(DirectFunctionCall2(numeric_gt, value, high)))
-			return no_ids;
-		id = DatumGetInt64(DirectFunctionCall1(numeric_int8, value));
-		if (DatumGetBool(DirectFunctionCall2(numeric_ne, value,
-											 NumericGetDatum(int64_to_numeric(id)))))
-			return no_ids;
-	}
-	else
-		id = impilo_key_to_id(value, type);
-	return (IdRange)
-	{
-		id, id
-	};
+	return range;
 }
 
 /*
@@ -160,10 +136,9 @@ ids_equal_to(Datum value, Oid type)
  * value.  Nothing is equal to, below or above NULL.
  */
 static void
-narrow(IdRange *range, const Comparison *comparison, Datum value, bool isnull)
+narrow(IdRange *range, int strategy, Oid type, Datum value, bool isnull)
 {
-	IdRange		equal = isnull ? no_ids : ids_equal_to(value, comparison->type);
-	int			strategy = comparison->strategy;
+	IdRange		equal = isnull ? no_ids : ids_equal_to(value, type);
 
 	if (equal.low > equal.high ||
 		(strategy == BTGreaterStrategyNumber && equal.low == PG_INT64_MAX) ||
@@ -180,16 +155,6 @@ narrow(IdRange *range, const Comparison *comparison, Datum value, bool isnull)
 						  (strategy == BTLessStrategyNumber));
 }
 
-/*
- * The number of ids in a range, which may be empty.
- */
-static double
-range_width(const IdRange *range)
-{
-	return range->low > range->high ? 0
-		: (double) range->high - (double) range->low + 1;
-}
-
 /* ------------------------------------------------------------------------
  * At planning
  * ------------------------------------------------------------------------
@@ -202,15 +167,13 @@ range_width(const IdRange *range)
 bool
 impilo_is_column(const RelOptInfo *rel, AttrNumber column, const Node *node)
 {
-	const Var  *var;
+	const Var  *var = (const Var *) node;
 
-	while (node && IsA(node, RelabelType))
-		node = (const Node *) ((const RelabelType *) node)->arg;
-	if (node == NULL || !IsA(node, Var))
-		return false;
-	var = (const Var *) node;
-	return var->varno == rel->relid && var->varlevelsup == 0 &&
-		AttributeNumberIsValid(column) && var->varattno == column;
+	while (var && IsA(var, RelabelType))
+		var = (const Var *) ((const RelabelType *) var)->arg;
+	return var && IsA(var, Var) && var->varno == rel->relid &&
+		var->varlevelsup == 0 && var->varattno == column &&
+		AttributeNumberIsValid(column);
 }
 
 /*
@@ -219,44 +182,11 @@ impilo_is_column(const RelOptInfo *rel, AttrNumber column, const Node *node)
 static bool
 is_cast_column(const RelOptInfo *rel, AttrNumber column, const Node *node)
 {
-	if (node && IsA(node, FuncExpr) &&
+	if (IsA(node, FuncExpr) &&
 		(((const FuncExpr *) node)->funcid == F_NUMERIC_INT8 ||
 		 ((const FuncExpr *) node)->funcid == F_FLOAT8_INT8))
 		node = linitial(((const FuncExpr *) node)->args);
 	return impilo_is_column(rel, column, node);
-}
-
-/*
- * Take a clause of the form "left operator right" apart, or return false.
- */
-static bool
-get_operands(Expr *clause, Oid *operator, Node **left, Node **right)
-{
-	List	   *args;
-
-	/* the column is never NULL, so that IS NOT DISTINCT FROM is equality */
-	if (is_notclause(clause) && IsA(get_notclausearg(clause), DistinctExpr))
-		clause = get_notclausearg(clause);
-	else if (IsA(clause, DistinctExpr))
-		return false;
-
-	if (IsA(clause, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) clause)->useOr)
-	{
-		*operator = ((ScalarArrayOpExpr *) clause)->opno;
-		args = ((ScalarArrayOpExpr *) clause)->args;
-	}
-	else if (IsA(clause, OpExpr) || IsA(clause, DistinctExpr))
-	{
-		*operator = ((OpExpr *) clause)->opno;
-		args = ((OpExpr *) clause)->args;
-	}
-	else
-		return false;
-	if (list_length(args) != 2)
-		return false;
-	*left = linitial(args);
-	*right = lsecond(args);
-	return true;
 }
 
 /*
@@ -270,205 +200,209 @@ static bool
 match_comparison(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
 				 Expr *clause, Comparison *comparison)
 {
+	bool		negated = is_notclause(clause);
 	Oid			operator;
-	Node	   *left;
-	Node	   *right;
-	TypeCacheEntry *type;
+	List	   *args;
+	Node	   *value;
 
-	if (!get_operands(clause, &operator, &left, &right))
+	/* the column is never NULL, so that IS NOT DISTINCT FROM is equality */
+	if (negated)
+		clause = get_notclausearg(clause);
+	if (negated != IsA(clause, DistinctExpr))
 		return false;
 	comparison->is_array = IsA(clause, ScalarArrayOpExpr);
-	if (!comparison->is_array && is_cast_column(rel, column, right))
+	if (comparison->is_array && ((ScalarArrayOpExpr *) clause)->useOr)
 	{
-		Node	   *swap = left;
-
-		left = right;
-		right = swap;
-		operator = get_commutator(operator);
+		operator = ((ScalarArrayOpExpr *) clause)->opno;
+		args = ((ScalarArrayOpExpr *) clause)->args;
 	}
-	if (!is_cast_column(rel, column, left) ||
-		bms_is_member(rel->relid, pull_varnos(root, right)) ||
-		contain_volatile_functions(right))
+	else if (IsA(clause, OpExpr) || negated)
+	{
+		operator = ((OpExpr *) clause)->opno;
+		args = ((OpExpr *) clause)->args;
+	}
+	else
+		return false;
+	if (list_length(args) != 2)
+		return false;
+	value = lsecond(args);
+	if (!comparison->is_array && is_cast_column(rel, column, value))
+	{
+		operator = get_commutator(operator);
+		value = linitial(args);
+	}
+	else if (!is_cast_column(rel, column, linitial(args)))
+		return false;
+	if (bms_is_member(rel->relid, pull_varnos(root, value)) ||
+		contain_volatile_functions(value))
 		return false;
 
-	comparison->value = (Expr *) right;
-	comparison->type = getBaseType(exprType(right));
+	comparison->value = (Expr *) value;
+	comparison->type = getBaseType(exprType(value));
 	if (comparison->is_array)
 		comparison->type = getBaseType(get_element_type(comparison->type));
 	if (!impilo_is_integer(comparison->type) && comparison->type != NUMERICOID &&
 		comparison->type != FLOAT4OID && comparison->type != FLOAT8OID)
 		return false;
-	type = lookup_type_cache(comparison->type, TYPECACHE_BTREE_OPFAMILY);
-	comparison->strategy = get_op_opfamily_strategy(operator, type->btree_opf);
+	comparison->strategy =
+		get_op_opfamily_strategy(operator,
+								 lookup_type_cache(comparison->type,
+												   TYPECACHE_BTREE_OPFAMILY)->btree_opf);
 	return comparison->strategy == BTEqualStrategyNumber ||
 		(comparison->strategy != InvalidStrategy && !comparison->is_array &&
 		 impilo_is_integer(comparison->type));
 }
 
-static double
-estimate_elements(PlannerInfo *root, const Comparison *comparison)
-{
-	double		elements = impilo_estimate_array_length(root,
-														(Node *) comparison->value);
-
-	return elements > 0 ? elements : UNKNOWN_KEYS;
-}
-
 /*
- * impilo_match_key
- *		Returns whether a clause is equality of an integer column with a value
- *		or any element of an array that is known before the scan.
- *
- * This is what joins and pages support: one expression, of an integer type.
+ * Returns the keys that name fewer ids; keys without expressions name none.
  */
-bool
-impilo_match_key(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
-				 Expr *clause, ImpiloKeys *keys)
+static ImpiloKeys
+fewer(ImpiloKeys a, ImpiloKeys b)
 {
-	Comparison	comparison;
-
-	if (is_notclause(clause) ||
-		!match_comparison(root, rel, column, clause, &comparison) ||
-		comparison.strategy != BTEqualStrategyNumber ||
-		!impilo_is_integer(comparison.type))
-		return false;
-	keys->exprs = list_make1(comparison.value);
-	keys->kinds = list_make1_int(comparison.strategy | FIRST_OF_GROUP);
-	keys->count = comparison.is_array ? estimate_elements(root, &comparison) : 1;
-	return true;
+	return a.exprs == NIL || (b.exprs != NIL && b.count < a.count) ? b : a;
 }
 
 /*
  * Make one group of the comparisons among these clauses, all of which must be
- * true.  Returns whether it limits the ids to an array or a short range.
+ * true, if it limits the ids to an array or a short range.
  */
-static bool
+static ImpiloKeys
 match_group(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
-			List *clauses, ImpiloKeys *keys)
+			List *clauses)
 {
+	const ImpiloKeys none = {0};
+	ImpiloKeys	keys = none;
 	Expr	   *array = NULL;
-	double		elements = 0;
 	IdRange		range = all_ids;
 	bool		low = false,
 				high = false,
 				equal = false;
 	ListCell   *cell;
 
-	memset(keys, 0, sizeof(*keys));
 	foreach(cell, clauses)
 	{
 		Comparison	comparison;
+		Const	   *value;
 
 		if (!match_comparison(root, rel, column, lfirst(cell), &comparison))
 			continue;
 		if (comparison.is_array)
 		{
-			double		count = estimate_elements(root, &comparison);
+			double		count = impilo_estimate_array_length(root,
+															 (Node *) comparison.value);
 
-			if (array == NULL || count < elements)
+			if (count <= 0)
+				count = UNKNOWN_KEYS;
+			if (array == NULL || count < keys.count)
 			{
 				array = comparison.value;
-				elements = count;
+				keys.count = count;
 			}
 			continue;
 		}
-		keys->exprs = lappend(keys->exprs, comparison.value);
-		keys->kinds = lappend_int(keys->kinds, comparison.strategy);
+		keys.exprs = lappend(keys.exprs, comparison.value);
+		keys.kinds = lappend_int(keys.kinds, comparison.strategy);
 		low |= comparison.strategy >= BTEqualStrategyNumber;
 		high |= comparison.strategy <= BTEqualStrategyNumber;
 		equal |= comparison.strategy == BTEqualStrategyNumber;
-		if (IsA(comparison.value, Const))
-			narrow(&range, &comparison, ((Const *) comparison.value)->constvalue,
-				   ((Const *) comparison.value)->constisnull);
+		value = (Const *) comparison.value;
+		if (IsA(value, Const))
+			narrow(&range, comparison.strategy, comparison.type,
+				   value->constvalue, value->constisnull);
 	}
 	if (array)
 	{
-		keys->exprs = lappend(keys->exprs, array);
-		keys->kinds = lappend_int(keys->kinds, BTEqualStrategyNumber);
-		keys->count = elements;
+		keys.exprs = lappend(keys.exprs, array);
+		keys.kinds = lappend_int(keys.kinds, BTEqualStrategyNumber);
 	}
 	else if (!low || !high)
-		return false;
+		return none;
 	else if (range.low == PG_INT64_MIN || range.high == PG_INT64_MAX)
-		keys->count = Max(UNKNOWN_KEYS, DEFAULT_RANGE_INEQ_SEL * rel->tuples);
-	else if (range_width(&range) > MAX_RANGED_IDS)
-		return false;
+		keys.count = Max(UNKNOWN_KEYS, DEFAULT_RANGE_INEQ_SEL * rel->tuples);
 	else
-		keys->count = range_width(&range);
+	{
+		keys.count = Max(0, (double) range.high - (double) range.low + 1);
+		if (keys.count > MAX_RANGED_IDS)
+			return none;
+	}
 	if (equal)
-		keys->count = Min(keys->count, 1);
-	linitial_int(keys->kinds) |= FIRST_OF_GROUP;
-	return true;
+		keys.count = Min(keys.count, 1);
+	llast_int(keys.kinds) |= LAST_OF_GROUP;
+	return keys;
 }
 
 /*
- * Make the groups of clauses of which one must be true.  Returns whether each
- * of them names ids.
+ * Make the groups of clauses of which one must be true, if each of them names
+ * ids.
  */
-static bool
+static ImpiloKeys
 match_any(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
-		  List *clauses, ImpiloKeys *keys)
+		  List *clauses)
 {
+	ImpiloKeys	keys = {0};
 	ListCell   *cell;
 
-	memset(keys, 0, sizeof(*keys));
 	foreach(cell, clauses)
 	{
-		ImpiloKeys	arm;
+		ImpiloKeys	arm = match_all(root, rel, column,
+									make_ands_implicit(lfirst(cell)));
 
 		CHECK_FOR_INTERRUPTS();
-		if (!match_all(root, rel, column, make_ands_implicit(lfirst(cell)), &arm))
-			return false;
-		keys->exprs = list_concat(keys->exprs, arm.exprs);
-		keys->kinds = list_concat(keys->kinds, arm.kinds);
-		keys->count += arm.count;
+		if (arm.exprs == NIL)
+			return arm;
+		keys.exprs = list_concat(keys.exprs, arm.exprs);
+		keys.kinds = list_concat(keys.kinds, arm.kinds);
+		keys.count += arm.count;
 	}
-	return true;
+	return keys;
 }
 
 /*
  * Find the smallest set of ids that clauses name which must all be true.
  */
-static bool
+static ImpiloKeys
 match_all(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
-		  List *clauses, ImpiloKeys *best)
+		  List *clauses)
 {
-	bool		found = match_group(root, rel, column, clauses, best);
+	ImpiloKeys	best = match_group(root, rel, column, clauses);
 	ListCell   *cell;
 
 	check_stack_depth();
 	foreach(cell, clauses)
-	{
-		ImpiloKeys	keys;
-
-		if (!is_orclause(lfirst(cell)) ||
-			!match_any(root, rel, column,
-					   ((BoolExpr *) lfirst(cell))->args, &keys))
-			continue;
-		if (!found || keys.count < best->count)
-			*best = keys;
-		found = true;
-	}
-	return found;
+		if (is_orclause(lfirst(cell)))
+		best = fewer(best, match_any(root, rel, column,
+									 ((BoolExpr *) lfirst(cell))->args));
+	return best;
 }
 
 /*
  * impilo_match_keys
- *		Finds the ids that a relation's own conditions name; returns whether
- *		they name any.
+ *		Returns the ids that these conditions name, without expressions if they
+ *		name none.
+ *
+ * With `one_integer`, which joins and pages need, the keys are one expression:
+ * a value, or an array, of an integer type.
  */
-bool
+ImpiloKeys
 impilo_match_keys(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
-				  ImpiloKeys *keys)
+				  List *rinfos, bool one_integer)
 {
-	List	   *clauses = NIL;
+	List	   *clauses = extract_actual_clauses(rinfos, false);
+	ImpiloKeys	best = {0};
 	ListCell   *cell;
 
-	foreach(cell, rel->baserestrictinfo)
-		if (!lfirst_node(RestrictInfo, cell)->pseudoconstant)
-		clauses = lappend(clauses, lfirst_node(RestrictInfo, cell)->clause);
-	return AttributeNumberIsValid(column) &&
-		match_all(root, rel, column, clauses, keys);
+	if (!one_integer)
+		return match_all(root, rel, column, clauses);
+	foreach(cell, clauses)
+	{
+		Comparison	comparison;
+
+		if (match_comparison(root, rel, column, lfirst(cell), &comparison) &&
+			impilo_is_integer(comparison.type))
+			best = fewer(best, match_group(root, rel, column,
+										   list_make1(lfirst(cell))));
+	}
+	return best;
 }
 
 /* ------------------------------------------------------------------------
@@ -476,35 +410,27 @@ impilo_match_keys(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
  * ------------------------------------------------------------------------
  */
 
-static void
-add_id(IdSet *set, int64 id)
-{
-	if (set->used == set->size)
-	{
-		set->size = Max(set->size * 2, 16);
-		set->ids = set->ids ? repalloc_huge(set->ids, set->size * sizeof(int64))
-			: palloc(set->size * sizeof(int64));
-	}
-	set->ids[set->used++] = id;
-}
-
 /*
- * Add the ids of a range; false if there are too many.
+ * Add the ids of a range, of which `*ranged` have been added before; false if
+ * there are too many.
  */
 static bool
-add_range(IdSet *set, const IdRange *range)
+add_range(StringInfo ids, const IdRange *range, uint64 *ranged)
 {
-	uint64		count;
+	uint64		more = (uint64) range->high - (uint64) range->low;
 
 	if (range->low > range->high)
 		return true;
-	count = (uint64) range->high - (uint64) range->low;
-	if (count >= MAX_RANGED_IDS - set->ranged && range->low != range->high)
+	if (more > 0 && more >= MAX_RANGED_IDS - *ranged)
 		return false;
-	for (uint64 i = 0; i <= count; i++)
-		add_id(set, range->low + (int64) i);
-	if (count > 0)
-		set->ranged += count + 1;
+	for (uint64 i = 0; i <= more; i++)
+	{
+		int64		id = range->low + (int64) i;
+
+		appendBinaryStringInfo(ids, (char *) &id, sizeof(id));
+	}
+	if (more > 0)
+		*ranged += more + 1;
 	return true;
 }
 
@@ -513,29 +439,23 @@ add_range(IdSet *set, const IdRange *range)
  * be equal to several ids.
  */
 static bool
-add_array(IdSet *set, Datum array, Oid type, const IdRange *range)
+add_array(StringInfo ids, ArrayType *array, const IdRange *range)
 {
-	int16		typlen;
-	bool		typbyval;
-	char		typalign;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			nelements;
+	ArrayIterator iterator = array_create_iterator(array, 0, NULL);
+	Oid			type = getBaseType(ARR_ELEMTYPE(array));
+	Datum		value;
+	bool		isnull;
 
-	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
-	deconstruct_array(DatumGetArrayTypeP(array), type, typlen, typbyval,
-					  typalign, &elements, &nulls, &nelements);
-	for (int i = 0; i < nelements; i++)
+	while (array_iterate(iterator, &value, &isnull))
 	{
-		IdRange		equal = nulls[i] ? no_ids : ids_equal_to(elements[i], type);
+		IdRange		equal = isnull ? no_ids : ids_equal_to(value, type);
 
-		if (i % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
+		CHECK_FOR_INTERRUPTS();
 		if (equal.low < equal.high)
 			return false;
 		if (equal.low == equal.high && equal.low >= range->low &&
 			equal.low <= range->high)
-			add_id(set, equal.low);
+			appendBinaryStringInfo(ids, (char *) &equal.low, sizeof(int64));
 	}
 	return true;
 }
@@ -544,68 +464,44 @@ add_array(IdSet *set, Datum array, Oid type, const IdRange *range)
  * impilo_keys_evaluate
  *		Get the ids, which may repeat, in CurrentMemoryContext.
  *
- * `exprs` and `kinds` are those of ImpiloKeys, `states` the compiled
- * expressions.  Returns false if the list has to be read instead.
+ * `states` are the compiled fdw_exprs of the plan.  Returns false if the list
+ * has to be read instead.
  */
 bool
-impilo_keys_evaluate(const List *exprs, const List *kinds, const List *states,
+impilo_keys_evaluate(const ForeignScan *plan, const List *states,
 					 ExprContext *econtext, int64 **ids, int *nids)
 {
-	IdSet		set = {0};
-	int			i = 0;
+	const List *kinds = list_nth(plan->fdw_private, IMPILO_SCAN_KEY_KINDS);
+	StringInfoData found;
+	uint64		ranged = 0;
+	IdRange		range = all_ids;
+	ArrayType  *array = NULL;
+	const ListCell *expr;
+	const ListCell *kind;
+	const ListCell *state;
 
-	while (i < list_length(exprs))
+	initStringInfo(&found);		/* of int64 */
+	forthree(expr, plan->fdw_exprs, kind, kinds, state, states)
 	{
-		IdRange		range = all_ids;
-		Datum		array = 0;
-		Oid			array_type = InvalidOid;
+		Oid			type = getBaseType(exprType(lfirst(expr)));
+		bool		isnull;
+		Datum		value = ExecEvalExprSwitchContext(lfirst(state), econtext,
+													  &isnull);
 
-		do
-		{
-			Oid			type = getBaseType(exprType(list_nth(exprs, i)));
-			Oid			element_type = get_element_type(type);
-			Comparison	comparison = {
-				.type = type,
-				.strategy = STRATEGY(list_nth_int(kinds, i))
-			};
-			bool		isnull;
-			Datum		value = ExecEvalExprSwitchContext(list_nth(states, i),
-														  econtext, &isnull);
-
-			CHECK_FOR_INTERRUPTS();
-			if (OidIsValid(element_type) && !isnull)
-			{
-				array = value;
-				array_type = getBaseType(element_type);
-			}
-			else
-				narrow(&range, &comparison, value, isnull);
-		} while (++i < list_length(exprs) &&
-				 !(list_nth_int(kinds, i) & FIRST_OF_GROUP));
-
-		if (OidIsValid(array_type) ? !add_array(&set, array, array_type, &range)
-			: !add_range(&set, &range))
+		CHECK_FOR_INTERRUPTS();
+		if (!isnull && OidIsValid(get_element_type(type)))
+			array = DatumGetArrayTypeP(value);
+		else
+			narrow(&range, lfirst_int(kind) & ~LAST_OF_GROUP, type, value, isnull);
+		if (!(lfirst_int(kind) & LAST_OF_GROUP))
+			continue;
+		if (array ? !add_array(&found, array, &range)
+			: !add_range(&found, &range, &ranged))
 			return false;
+		range = all_ids;
+		array = NULL;
 	}
-	*ids = set.ids;
-	*nids = set.used;
+	*ids = (int64 *) found.data;
+	*nids = found.len / sizeof(int64);
 	return true;
-}
-
-/*
- * impilo_keys_constant
- *		Returns whether keys are one id that the plan already knows.
- */
-bool
-impilo_keys_constant(const List *exprs, int64 *id)
-{
-	const Const *key = linitial(exprs);
-	IdRange		range;
-
-	if (list_length(exprs) > 1 || !IsA(key, Const) || key->constisnull ||
-		OidIsValid(get_element_type(key->consttype)))
-		return false;
-	range = ids_equal_to(key->constvalue, getBaseType(key->consttype));
-	*id = range.low;
-	return range.low == range.high;
 }

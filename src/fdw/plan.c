@@ -45,9 +45,8 @@
 #include "catalog/connection.h"
 #include "catalog/table.h"
 #include "compat.h"
-#include "fdw/keys.h"
-#include "fdw/plan.h"
-#include "fdw/route.h"
+#include "fdw/scan.h"
+#include "read/prefetch.h"
 
 /*
  * Pages of the list of which nothing is known: enough that some keys are
@@ -71,16 +70,16 @@ typedef struct RelInfo
 	ImpiloTableOptions options;
 	AttrNumber	id_column;		/* the one that is the order's id, or
 								 * InvalidAttrNumber */
-	Bitmapset  *list_columns;	/* list_page to list_size */
-	AttrNumber	page_column;	/* list_page, or InvalidAttrNumber */
 	bool		is_orders;		/* a row is an order */
+	bool		has_list_columns;	/* list_page to list_size */
 	bool		correlated;		/* in a sub-query that may be run again */
+	bool		impossible;		/* no order satisfies the conditions */
+	ImpiloKeys	keys;			/* ids that the conditions name */
+	ImpiloKeys	pages;			/* the same of list_page */
+	List	   *join_clauses;	/* by which other relations supply ids */
 	double		orders;			/* in the list, estimated */
 	double		rows_per_order;
 } RelInfo;
-
-static List *join_clauses(PlannerInfo *root, RelOptInfo *baserel,
-						  const RelInfo *info);
 
 /* ------------------------------------------------------------------------
  * The number of orders
@@ -90,38 +89,30 @@ static List *join_clauses(PlannerInfo *root, RelOptInfo *baserel,
 /*
  * Returns the number of orders as the API states it, or IMPILO_UNKNOWN.
  *
- * With `attempt`, waits for ESTIMATE_WAIT only, and ignores an error of the
- * API: the scan will report it.
+ * Unless it is `required`, waits for ESTIMATE_WAIT only, and ignores an error
+ * of the API: the scan will report it.
  */
 static int64
-ask_total(Oid userid, Oid serverid, bool attempt)
+ask_total(Oid userid, Oid serverid, bool required)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "impilo_fdw estimate",
 												  ALLOCSET_SMALL_SIZES);
 	ImpiloConnection *connection = impilo_connection(userid, serverid, context);
-	int64		left = attempt ? ESTIMATE_WAIT : IMPILO_HTTP_FOREVER;
 	TimestampTz now = GetCurrentTimestamp();
-	ImpiloHttpRequest *request;
-	ImpiloPage	page = {.total = IMPILO_UNKNOWN};
-	ImpiloApiError error;
+	int64		total = IMPILO_UNKNOWN;
 
-	if (!attempt || now >= connection->no_estimate_until)
+	if (required || now >= connection->no_estimate_until)
 	{
-		request = impilo_api_get_page(connection->api, context, 1, 1, NULL);
-		if (impilo_http_wait_within(request, &left) &&
-			!impilo_api_try_page(connection->api, request, 1, 1, &page, &error))
-		{
-			page.total = IMPILO_UNKNOWN;
-			if (!attempt)
-				impilo_api_raise(&error);
-		}
-		if (page.total == IMPILO_UNKNOWN)
+		total = impilo_fetch_total(connection->api, required,
+								   required ? IMPILO_HTTP_FOREVER : ESTIMATE_WAIT,
+								   NULL);
+		if (total == IMPILO_UNKNOWN)
 			connection->no_estimate_until =
 				TimestampTzPlusMilliseconds(now, ESTIMATE_PAUSE);
 	}
 	MemoryContextDelete(context);
-	return page.total;
+	return total;
 }
 
 /*
@@ -131,22 +122,18 @@ ask_total(Oid userid, Oid serverid, bool attempt)
  * nothing else is known and the number decides whether a join looks up orders.
  */
 static void
-estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
-				RelInfo *info)
+estimate_orders(RelOptInfo *baserel, Oid serverid, RelInfo *info)
 {
-	ForeignTable *table = GetForeignTable(relid);
 	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
-	int64		total = impilo_connection_last_total(userid, table->serverid);
-	ImpiloKeys	keys;
+	int64		total = impilo_connection_last_total(userid, serverid);
 
 	if (info->options.use_remote_estimate == IMPILO_ESTIMATE_ALWAYS)
-		total = ask_total(userid, table->serverid, false);
+		total = ask_total(userid, serverid, true);
 	else if (info->options.use_remote_estimate == IMPILO_ESTIMATE_AUTO &&
 			 total == IMPILO_UNKNOWN && baserel->tuples <= 0 &&
-			 !impilo_match_keys(root, baserel, info->id_column, &keys) &&
-			 join_clauses(root, baserel, info) != NIL &&
-			 impilo_has_key(userid, table->serverid))
-		total = ask_total(userid, table->serverid, true);
+			 info->keys.exprs == NIL && info->join_clauses != NIL &&
+			 impilo_has_key(userid, serverid))
+		total = ask_total(userid, serverid, false);
 
 	if (total >= 0)
 		info->orders = total;
@@ -172,58 +159,59 @@ estimate_orders(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
  * ------------------------------------------------------------------------
  */
 
-static bool
-is_id_column(const RelOptInfo *baserel, const RelInfo *info, const Node *node)
-{
-	return impilo_is_column(baserel, info->id_column, node);
-}
-
-/*
- * Find the equality of the column among these clauses that has the fewest
- * keys.
- */
-static bool
-find_key(PlannerInfo *root, RelOptInfo *baserel, AttrNumber column,
-		 List *clauses, ImpiloKeys *best)
-{
-	bool		found = false;
-	ListCell   *cell;
-
-	foreach(cell, clauses)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-		ImpiloKeys	keys;
-
-		if (rinfo->pseudoconstant ||
-			!impilo_match_key(root, baserel, column, rinfo->clause, &keys))
-			continue;
-		if (!found || keys.count < best->count)
-			*best = keys;
-		found = true;
-	}
-	return found;
-}
-
 /*
  * Returns whether no order satisfies the conditions.  An order without an id
  * is an error, so "id IS NULL" finds nothing.
  */
 static bool
-is_impossible(const RelOptInfo *baserel, const RelInfo *info)
+is_impossible(const RelOptInfo *baserel, AttrNumber id_column)
 {
 	ListCell   *cell;
 
 	foreach(cell, baserel->baserestrictinfo)
 	{
-		Expr	   *clause = lfirst_node(RestrictInfo, cell)->clause;
+		const NullTest *test = (NullTest *) lfirst_node(RestrictInfo, cell)->clause;
 
-		if (IsA(clause, NullTest) &&
-			((NullTest *) clause)->nulltesttype == IS_NULL &&
-			!((NullTest *) clause)->argisrow &&
-			is_id_column(baserel, info, (Node *) ((NullTest *) clause)->arg))
+		if (IsA(test, NullTest) && test->nulltesttype == IS_NULL &&
+			impilo_is_column(baserel, id_column, (const Node *) test->arg))
 			return true;
 	}
 	return false;
+}
+
+/*
+ * For generate_implied_equalities_for_column: returns whether this member of
+ * an equivalence class is the id.
+ */
+static bool
+is_id_member(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
+			 EquivalenceMember *em, void *arg)
+{
+	return impilo_is_column(rel, *(AttrNumber *) arg, (const Node *) em->em_expr);
+}
+
+/*
+ * Returns the conditions by which other relations supply ids.
+ */
+static List *
+find_join_clauses(PlannerInfo *root, RelOptInfo *baserel, AttrNumber id_column)
+{
+	List	   *clauses = NIL;
+	List	   *matching = NIL;
+	ListCell   *cell;
+
+	if (baserel->has_eclass_joins)
+		clauses = generate_implied_equalities_for_column(root, baserel,
+														 is_id_member, &id_column,
+														 baserel->lateral_referencers);
+	foreach(cell, baserel->joininfo)
+		if (join_clause_is_movable_to(lfirst_node(RestrictInfo, cell), baserel))
+		clauses = lappend(clauses, lfirst(cell));
+	foreach(cell, clauses)
+		if (impilo_match_keys(root, baserel, id_column,
+							  list_make1(lfirst(cell)), true).exprs != NIL)
+		matching = lappend(matching, lfirst(cell));
+	return matching;
 }
 
 /* ------------------------------------------------------------------------
@@ -236,13 +224,13 @@ is_impossible(const RelOptInfo *baserel, const RelInfo *info)
  * of them if there is a whole-row variable.
  */
 static Bitmapset *
-columns_in(PlannerInfo *root, const RelOptInfo *rel, Node *expressions)
+columns_in(const RelOptInfo *rel, void *expressions)
 {
 	Bitmapset  *offsets = NULL;
 	Bitmapset  *columns = NULL;
 	int			member = -1;
 
-	pull_varattnos(expressions, rel->relid, &offsets);
+	pull_varattnos((Node *) expressions, rel->relid, &offsets);
 	while ((member = bms_next_member(offsets, member)) >= 0)
 	{
 		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
@@ -274,21 +262,18 @@ is_correlated(const PlannerInfo *root)
  * would expect many orders for each key of a join.
  */
 static void
-add_unique_id(RelOptInfo *baserel, Relation relation, const RelInfo *info)
+add_unique_id(RelOptInfo *baserel, Oid relid, AttrNumber id_column)
 {
+	Oid			type = get_atttype(relid, id_column);
 	IndexOptInfo *index;
-	Oid			type;
 
-	if (!info->is_orders || !AttributeNumberIsValid(info->id_column))
-		return;
-	type = TupleDescAttr(RelationGetDescr(relation), info->id_column - 1)->atttypid;
-	if (type != INT8OID && type != INT4OID && type != INT2OID)
+	if (!impilo_is_integer(type))
 		return;
 	index = makeNode(IndexOptInfo);
 	index->rel = baserel;
 	index->ncolumns = index->nkeycolumns = 1;
 	index->indexkeys = palloc(sizeof(int));
-	index->indexkeys[0] = info->id_column;
+	index->indexkeys[0] = id_column;
 	index->indexcollations = palloc0(sizeof(Oid));
 	index->opfamily = palloc(sizeof(Oid));
 	index->opfamily[0] = INTEGER_BTREE_FAM_OID;
@@ -314,159 +299,103 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	ForeignServer *server = GetForeignServer(table->serverid);
 	Relation	relation = table_open(foreigntableid, NoLock);
 	ImpiloTable *bound = impilo_table_bind(relation);
-	List	   *used = list_concat_copy(baserel->reltarget->exprs,
-										extract_actual_clauses(baserel->baserestrictinfo,
-															   false));
-	ImpiloKeys	keys;
+	Bitmapset  *used = columns_in(baserel, list_make2(baserel->reltarget->exprs,
+													  extract_actual_clauses(baserel->baserestrictinfo,
+																			 false)));
+	Bitmapset  *list_columns = NULL;
+	AttrNumber	page_column = InvalidAttrNumber;
 
-	impilo_table_check(bound, columns_in(root, baserel, (Node *) used));
+	table_close(relation, NoLock);
+	impilo_table_check(bound, used);
 	impilo_server_options(server, &info->server);
 	impilo_table_options(table, server, &info->options);
-	info->id_column = impilo_table_order_id(bound);
-	info->is_orders = bound->relation->array == NULL;
-	info->correlated = is_correlated(root);
 	for (int i = 0; i < bound->natts; i++)
 	{
 		if (bound->columns[i].source >= IMPILO_SOURCE_LIST_PAGE)
-			info->list_columns = bms_add_member(info->list_columns, i + 1);
+			list_columns = bms_add_member(list_columns, i + 1);
 		if (bound->columns[i].source == IMPILO_SOURCE_LIST_PAGE)
-			info->page_column = i + 1;
+			page_column = i + 1;
 	}
-	if (!find_key(root, baserel, info->page_column, baserel->baserestrictinfo,
-				  &keys))
-		add_unique_id(baserel, relation, info);
-	table_close(relation, NoLock);
-	if (bms_overlap(info->list_columns, columns_in(root, baserel, (Node *) used)) &&
-		!find_key(root, baserel, info->page_column, baserel->baserestrictinfo,
-				  &keys))
+	info->id_column = impilo_table_order_id(bound);
+	info->is_orders = bound->relation->array == NULL;
+	info->has_list_columns = list_columns != NULL;
+	info->correlated = is_correlated(root);
+	info->impossible = is_impossible(baserel, info->id_column);
+	info->keys = impilo_match_keys(root, baserel, info->id_column,
+								   baserel->baserestrictinfo, false);
+	info->pages = impilo_match_keys(root, baserel, page_column,
+									baserel->baserestrictinfo, true);
+	info->join_clauses = find_join_clauses(root, baserel, info->id_column);
+	baserel->fdw_private = info;
+	if (info->pages.exprs == NIL && bms_overlap(list_columns, used))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("foreign table \"%s\" needs a condition on list_page",
 						bound->name),
 				 errdetail("The columns list_page, list_place, list_total and list_size exist only for pages that are read by number."),
 				 errhint("Add list_page = number or list_page = ANY (numbers).")));
-	baserel->fdw_private = info;
+	if (info->pages.exprs == NIL && info->is_orders &&
+		AttributeNumberIsValid(info->id_column))
+		add_unique_id(baserel, foreigntableid, info->id_column);
 
-	estimate_orders(root, baserel, foreigntableid, info);
+	estimate_orders(baserel, table->serverid, info);
 	baserel->tuples = Max(1, info->orders * info->rows_per_order);
 	set_baserel_size_estimates(root, baserel);
 
 	/* the number of ids or pages is exact, and statistics are not */
-	if (is_impossible(baserel, info))
+	if (info->impossible)
 		baserel->rows = 1;
-	else if (find_key(root, baserel, info->page_column,
-					  baserel->baserestrictinfo, &keys))
-		baserel->rows = clamp_row_est(keys.count * info->options.fetch_size);
-	else if (impilo_match_keys(root, baserel, info->id_column, &keys))
+	else if (info->pages.exprs != NIL)
+		baserel->rows = clamp_row_est(info->pages.count * info->options.fetch_size);
+	else if (info->keys.exprs != NIL)
 		baserel->rows = clamp_row_est(Min(baserel->tuples,
-										  keys.count * info->rows_per_order));
+										  info->keys.count * info->rows_per_order));
 }
 
 /*
- * Compute the cost of reading the whole list.  The requests of the pages after
- * the first overlap.
+ * impilo_cost_requests
+ *		Compute the cost of reading the orders of `keys` distinct ids.
+ *
+ * The requests after the first overlap.  If there are fewer requests than
+ * keys, they read the list.
  */
-static void
-cost_list(const RelOptInfo *baserel, const RelInfo *info,
-		  Cost *startup, Cost *total)
+void
+impilo_cost_requests(const RelOptInfo *baserel, double requests, double keys,
+					 Cost *startup, Cost *total)
 {
-	double		pages = ceil(info->orders / info->options.fetch_size);
-	double		overlapped = Max(pages - 1, 0) / info->options.max_concurrency;
+	const RelInfo *info = baserel->fdw_private;
+	QualCost	quals = baserel->baserestrictcost;
 
-	*startup = info->server.fdw_startup_cost + baserel->baserestrictcost.startup;
+	*startup = info->server.fdw_startup_cost * Min(requests, 1) + quals.startup;
 	*total = *startup +
-		info->server.fdw_startup_cost * overlapped +
-		info->server.fdw_tuple_cost * info->orders +
-		(cpu_tuple_cost + baserel->baserestrictcost.per_tuple) * baserel->tuples;
-}
-
-/*
- * Compute the cost of reading orders by id, with this many requests.
- */
-static void
-cost_lookup(const RelOptInfo *baserel, const RelInfo *info, double keys,
-			double requests, Cost *startup, Cost *total)
-{
-	double		waves = 1 + Max(requests - 1, 0) / info->options.max_concurrency;
-
-	*startup = info->server.fdw_startup_cost + baserel->baserestrictcost.startup;
-	*total = baserel->baserestrictcost.startup +
-		info->server.fdw_startup_cost * waves +
+		info->server.fdw_startup_cost * Max(requests - 1, 0) /
+		info->options.max_concurrency +
 		info->server.fdw_tuple_cost * (requests < keys ? info->orders : keys) +
-		(cpu_tuple_cost + baserel->baserestrictcost.per_tuple) *
-		keys * info->rows_per_order;
+		(cpu_tuple_cost + quals.per_tuple) * keys * info->rows_per_order;
 }
 
 /*
- * Returns the number of requests of one scan for this many ids.  If the list
- * has fewer pages, the scan reads the list.
+ * Add a path.  A scan of more ids than the list has pages reads the list.
  */
-static double
-requests_of_scan(const RelInfo *info, double keys)
-{
-	if (keys <= info->options.max_concurrency)
-		return keys;
-	return Min(keys, ceil(info->orders / info->options.fetch_size));
-}
-
 static void
 add_scan_path(PlannerInfo *root, RelOptInfo *baserel, ImpiloRoute route,
-			  const ImpiloKeys *keys, double rows, Cost startup, Cost total,
-			  Relids required_outer)
+			  ImpiloKeys keys, double rows, Relids required_outer)
 {
-	List	   *private = list_make3(makeInteger(route),
-									 keys ? keys->exprs : NIL,
-									 keys ? keys->kinds : NIL);
+	const RelInfo *info = baserel->fdw_private;
+	double		requests = keys.count;
+	Cost		startup,
+				total;
 
+	if (route == IMPILO_ROUTE_LIST ||
+		(route == IMPILO_ROUTE_LOOKUP && requests > info->options.max_concurrency))
+		requests = Min(requests,
+					   Max(1, ceil(info->orders / info->options.fetch_size)));
+	impilo_cost_requests(baserel, requests, keys.count, &startup, &total);
 	add_path(baserel, (Path *)
-			 impilo_create_scan_path(root, baserel, rows, startup,
-									 total, required_outer, private));
-}
-
-/*
- * For generate_implied_equalities_for_column: returns whether this member of
- * an equivalence class is the id.
- */
-static bool
-is_id_member(PlannerInfo *root, RelOptInfo *rel, EquivalenceClass *ec,
-			 EquivalenceMember *em, void *arg)
-{
-	return is_id_column(rel, arg, (Node *) em->em_expr);
-}
-
-/*
- * Returns the conditions by which other relations supply ids.
- */
-static List *
-join_clauses(PlannerInfo *root, RelOptInfo *baserel, const RelInfo *info)
-{
-	List	   *clauses = NIL;
-	List	   *matching = NIL;
-	ImpiloKeys	keys;
-	ListCell   *cell;
-
-	if (!AttributeNumberIsValid(info->id_column))
-		return NIL;
-	if (baserel->has_eclass_joins)
-		clauses = generate_implied_equalities_for_column(root, baserel,
-														 is_id_member,
-														 unconstify(RelInfo *, info),
-														 baserel->lateral_referencers);
-	foreach(cell, baserel->joininfo)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-
-		if (join_clause_is_movable_to(rinfo, baserel))
-			clauses = lappend(clauses, rinfo);
-	}
-	foreach(cell, clauses)
-	{
-		RestrictInfo *rinfo = lfirst_node(RestrictInfo, cell);
-
-		if (impilo_match_key(root, baserel, info->id_column, rinfo->clause, &keys))
-			matching = lappend(matching, rinfo);
-	}
-	return matching;
+			 impilo_create_scan_path(root, baserel, rows, startup, total,
+									 required_outer,
+									 list_make3(makeInteger(route), keys.exprs,
+												keys.kinds)));
 }
 
 /*
@@ -480,12 +409,9 @@ add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 	ImpiloKeys	keys;
 	Relids		outer;
 	ParamPathInfo *param_info;
-	double		rows;
-	Cost		startup,
-				total;
 
-	outer = bms_difference(rinfo->clause_relids, bms_make_singleton(baserel->relid));
-	outer = bms_union(outer, baserel->lateral_relids);
+	outer = bms_union(bms_difference(rinfo->clause_relids, baserel->relids),
+					  baserel->lateral_relids);
 	if (bms_is_empty(outer))
 		return;
 	param_info = get_baserel_parampathinfo(root, baserel, outer);
@@ -494,14 +420,58 @@ add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 	 * The executor checks ppi_clauses, which may have several keys.  Without
 	 * any, the path would have nothing to look up.
 	 */
-	if (!find_key(root, baserel, info->id_column, param_info->ppi_clauses, &keys))
-		return;
-	rows = clamp_row_est(Min(param_info->ppi_rows,
-							 keys.count * info->rows_per_order));
-	cost_lookup(baserel, info, keys.count,
-				requests_of_scan(info, keys.count), &startup, &total);
-	add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, &keys, rows,
-				  startup, total, outer);
+	keys = impilo_match_keys(root, baserel, info->id_column,
+							 param_info->ppi_clauses, true);
+	if (keys.exprs != NIL)
+		add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, keys,
+					  clamp_row_est(Min(param_info->ppi_rows,
+										keys.count * info->rows_per_order)),
+					  outer);
+}
+
+/*
+ * impiloGetForeignPaths
+ *		Add a path for each route that returns the rows.
+ */
+void
+impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
+					  Oid foreigntableid)
+{
+	const RelInfo *info = baserel->fdw_private;
+	Relids		lateral = baserel->lateral_relids;
+	const ImpiloKeys none = {0};
+	const ImpiloKeys all = {.count = info->orders};
+	ListCell   *cell;
+
+	if (info->impossible)
+		add_scan_path(root, baserel, IMPILO_ROUTE_NOTHING, none, 1, lateral);
+	else if (info->pages.exprs != NIL)
+		add_scan_path(root, baserel, IMPILO_ROUTE_PAGES, info->pages,
+					  baserel->rows, lateral);
+	else
+	{
+		/* of two equal paths, the planner keeps the first */
+		if (info->keys.exprs != NIL)
+			add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, info->keys,
+						  baserel->rows, lateral);
+		add_scan_path(root, baserel, IMPILO_ROUTE_LIST, all, baserel->rows,
+					  lateral);
+		foreach(cell, info->join_clauses)
+			add_parameterised_path(root, baserel, info,
+								   lfirst_node(RestrictInfo, cell));
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * What the lookahead node asks
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+is_ours(const RelOptInfo *rel)
+{
+	return rel && rel->fdwroutine &&
+		rel->fdwroutine->GetForeignRelSize == impiloGetForeignRelSize;
 }
 
 /*
@@ -512,18 +482,16 @@ add_parameterised_path(PlannerInfo *root, RelOptInfo *baserel,
 Expr *
 impilo_lookup_key(const Path *path)
 {
-	const RelOptInfo *rel = path->parent;
 	const ForeignPath *scan = (const ForeignPath *) path;
-	List	   *exprs;
+	Expr	   *key;
 
-	if (!IsA(path, ForeignPath) || rel->fdwroutine == NULL ||
-		rel->fdwroutine->GetForeignRelSize != impiloGetForeignRelSize ||
+	if (!IsA(path, ForeignPath) || !is_ours(path->parent) ||
 		PATH_REQ_OUTER(path) == NULL ||
 		intVal(linitial(scan->fdw_private)) != IMPILO_ROUTE_LOOKUP)
 		return NULL;
-	exprs = lsecond(scan->fdw_private);
-	return OidIsValid(get_element_type(getBaseType(exprType(linitial(exprs)))))
-		? NULL : linitial(exprs);
+	key = linitial(lsecond(scan->fdw_private));
+	return OidIsValid(get_element_type(getBaseType(exprType((Node *) key))))
+		? NULL : key;
 }
 
 /*
@@ -536,75 +504,17 @@ impilo_key_is_read(PlannerInfo *root, const RelOptInfo *baserel,
 				   const Node *key)
 {
 	const RelOptInfo *other;
+	const RelInfo *info;
 
 	if (!IsA(key, Var))
 		return false;
 	other = root->simple_rel_array[((const Var *) key)->varno];
-	return other && other->fdwroutine &&
-		other->fdwroutine->GetForeignRelSize == impiloGetForeignRelSize &&
-		other->serverid == baserel->serverid &&
-		other->userid == baserel->userid &&
-		((RelInfo *) other->fdw_private)->list_columns == NULL &&
-		is_id_column(other, other->fdw_private, key);
-}
-
-/*
- * impilo_cost_keys
- *		Compute the cost of looking up the orders of this many distinct keys.
- */
-void
-impilo_cost_keys(const RelOptInfo *baserel, double keys,
-				 Cost *startup, Cost *total)
-{
-	cost_lookup(baserel, baserel->fdw_private, keys, keys, startup, total);
-}
-
-/*
- * impiloGetForeignPaths
- *		Add a path for each route that returns the rows.
- */
-void
-impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
-					  Oid foreigntableid)
-{
-	RelInfo    *info = baserel->fdw_private;
-	ImpiloKeys	keys;
-	Cost		startup,
-				total;
-	ListCell   *cell;
-
-	if (is_impossible(baserel, info))
-	{
-		add_scan_path(root, baserel, IMPILO_ROUTE_NOTHING, NULL, 1, 0, 0,
-					  baserel->lateral_relids);
-		return;
-	}
-
-	if (find_key(root, baserel, info->page_column, baserel->baserestrictinfo,
-				 &keys))
-	{
-		/* no other route returns these columns; a page costs as much as a key */
-		cost_lookup(baserel, info, keys.count, keys.count,
-					&startup, &total);
-		add_scan_path(root, baserel, IMPILO_ROUTE_PAGES, &keys,
-					  baserel->rows, startup, total, baserel->lateral_relids);
-		return;
-	}
-	if (impilo_match_keys(root, baserel, info->id_column, &keys))
-	{
-		cost_lookup(baserel, info, keys.count,
-					requests_of_scan(info, keys.count), &startup, &total);
-		add_scan_path(root, baserel, IMPILO_ROUTE_LOOKUP, &keys,
-					  baserel->rows, startup, total, baserel->lateral_relids);
-	}
-
-	/* after the lookup: of two equal paths, the planner keeps the first */
-	cost_list(baserel, info, &startup, &total);
-	add_scan_path(root, baserel, IMPILO_ROUTE_LIST, NULL, baserel->rows,
-				  startup, total, baserel->lateral_relids);
-	foreach(cell, join_clauses(root, baserel, info))
-		add_parameterised_path(root, baserel, info,
-							   lfirst_node(RestrictInfo, cell));
+	if (!is_ours(other) || other->serverid != baserel->serverid ||
+		other->userid != baserel->userid)
+		return false;
+	info = other->fdw_private;
+	return !info->has_list_columns &&
+		impilo_is_column(other, info->id_column, key);
 }
 
 /* ------------------------------------------------------------------------
@@ -619,24 +529,22 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 static bool
 is_plain_count(const RelOptInfo *input_rel, const Aggref *aggref)
 {
+	const RelInfo *info = input_rel->fdw_private;
 	const Const *filter = (const Const *) aggref->aggfilter;
-	const Expr *argument;
+	const Const *argument;
 
 	if ((filter && (!IsA(filter, Const) || filter->constisnull ||
 					!DatumGetBool(filter->constvalue))) ||
 		aggref->agglevelsup != 0 || aggref->aggsplit != AGGSPLIT_SIMPLE)
 		return false;
-	if (aggref->aggfnoid == F_COUNT_)
-		return true;
 	if (aggref->aggfnoid != F_COUNT_ANY)
-		return false;
-	argument = linitial_node(TargetEntry, aggref->args)->expr;
+		return aggref->aggfnoid == F_COUNT_;
+	argument = (const Const *) linitial_node(TargetEntry, aggref->args)->expr;
 
 	/* each id once: DISTINCT makes no difference */
-	if (is_id_column(input_rel, input_rel->fdw_private, (const Node *) argument))
-		return true;
-	return aggref->aggdistinct == NIL && IsA(argument, Const) &&
-		!((const Const *) argument)->constisnull;
+	return impilo_is_column(input_rel, info->id_column, (const Node *) argument) ||
+		(aggref->aggdistinct == NIL && IsA(argument, Const) &&
+		 !argument->constisnull);
 }
 
 /*
@@ -687,16 +595,13 @@ impiloGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
 	const RelInfo *info = input_rel->fdw_private;
 	PathTarget *target = root->upper_targets[UPPERREL_GROUP_AGG];
 
-	if (stage != UPPERREL_GROUP_AGG || output_rel->fdw_private != NULL ||
-		!asks_only_count(root, input_rel, target))
-		return;
-	output_rel->fdw_private = input_rel->fdw_private;
-	add_path(output_rel, (Path *)
-			 impilo_create_upper_path(root, output_rel, target, 1,
-									  info->server.fdw_startup_cost,
-									  info->server.fdw_startup_cost +
-									  cpu_tuple_cost,
-									  list_make1(makeInteger(IMPILO_ROUTE_COUNT))));
+	if (stage == UPPERREL_GROUP_AGG && asks_only_count(root, input_rel, target))
+		add_path(output_rel, (Path *)
+				 impilo_create_upper_path(root, output_rel, target, 1,
+										  info->server.fdw_startup_cost,
+										  info->server.fdw_startup_cost +
+										  cpu_tuple_cost,
+										  list_make1(makeInteger(IMPILO_ROUTE_COUNT))));
 }
 
 /* ------------------------------------------------------------------------
@@ -711,22 +616,8 @@ attribute_list(const Bitmapset *attributes)
 	int			member = -1;
 
 	while ((member = bms_next_member(attributes, member)) >= 0)
-		list = lappend(list, makeInteger(member));
+		list = lappend_int(list, member);
 	return list;
-}
-
-/*
- * Make the plan of a count.  HAVING is its filter.
- */
-static ForeignScan *
-make_count_plan(PlannerInfo *root, List *tlist, const PathTarget *target)
-{
-	return make_foreignscan(tlist, (List *) root->parse->havingQual, 0, NIL,
-							list_make5(makeInteger(IMPILO_ROUTE_COUNT),
-									   makeInteger(0), makeInteger(1),
-									   NIL, NIL),
-							add_to_flat_tlist(NIL, aggregates_of(root, target)),
-							NIL, NULL);
 }
 
 /*
@@ -739,25 +630,29 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 					 Plan *outer_plan)
 {
 	ImpiloRoute route = intVal(linitial(best_path->fdw_private));
+	const PathTarget *target = best_path->path.pathtarget;
 	const RelInfo *info = rel->fdw_private;
 	Bitmapset  *filter;
 	Bitmapset  *rest;
 	List	   *private;
 
+	/* HAVING is the filter of a count */
 	if (route == IMPILO_ROUTE_COUNT)
-		return make_count_plan(root, tlist, best_path->path.pathtarget);
-
-	scan_clauses = extract_actual_clauses(scan_clauses, false);
-	filter = columns_in(root, rel, (Node *) scan_clauses);
+		return make_foreignscan(tlist, (List *) root->parse->havingQual, 0, NIL,
+								list_make5(makeInteger(route), makeInteger(0),
+										   makeInteger(1), NIL, NIL),
+								add_to_flat_tlist(NIL, aggregates_of(root, target)),
+								NIL, NULL);
 
 	/*
 	 * Not the columns of tlist: it can have all columns of the table, as the
 	 * planner avoids projections.
 	 */
-	rest = columns_in(root, rel, (Node *) rel->reltarget->exprs);
-	rest = bms_union(rest, columns_in(root, rel,
-									  (Node *) best_path->path.pathtarget->exprs));
-	rest = bms_difference(rest, filter);
+	scan_clauses = extract_actual_clauses(scan_clauses, false);
+	filter = columns_in(rel, scan_clauses);
+	rest = bms_difference(columns_in(rel, list_make2(rel->reltarget->exprs,
+													 target->exprs)),
+						  filter);
 
 	/*
 	 * The scan evaluates the conditions itself, before it converts the other

@@ -21,7 +21,6 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/pg_type.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -30,8 +29,6 @@
 
 #include "compat.h"
 #include "create/journal.h"
-#include "fdw/keys.h"
-#include "fdw/route.h"
 #include "fdw/scan.h"
 #include "read/pages.h"
 #include "read/shared.h"
@@ -43,21 +40,19 @@ typedef struct ImpiloScan
 	ImpiloRoute route;
 	ImpiloTableOptions options;
 	MemoryContext context;		/* child of the executor run's */
-	ImpiloReader *reader;		/* NULL for IMPILO_ROUTE_NOTHING */
+	ImpiloConnection *connection;	/* NULL for IMPILO_ROUTE_NOTHING */
+	ImpiloReader *reader;		/* of routes List, Lookup and Count */
 	ImpiloRowReader *rows;		/* NULL for IMPILO_ROUTE_COUNT */
 	ExprState  *filter;			/* taken from the plan state; NULL: none */
 	List	   *keys;			/* of ExprState; of routes Lookup and Pages */
 
 	/* of IMPILO_ROUTE_PAGES */
-	ImpiloApi  *api;
 	ImpiloPages *pages;
 	MemoryContext pages_context;
 	ImpiloListed listed;
 	ImpiloReaderStats pages_stats;
 
-	Oid			serverid;
 	CommandId	command;		/* of the statement's snapshot */
-
 	bool		started;		/* the keys are evaluated */
 	bool		at_order;		/* rows holds an order */
 	bool		done;
@@ -69,10 +64,10 @@ typedef struct ImpiloScan
  * ------------------------------------------------------------------------
  */
 
-static ImpiloRoute
-route_of(const ForeignScan *plan)
+static int
+private_integer(const ForeignScan *plan, ImpiloScanPrivate member)
 {
-	return intVal(list_nth(plan->fdw_private, IMPILO_SCAN_ROUTE));
+	return intVal(list_nth(plan->fdw_private, member));
 }
 
 /*
@@ -82,9 +77,8 @@ route_of(const ForeignScan *plan)
 static int
 rtindex_of(const ForeignScan *plan)
 {
-	if (plan->scan.scanrelid > 0)
-		return plan->scan.scanrelid;
-	return bms_next_member(plan->fs_relids, -1);
+	return plan->scan.scanrelid > 0 ? plan->scan.scanrelid
+		: bms_next_member(plan->fs_relids, -1);
 }
 
 static Bitmapset *
@@ -94,7 +88,7 @@ column_set(const ForeignScan *plan, ImpiloScanPrivate member)
 	ListCell   *cell;
 
 	foreach(cell, (List *) list_nth(plan->fdw_private, member))
-		columns = bms_add_member(columns, intVal(lfirst(cell)));
+		columns = bms_add_member(columns, lfirst_int(cell));
 	return columns;
 }
 
@@ -110,25 +104,25 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 	Oid			userid = impilo_scan_check_as_user(plan, rtindex, estate);
 	ForeignTable *table =
 	GetForeignTable(exec_rt_fetch(rtindex, estate)->relid);
-	ForeignServer *server = GetForeignServer(table->serverid);
-	ImpiloConnection *connection;
-	bool		again;
 
-	if (!OidIsValid(userid))
-		userid = GetUserId();
-	state->serverid = server->serverid;
-	impilo_table_options(table, server, &state->options);
-	connection = impilo_connection(userid, server->serverid, estate->es_query_cxt);
-	state->api = connection->api;
-	again = (eflags & EXEC_FLAG_REWIND) ||
-		intVal(list_nth(plan->fdw_private, IMPILO_SCAN_REREAD));
-	state->reader = impilo_reader_open(connection, estate->es_query_cxt,
-									   &state->options,
-									   state->route == IMPILO_ROUTE_LIST ? IMPILO_READS_LIST
-									   : state->route == IMPILO_ROUTE_COUNT ? IMPILO_READS_COUNT
-									   : IMPILO_READS_IDS, again,
-									   intVal(list_nth(plan->fdw_private,
-													   IMPILO_SCAN_READS_ALL)));
+	impilo_table_options(table, GetForeignServer(table->serverid),
+						 &state->options);
+	state->connection = impilo_connection(OidIsValid(userid) ? userid : GetUserId(),
+										  table->serverid, estate->es_query_cxt);
+	if (state->route == IMPILO_ROUTE_PAGES)
+		state->pages_context = AllocSetContextCreate(state->context,
+													 "impilo_fdw pages",
+													 ALLOCSET_DEFAULT_SIZES);
+	else
+		state->reader =
+			impilo_reader_open(state->connection, estate->es_query_cxt,
+							   &state->options,
+							   state->route == IMPILO_ROUTE_LIST ? IMPILO_READS_LIST
+							   : state->route == IMPILO_ROUTE_COUNT ? IMPILO_READS_COUNT
+							   : IMPILO_READS_IDS,
+							   (eflags & EXEC_FLAG_REWIND) ||
+							   private_integer(plan, IMPILO_SCAN_REREAD),
+							   private_integer(plan, IMPILO_SCAN_READS_ALL));
 }
 
 /*
@@ -138,7 +132,8 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 void
 impiloBeginForeignScan(ForeignScanState *node, int eflags)
 {
-	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	Relation	relation = node->ss.ss_currentRelation;
 	MemoryContext context;
 	MemoryContext caller;
 	ImpiloScan *state;
@@ -151,7 +146,7 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 	caller = MemoryContextSwitchTo(context);
 	state = palloc0(sizeof(ImpiloScan));
 	state->context = context;
-	state->route = route_of(plan);
+	state->route = private_integer(plan, IMPILO_SCAN_ROUTE);
 	state->command = node->ss.ps.state->es_snapshot->curcid;
 	node->fdw_state = state;
 
@@ -159,19 +154,13 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 		open_reader(node, state, eflags);
 	if (state->route != IMPILO_ROUTE_COUNT)
 	{
-		ImpiloTable *table = impilo_table_bind(node->ss.ss_currentRelation);
-
-		state->rows = impilo_row_reader(table,
+		state->rows = impilo_row_reader(impilo_table_bind(relation),
 										column_set(plan, IMPILO_SCAN_FILTER_COLUMNS),
 										column_set(plan, IMPILO_SCAN_REST_COLUMNS),
 										context);
 
-		/*
-		 * core sets the table's OID after this callback: too late for the
-		 * filter
-		 */
-		node->ss.ss_ScanTupleSlot->tts_tableOid =
-			RelationGetRelid(node->ss.ss_currentRelation);
+		/* core does so after this callback: too late for the filter */
+		node->ss.ss_ScanTupleSlot->tts_tableOid = RelationGetRelid(relation);
 		state->filter = node->ss.ps.qual;
 		node->ss.ps.qual = NULL;
 	}
@@ -192,36 +181,29 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 static void
 start(ForeignScanState *node, ImpiloScan *state)
 {
-	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	int64	   *keys = NULL;
-	int			nkeys = 0;
+	int64	   *keys;
+	int			nkeys;
 	bool		few;
 
 	state->started = true;
 	if (state->keys == NIL)
 		return;
-	few = impilo_keys_evaluate(plan->fdw_exprs,
-							   list_nth(plan->fdw_private, IMPILO_SCAN_KEY_KINDS),
-							   state->keys, node->ss.ps.ps_ExprContext,
-							   &keys, &nkeys);
-	if (state->route == IMPILO_ROUTE_LOOKUP)
+	few = impilo_keys_evaluate((ForeignScan *) node->ss.ps.plan, state->keys,
+							   node->ss.ps.ps_ExprContext, &keys, &nkeys);
+	if (state->route == IMPILO_ROUTE_PAGES)
 	{
-		if (few)
-			impilo_reader_lookup(state->reader, keys, nkeys);
-		else
-			impilo_reader_list(state->reader);
-		return;
+		MemoryContextReset(state->pages_context);
+		state->pages = impilo_pages_open(state->connection->api,
+										 state->pages_context, keys, nkeys,
+										 state->options.fetch_size,
+										 state->options.max_concurrency,
+										 &state->pages_stats.http);
+		impilo_row_reader_listed(state->rows, &state->listed.page);
 	}
-	if (state->pages_context == NULL)
-		state->pages_context = AllocSetContextCreate(state->context,
-													 "impilo_fdw pages",
-													 ALLOCSET_DEFAULT_SIZES);
-	MemoryContextReset(state->pages_context);
-	state->pages = impilo_pages_open(state->api, state->pages_context,
-									 keys, nkeys, state->options.fetch_size,
-									 state->options.max_concurrency,
-									 &state->pages_stats.http);
-	impilo_row_reader_listed(state->rows, &state->listed.page);
+	else if (few)
+		impilo_reader_lookup(state->reader, keys, nkeys);
+	else
+		impilo_reader_list(state->reader);
 }
 
 /* ------------------------------------------------------------------------
@@ -249,42 +231,35 @@ next_order(ImpiloScan *state, ImpiloOrder *order)
 	while (impilo_reader_next(state->reader, order))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!impilo_journal_hides(state->serverid, order->id, state->command))
+		if (!impilo_journal_hides(state->connection->serverid, order->id,
+								  state->command))
 			return true;
 	}
 	return false;
 }
 
 /*
- * Returns the number of orders that are visible to the statement.  The total
- * of the API is right unless the statement has created orders.
+ * Returns the row of a count.  The total of the API is right unless the
+ * statement has created orders.
  */
-static int64
-count_orders(ImpiloScan *state)
-{
-	ImpiloOrder order;
-	int64		count = 0;
-
-	if (!impilo_journal_hides_any(state->serverid, state->command))
-		return impilo_reader_count(state->reader);
-	while (next_order(state, &order))
-		count++;
-	return count;
-}
-
 static TupleTableSlot *
 count_row(ForeignScanState *node, ImpiloScan *state)
 {
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	int64		count;
+	ImpiloOrder order;
+	int64		count = 0;
 
-	state->done = true;
-	count = count_orders(state);
+	if (impilo_journal_hides_any(state->connection->serverid, state->command))
+		while (next_order(state, &order))
+			count++;
+	else
+		count = impilo_reader_count(state->reader);
 	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
 	{
 		slot->tts_values[i] = Int64GetDatum(count);
 		slot->tts_isnull[i] = false;
 	}
+	state->done = true;
 	return ExecStoreVirtualTuple(slot);
 }
 
@@ -390,9 +365,7 @@ impiloReScanForeignScan(ForeignScanState *node)
 
 	if (state == NULL || !state->started)
 		return;
-	state->started = false;
-	state->at_order = false;
-	state->done = false;
+	state->started = state->at_order = state->done = false;
 	if (state->route == IMPILO_ROUTE_LIST || state->route == IMPILO_ROUTE_COUNT)
 		impilo_reader_rewind(state->reader);
 }
@@ -420,66 +393,61 @@ impiloEndForeignScan(ForeignScanState *node)
  * ------------------------------------------------------------------------
  */
 
-static const char *
-route_name(ImpiloRoute route)
-{
-	switch (route)
-	{
-		case IMPILO_ROUTE_LIST:
-			return "List";
-		case IMPILO_ROUTE_LOOKUP:
-			return "Lookup";
-		case IMPILO_ROUTE_PAGES:
-			return "Pages";
-		case IMPILO_ROUTE_COUNT:
-			return "Count";
-		case IMPILO_ROUTE_NOTHING:
-			return "None";
-	}
-	return "";					/* keep compiler quiet */
-}
+static const char *const route_names[] = {
+	[IMPILO_ROUTE_LIST] = "List",
+	[IMPILO_ROUTE_LOOKUP] = "Lookup",
+	[IMPILO_ROUTE_PAGES] = "Pages",
+	[IMPILO_ROUTE_COUNT] = "Count",
+	[IMPILO_ROUTE_NOTHING] = "None"
+};
 
 /*
- * Returns the request of a plan, with placeholders for what is known only at
- * execution; NULL if nothing is sent.
+ * Show the request of a plan, with placeholders for what is known only at
+ * execution.
  */
-static char *
-show_request(const ForeignScan *plan, const char *base_url,
-			 const ImpiloTableOptions *options)
+static void
+explain_request(ForeignScanState *node, const ImpiloTableOptions *options,
+				const char *base_url, ExplainState *es)
 {
-	int64		id;
+	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	ImpiloRoute route = private_integer(plan, IMPILO_SCAN_ROUTE);
+	char	   *request;
 
-	switch (route_of(plan))
+	if (route == IMPILO_ROUTE_NOTHING)
+		return;
+	if (route == IMPILO_ROUTE_COUNT)
+		request = psprintf("GET %s/order?page=1&size=1", base_url);
+	else if (route == IMPILO_ROUTE_LOOKUP)
 	{
-		case IMPILO_ROUTE_LIST:
-		case IMPILO_ROUTE_PAGES:
-			return psprintf("GET %s/order?page={page}&size=%d", base_url,
-							options->fetch_size);
-		case IMPILO_ROUTE_COUNT:
-			return psprintf("GET %s/order?page=1&size=1", base_url);
-		case IMPILO_ROUTE_LOOKUP:
-			if (impilo_keys_constant(plan->fdw_exprs, &id))
-				return psprintf("GET %s/order/" INT64_FORMAT, base_url, id);
-			return psprintf("GET %s/order/{id}", base_url);
-		case IMPILO_ROUTE_NOTHING:
-			break;
+		int64	   *ids;
+		int			nids = 0;
+
+		if (IsA(linitial(plan->fdw_exprs), Const) &&
+			list_length(plan->fdw_exprs) == 1)
+			(void) impilo_keys_evaluate(plan,
+										ExecInitExprList(plan->fdw_exprs, &node->ss.ps),
+										node->ss.ps.ps_ExprContext, &ids, &nids);
+		request = nids == 1
+			? psprintf("GET %s/order/" INT64_FORMAT, base_url, ids[0])
+			: psprintf("GET %s/order/{id}", base_url);
 	}
-	return NULL;
+	else
+		request = psprintf("GET %s/order?page={page}&size=%d", base_url,
+						   options->fetch_size);
+	ExplainPropertyText("Remote Request", request, es);
 }
 
 static void
 explain_stats(const ImpiloScan *state, ExplainState *es)
 {
-	ImpiloReaderStats stats;
+	ImpiloReaderStats stats = state->pages_stats;
 
-	if (state->reader == NULL)
+	if (state->route == IMPILO_ROUTE_NOTHING)
 		return;
-	if (state->route == IMPILO_ROUTE_PAGES)
-		stats = state->pages_stats;
-	else
+	if (state->reader)
 		impilo_reader_stats(state->reader, &stats);
 	if (stats.by_list)
-		ExplainPropertyText("Read Instead", route_name(IMPILO_ROUTE_LIST), es);
+		ExplainPropertyText("Read Instead", "List", es);
 	if (state->route == IMPILO_ROUTE_LIST || state->route == IMPILO_ROUTE_PAGES ||
 		stats.by_list)
 		ExplainPropertyInteger("Pages", NULL, stats.pages, es);
@@ -509,14 +477,12 @@ impiloExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	ForeignServer *server = GetForeignServer(table->serverid);
 	ImpiloServerOptions server_options;
 	ImpiloTableOptions options;
-	char	   *request;
 
 	impilo_server_options(server, &server_options);
 	impilo_table_options(table, server, &options);
-	ExplainPropertyText("Route", route_name(route_of(plan)), es);
-	request = show_request(plan, server_options.base_url, &options);
-	if (request)
-		ExplainPropertyText("Remote Request", request, es);
+	ExplainPropertyText("Route", route_names[private_integer(plan, IMPILO_SCAN_ROUTE)],
+						es);
+	explain_request(node, &options, server_options.base_url, es);
 	if (es->analyze && node->fdw_state)
 		explain_stats(node->fdw_state, es);
 }

@@ -899,7 +899,7 @@ may_retry(const ImpiloHttpRequest *request)
 	bool		get = request->method == IMPILO_HTTP_GET;
 
 	if (reply->attempts > request->client->config.max_retries ||
-		request->no_memory)
+		request->method == IMPILO_HTTP_GET_ONCE || request->no_memory)
 		return false;
 	switch (reply->outcome)
 	{

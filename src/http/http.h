@@ -53,6 +53,7 @@ typedef struct ImpiloHttpStats
 typedef enum ImpiloHttpMethod
 {
 	IMPILO_HTTP_GET,			/* retried whenever that may help */
+	IMPILO_HTTP_GET_ONCE,		/* not retried */
 	IMPILO_HTTP_POST			/* sent again only if the server certainly did
 								 * not process it */
 } ImpiloHttpMethod;

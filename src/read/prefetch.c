@@ -30,9 +30,6 @@
 
 #include "read/prefetch.h"
 
-/* orders of a page of which only the total is of interest; the API's default */
-#define SMALL_PAGE 15
-
 /* ------------------------------------------------------------------------
  * The queue
  * ------------------------------------------------------------------------
@@ -263,7 +260,8 @@ static void
 verify_address(ImpiloLookup *lookup)
 {
 	if (!lookup->api->proven)
-		(void) impilo_fetch_total(lookup->api, true, lookup->stats);
+		(void) impilo_fetch_total(lookup->api, true, IMPILO_HTTP_FOREVER,
+								  lookup->stats);
 }
 
 /*
@@ -314,9 +312,12 @@ impilo_lookup_next(ImpiloLookup *lookup, const int64 *wanted, int64 *id,
  * impilo_fetch_total
  *		Ask for one small page of the list, and return its total, or
  *		IMPILO_UNKNOWN.  Raises the errors of the API if it is `required`.
+ *
+ * With a limit of `max_wait` microseconds, the request is not retried.
  */
 int64
-impilo_fetch_total(ImpiloApi *api, bool required, ImpiloHttpStats *stats)
+impilo_fetch_total(ImpiloApi *api, bool required, int64 max_wait,
+				   ImpiloHttpStats *stats)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "impilo_fdw total",
@@ -324,11 +325,12 @@ impilo_fetch_total(ImpiloApi *api, bool required, ImpiloHttpStats *stats)
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	ImpiloHttpRequest *request;
 	ImpiloApiError error;
-	ImpiloPage	page;
+	ImpiloPage	page = {.total = IMPILO_UNKNOWN};
 
-	request = impilo_api_get_page(api, context, 1, SMALL_PAGE, stats);
-	impilo_http_wait(request);
-	if (!impilo_api_try_page(api, request, 1, SMALL_PAGE, &page, &error))
+	request = impilo_api_get_small_page(api, context,
+										max_wait >= IMPILO_HTTP_FOREVER, stats);
+	if (impilo_http_wait_within(request, &max_wait) &&
+		!impilo_api_try_page(api, request, 1, IMPILO_SMALL_PAGE, &page, &error))
 	{
 		if (required)
 			impilo_api_raise(&error);

@@ -89,6 +89,6 @@ extern ImpiloLookupResult impilo_lookup_next(ImpiloLookup *lookup,
 											 const int64 *wanted, int64 *id,
 											 ImpiloOrder *order);
 extern int64 impilo_fetch_total(ImpiloApi *api, bool required,
-								ImpiloHttpStats *stats);
+								int64 max_wait, ImpiloHttpStats *stats);
 
 #endif							/* IMPILO_PREFETCH_H */

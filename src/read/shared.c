@@ -146,6 +146,7 @@ struct ImpiloReader
 	MemoryContext lookup_context;	/* what is below belongs to it */
 	WantedId   *wanted;			/* sorted; NULL: reads the list */
 	int			nwanted;
+	bool		by_list;		/* found in the list, not looked up */
 	int			at;				/* by_list: number of those found */
 	ImpiloLookup *lookup;
 };
@@ -595,7 +596,8 @@ find_pages(ImpiloShared *shared, const ImpiloTableOptions *options,
 	if (known_pages(shared, options) == IMPILO_UNKNOWN && !shared->total_asked)
 	{
 		shared->total_asked = true;
-		(void) impilo_fetch_total(shared->connection->api, false, stats);
+		(void) impilo_fetch_total(shared->connection->api, false,
+								  IMPILO_HTTP_FOREVER, stats);
 	}
 	return known_pages(shared, options);
 }
@@ -652,8 +654,9 @@ impilo_reader_lookup(ImpiloReader *reader, const int64 *ids, int nids)
 	}
 	reader->at = 0;
 	reader->lookup = NULL;
-	reader->stats.by_list = list_is_shorter(reader, unknown);
-	if (reader->stats.by_list)
+	reader->by_list = list_is_shorter(reader, unknown);
+	reader->stats.by_list |= reader->by_list;
+	if (reader->by_list)
 		impilo_reader_rewind(reader);
 	else if (unknown > 0)
 	{
@@ -767,7 +770,7 @@ next_by_id(ImpiloReader *reader, ImpiloOrder *order)
 {
 	ImpiloShared *shared = reader->shared;
 
-	if (reader->stats.by_list)
+	if (reader->by_list)
 		return next_in_list(reader, order);
 	while (reader->at < reader->nwanted)
 	{

@@ -33,7 +33,7 @@ typedef struct ImpiloReaderStats
 	int64		pages;			/* of the list */
 	int64		orders;			/* returned */
 	bool		shared;			/* the list was read for another scan too */
-	bool		by_list;		/* found its ids in the list */
+	bool		by_list;		/* has found ids in the list, at least once */
 } ImpiloReaderStats;
 
 /*

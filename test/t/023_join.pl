@@ -126,6 +126,25 @@ is($session->query('SELECT count(*) FROM (SELECT n, id FROM few LEFT JOIN impilo
 $api->ctl('nofault');
 
 #
+# The planner's request for the number of orders
+#
+$node->safe_psql('postgres', 'ALTER SERVER impilo OPTIONS (SET max_retries \'5\')');
+foreach my $fault ('{"status":503}', '{"status":429}', '{"reset":"after"}')
+{
+	my $planner = session($node);
+
+	$api->ctl('fault', qq({"path":"size=15\$","times":1,"do":$fault}));
+	$api->ctl('log-reset');
+	like($planner->query('EXPLAIN (COSTS OFF) SELECT n, id FROM few JOIN impilo.orders ON id = k'),
+		qr/Impilo Lookahead/, "the planner goes on when its request fails ($fault)");
+	is($api->count('requests'), 1, '... and does not send it again');
+	$planner->query('EXPLAIN SELECT n, id FROM few JOIN impilo.orders ON id = k');
+	is($api->count('requests'), 1, '... nor for the next statement');
+	$planner->quit;
+	$api->ctl('nofault');
+}
+
+#
 # Round trips of a full scan.  A request belongs to a round trip with all that
 # began before the first of them was answered.
 #
