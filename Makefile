@@ -5,6 +5,9 @@
 #   make installcheck      run the regression tests in the running PostgreSQL,
 #                          each with its own sandbox of the API, then the TAP
 #                          tests, which start their own PostgreSQL servers
+#   make deb               build Debian packages of the committed files, in
+#                          build/deb
+#   make dist              build the distribution for PGXN, in build
 #   make indent            format the C code as PostgreSQL does
 #
 # To use another pg_config than the first in PATH, add
@@ -19,6 +22,8 @@ PGFILEDESC = "impilo_fdw - foreign data wrapper for the order API of Impilo"
 
 DATA = $(wildcard sql/impilo_fdw--*.sql)
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
+
+DISTVERSION = $(shell sed -n 's/^   "version": "\(.*\)",/\1/p' META.json)
 
 PKG_CONFIG ?= pkg-config
 LIBRARIES = libcurl json-c
@@ -57,9 +62,26 @@ endif
 
 $(OBJS): $(wildcard src/*.h src/*/*.h)
 
-.PHONY: sandbox indent
+.PHONY: sandbox deb dist indent
 sandbox:
 	$(MAKE) -C test/sandbox
+
+# The source package has the control file for the PostgreSQL versions of this
+# release of Debian.
+deb: name = impilo-fdw-$(DISTVERSION)
+deb:
+	rm -rf build/deb
+	mkdir -p build/deb/$(name)
+	git archive --prefix=$(name)/ -o build/deb/impilo-fdw_$(DISTVERSION).orig.tar.gz HEAD . ':!debian'
+	git archive HEAD | tar -C build/deb/$(name) -xf -
+	cd build/deb/$(name) && pg_buildext updatecontrol && dpkg-buildpackage -us -uc
+	rm -r build/deb/$(name)
+	ls build/deb
+
+# The version is that of META.json.
+dist:
+	mkdir -p build
+	git archive --prefix=impilo_fdw-$(DISTVERSION)/ -o build/impilo_fdw-$(DISTVERSION).zip HEAD
 
 indent:
 	test/style.sh --fix

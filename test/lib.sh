@@ -277,7 +277,7 @@ copy_checkout() {
 	tar -C "$top" --warning=no-file-changed --exclude=./.git --exclude='*.o' --exclude='*.so' \
 		--exclude='*.bc' --exclude='*.a' --exclude='impilo_sandbox' \
 		--exclude='impilo_sandbox_*' --exclude=./results --exclude=./log \
-		--exclude=./test/fuzz/build \
+		--exclude=./build --exclude=./test/fuzz/build \
 		--exclude=tmp_check --exclude=__pycache__ -cf - . | tar -C "$to" -xf - --no-same-owner
 }
 
