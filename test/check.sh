@@ -41,7 +41,7 @@ outside() {
 		esac
 	done
 
-	packages='gcc libc6-dev make pkg-config curl ca-certificates openssl perl util-linux'
+	packages='gcc libc6-dev make pkg-config git curl ca-certificates openssl perl util-linux'
 	packages+=' libcurl4-openssl-dev libjson-c-dev libmicrohttpd-dev zlib1g-dev'
 	packages+=' clang libclang-rt-dev libipc-run-perl valgrind shellcheck'
 	case " $* $all_parts" in

@@ -297,25 +297,30 @@ comment_share() {
 #----------------------------------------------------------------------
 
 check_versions() {
-	local control meta changelog script agent
+	local control meta changelog script agent package
 
 	control=$(sed -n "s/^default_version *= *'\(.*\)'$/\1/p" impilo_fdw.control)
 	meta=$(perl -MJSON::PP -0777 -ne 'my $m = decode_json($_);
 		my %v = map { $_ => 1 } $m->{version}, $m->{provides}{impilo_fdw}{version};
 		print join "/", sort keys %v' META.json 2>&1)
 	changelog=$(sed -n 's/^## \([0-9.]*\).*/\1/p' CHANGELOG.md 2>&1 | head -n 1)
+	package=$(sed -n '1s/^impilo-fdw (\([0-9.]*\)-[0-9]*) .*/\1/p' debian/changelog)
 	script=$(find sql -name 'impilo_fdw--*.sql' | sed 's/.*--\(.*\)\.sql$/\1/' | sort -V | tail -n 1)
 	agent=$(sed -n 's/.*"impilo_fdw\/\([0-9.]*\).*/\1/p' "${sources[@]}" | sort -u)
 
 	{
 		[ "$meta" = "$changelog" ] || echo "META.json $meta, CHANGELOG.md $changelog"
+		[ "$package" = "$changelog" ] || echo "debian/changelog $package, CHANGELOG.md $changelog"
 		[ "${meta%.*}" = "$control" ] || echo "META.json $meta, impilo_fdw.control $control"
 		[ "$script" = "$control" ] || echo "newest script $script, impilo_fdw.control $control"
 		[ "$agent" = "$control" ] || [ "$agent" = "$meta" ] ||
 			echo "User-Agent ${agent:-none}, impilo_fdw.control $control"
 	} | rule "one version everywhere" \
 		"The control file, the script and the User-Agent have MAJOR.MINOR.  META.json and
-CHANGELOG.md add the patch number."
+the changelogs add the patch number."
+
+	sed 's/PGVERSION/18/g' debian/control.in | diff - debian/control |
+		rule "debian/control is up to date" "Run pg_buildext updatecontrol on Debian unstable."
 }
 
 check_promises() {
@@ -409,7 +414,7 @@ check_manual() {
 }
 
 check_scripts() {
-	local -a scripts=(test/*.sh test/with-sandbox .ci/run test/sandbox/ctl test/*/*.sh)
+	local -a scripts=(test/*.sh test/with-sandbox debian/tests/installcheck .ci/run test/sandbox/ctl test/*/*.sh)
 	local file
 
 	for file in "${scripts[@]}"; do
