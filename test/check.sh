@@ -51,6 +51,10 @@ outside() {
 	need $packages
 	may_need pg-bsd-indent || say 'pg_bsd_indent is not available: the layout is not checked'
 	may_need sqlsmith || say 'sqlsmith is not available: random SQL is not tested'
+	# JDBC is tested where a JDK is installed, which is large
+	may_need_all python3-psycopg python3-psycopg2 python3-asyncpg python3-pyodbc odbc-postgresql python3-sqlalchemy \
+		python3-django libdbd-pg-perl ruby-activerecord ruby-pg node-pg libpostgresql-jdbc-java ||
+		say 'not all clients are available: the tests of those that are missing are skipped'
 	choose_postgres
 	cron=postgresql-$("$PG_CONFIG" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')-cron
 	may_need "$cron" || say "$cron is not available: pg_cron is not tested"

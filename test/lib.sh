@@ -124,6 +124,32 @@ may_need() {
 	need "$1"
 }
 
+# may_need_all PACKAGE...: installs those that the distribution has.  Fails if one
+# is still missing; the others are installed nevertheless.
+may_need_all() {
+	local package status=0
+	local -a available=()
+
+	for package in "$@"; do
+		need_is_met "$package" || available+=("$package")
+	done
+	[ ${#available[@]} -gt 0 ] || return 0
+	command -v apt-get >/dev/null || return 1
+	apt_lists
+	set -- "${available[@]}"
+	available=()
+	for package in "$@"; do
+		if apt-cache show "$package" >/dev/null 2>&1 &&
+			apt-get -q -s install --no-install-recommends "$package" >/dev/null 2>&1; then
+			available+=("$package")
+		else
+			status=1
+		fi
+	done
+	[ ${#available[@]} = 0 ] || (need "${available[@]}") || status=1
+	return $status
+}
+
 # borrow PROGRAM: unpacks the package of a server program into the private
 # folder.  Installing the package would start a service.  Fails if the package
 # is not available.
