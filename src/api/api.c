@@ -64,6 +64,7 @@ impilo_api_open(MemoryContext context, const ImpiloApiConfig *config)
 	api->last_total = IMPILO_UNKNOWN;
 	impilo_page_reader_init(&api->reader);
 
+	http.base_url = config->base_url;
 	http.user_agent = USER_AGENT;
 	http.headers = headers;
 	api->http = impilo_http_open(context, &http);
@@ -85,11 +86,10 @@ ImpiloHttpRequest *
 impilo_api_get_page(ImpiloApi *api, MemoryContext context,
 					int64 page, int size, ImpiloHttpStats *stats)
 {
-	char	   *url = psprintf("%s/order?page=" INT64_FORMAT "&size=%d",
-							   api->config.base_url, page, size);
-
-	return impilo_http_start(api->http, context, IMPILO_HTTP_GET, url, NULL, 0,
-							 stats);
+	return impilo_http_start(api->http, context, IMPILO_HTTP_GET,
+							 psprintf("/order?page=" INT64_FORMAT "&size=%d",
+									  page, size),
+							 NULL, 0, stats);
 }
 
 ImpiloHttpRequest *
@@ -98,8 +98,7 @@ impilo_api_get_small_page(ImpiloApi *api, MemoryContext context, bool retry,
 {
 	return impilo_http_start(api->http, context,
 							 retry ? IMPILO_HTTP_GET : IMPILO_HTTP_GET_ONCE,
-							 psprintf("%s/order?page=1&size=%d",
-									  api->config.base_url, IMPILO_SMALL_PAGE),
+							 psprintf("/order?page=1&size=%d", IMPILO_SMALL_PAGE),
 							 NULL, 0, stats);
 }
 
@@ -107,35 +106,17 @@ ImpiloHttpRequest *
 impilo_api_get_order(ImpiloApi *api, MemoryContext context, int64 id,
 					 ImpiloHttpStats *stats)
 {
-	char	   *url = psprintf("%s/order/" INT64_FORMAT, api->config.base_url, id);
-
-	return impilo_http_start(api->http, context, IMPILO_HTTP_GET, url, NULL, 0,
-							 stats);
+	return impilo_http_start(api->http, context, IMPILO_HTTP_GET,
+							 psprintf("/order/" INT64_FORMAT, id),
+							 NULL, 0, stats);
 }
 
 ImpiloHttpRequest *
 impilo_api_post_order(ImpiloApi *api, MemoryContext context,
 					  const char *body, size_t length, ImpiloHttpStats *stats)
 {
-	return impilo_http_start(api->http, context, IMPILO_HTTP_POST,
-							 psprintf("%s/order", api->config.base_url),
+	return impilo_http_start(api->http, context, IMPILO_HTTP_POST, "/order",
 							 body, length, stats);
-}
-
-/*
- * impilo_api_show_page, impilo_api_show_order
- *		Returns a request as EXPLAIN and messages show it, palloc'd.
- */
-char *
-impilo_api_show_page(int64 page, int size)
-{
-	return psprintf("GET /order?page=" INT64_FORMAT "&size=%d", page, size);
-}
-
-char *
-impilo_api_show_order(int64 id)
-{
-	return psprintf("GET /order/" INT64_FORMAT, id);
 }
 
 /* ------------------------------------------------------------------------
@@ -148,10 +129,10 @@ impilo_api_show_order(int64 id)
  */
 static void
 wrong_content(const ImpiloApi *api, const ImpiloHttpReply *reply,
-			  const char *request, ImpiloReadVerdict verdict,
-			  const char *subject, const ImpiloJsonError *wrong,
-			  ImpiloApiError *error)
+			  ImpiloReadVerdict verdict, const char *subject,
+			  const ImpiloJsonError *wrong, ImpiloApiError *error)
 {
+	const char *request = reply->request;
 	const char *type = reply->content_type;
 	char	   *detail;
 
@@ -169,76 +150,64 @@ wrong_content(const ImpiloApi *api, const ImpiloHttpReply *reply,
 						  type && strstr(type, "charset") ? type : "");
 	else
 		detail = psprintf("%s to %s %s.", subject, request, wrong->what);
-	impilo_api_content_error(api, detail, error);
+	impilo_api_error(api, IMPILO_API_CONTENT, detail, error);
 }
 
 /*
- * impilo_api_try_page
- *		Read the envelope of a page of the list.
+ * impilo_api_page, impilo_api_page_next, impilo_api_order
+ *		Wait for a response and read it.
  *
- * The request must be done; `page` and `size` are what it asked for, for
- * messages.  `result` points into its body.  Returns false and fills in
- * `error` if the response is not a page: JSON with an array `content`.
+ * What they return points into the body of the request.  They raise an error
+ * if the response is not what was requested; or, if `error` is not NULL, fill
+ * it in and return false.  Otherwise error->message becomes NULL.
+ *
+ * impilo_api_page reads the envelope of a page: JSON with an array `content`.
  */
 bool
-impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
-					int64 page, int size, ImpiloPage *result,
-					ImpiloApiError *error)
+impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request, ImpiloPage *page,
+				ImpiloApiError *error)
 {
-	const ImpiloHttpReply *reply = impilo_http_reply(request);
+	const ImpiloHttpReply *reply = impilo_http_wait(request, NULL);
+	ImpiloApiError raised;
+	ImpiloApiError *failure = error ? error : &raised;
 	ImpiloJsonError wrong;
 	ImpiloReadVerdict verdict;
 
-	result->request = impilo_api_show_page(page, size);
-	if (!impilo_api_is_answer(api, reply, result->request, error))
-		return false;
-	verdict = impilo_page_read(&api->reader, reply->body, reply->length,
-							   result, &wrong);
-	if (verdict != IMPILO_READ_OK)
+	failure->message = NULL;
+	page->request = reply->request;
+	if (impilo_api_is_answer(api, reply, failure))
 	{
-		wrong_content(api, reply, result->request, verdict, "The response",
-					  &wrong, error);
-		return false;
+		verdict = impilo_page_read(&api->reader, reply->body, reply->length,
+								   page, &wrong);
+		if (verdict == IMPILO_READ_OK)
+		{
+			api->proven = true;
+			api->last_total = page->total;
+			return true;
+		}
+		wrong_content(api, reply, verdict, "The response", &wrong, failure);
 	}
-
-	api->proven = true;
-	api->last_total = result->total;
-	return true;
+	if (error == NULL)
+		impilo_api_raise(failure);
+	return false;
 }
 
 /*
- * impilo_api_page
- *		The same, but raises the error.
- */
-void
-impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
-				int64 page, int size, ImpiloPage *result)
-{
-	ImpiloApiError error;
-
-	if (!impilo_api_try_page(api, request, page, size, result, &error))
-		impilo_api_raise(&error);
-}
-
-/*
- * impilo_api_page_next
- *		Read the next order of a page.  Returns false at its end.
- *
- * The order points into the body of the page's request.  If it is not
- * well-formed or has no id, raises an error; or, if `error` is not NULL, fills
- * it in and returns false.  Checks for interrupts, so that a large page can be
- * canceled.
+ * Reads the next order of a page; false at its end.  Checks for interrupts, so
+ * that a large page can be canceled.
  */
 bool
 impilo_api_page_next(ImpiloApi *api, ImpiloPage *page, ImpiloOrder *order,
 					 ImpiloApiError *error)
 {
 	ImpiloApiError raised;
+	ImpiloApiError *failure = error ? error : &raised;
 	ImpiloJsonError wrong;
 	int64_t		id;
 	char	   *detail;
 
 	CHECK_FOR_INTERRUPTS();
+	failure->message = NULL;
 	switch (impilo_page_next(&api->reader, page, &order->document, &id,
 							 &wrong))
 	{
@@ -258,9 +227,9 @@ impilo_api_page_next(ImpiloApi *api, ImpiloPage *page, ImpiloOrder *order,
 		default:
 			return false;
 	}
-	impilo_api_content_error(api, detail, error ? error : &raised);
+	impilo_api_error(api, IMPILO_API_CONTENT, detail, failure);
 	if (error == NULL)
-		impilo_api_raise(&raised);
+		impilo_api_raise(failure);
 	return false;
 }
 
@@ -269,8 +238,8 @@ impilo_api_page_next(ImpiloApi *api, ImpiloPage *page, ImpiloOrder *order,
  * is not.
  */
 static bool
-read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
-		   ImpiloOrder *order, ImpiloApiError *error)
+read_order(ImpiloApi *api, const ImpiloHttpReply *reply, ImpiloOrder *order,
+		   ImpiloApiError *error)
 {
 	ImpiloJsonError wrong;
 	ImpiloReadVerdict verdict;
@@ -280,68 +249,51 @@ read_order(ImpiloApi *api, const ImpiloHttpReply *reply, const char *request,
 								&order->document, &id, &wrong);
 	if (verdict != IMPILO_READ_OK)
 	{
-		wrong_content(api, reply, request, verdict, "The order in the response",
-					  &wrong, error);
+		wrong_content(api, reply, verdict, "The order in the response", &wrong,
+					  error);
 		return false;
 	}
 	order->id = id;
-	order->request = request;
+	order->request = reply->request;
 	api->proven = true;
 	return true;
 }
 
 /*
- * impilo_api_order
- *		Read the response to a request for one order.  Returns false if the
- *		order does not exist.
+ * Reads the response to a request for one order; false if the order does not
+ * exist.
  *
  * Status 404 means that.  All known ids are positive, but the API does not
  * promise it, so others are requested too: it may then refuse the id with
- * status 400 or 422, and has no such order either.
- *
- * If the address has not been proven to be right (api->proven), the caller
- * decides whether a 404 means that there is no order API.  The order points
- * into the request's body.  Raises an error if the response is not order `id`.
+ * status 400 or 422, and has no such order either.  If the address has not
+ * been proven to be right (api->proven), the caller decides whether a 404
+ * means that there is no order API.
  */
 bool
 impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
-				 ImpiloOrder *order)
+				 ImpiloOrder *order, ImpiloApiError *error)
 {
-	const ImpiloHttpReply *reply = impilo_http_reply(request);
-	const char *shown = impilo_api_show_order(id);
-	ImpiloApiError error;
+	const ImpiloHttpReply *reply = impilo_http_wait(request, NULL);
+	ImpiloApiError raised;
+	ImpiloApiError *failure = error ? error : &raised;
 
+	failure->message = NULL;
 	if (reply->outcome == IMPILO_HTTP_ANSWERED && reply->status == 404)
 		return false;
 	if (id <= 0 && (reply->status == 400 || reply->status == 422))
 		return false;
-	if (!impilo_api_is_answer(api, reply, shown, &error) ||
-		!read_order(api, reply, shown, order, &error))
-		impilo_api_raise(&error);
-	if (order->id != id)
+	if (impilo_api_is_answer(api, reply, failure) &&
+		read_order(api, reply, order, failure))
 	{
-		impilo_api_content_error(api,
-								 psprintf("The response to %s is the order with id " INT64_FORMAT ".",
-										  shown, order->id), &error);
-		impilo_api_raise(&error);
+		if (order->id == id)
+			return true;
+		impilo_api_error(api, IMPILO_API_CONTENT,
+						 psprintf("The response to %s is the order with id " INT64_FORMAT ".",
+								  reply->request, order->id), failure);
 	}
-	return true;
-}
-
-/*
- * impilo_api_try_order
- *		The same, but raises no error.  Returns whether the response is order
- *		`id`; `error` is filled in only if it is not an order at all.
- */
-bool
-impilo_api_try_order(ImpiloApi *api, ImpiloHttpRequest *request, int64 id,
-					 ImpiloOrder *order, ImpiloApiError *error)
-{
-	const ImpiloHttpReply *reply = impilo_http_reply(request);
-	const char *shown = impilo_api_show_order(id);
-
-	return impilo_api_is_answer(api, reply, shown, error) &&
-		read_order(api, reply, shown, order, error) && order->id == id;
+	if (error == NULL)
+		impilo_api_raise(failure);
+	return false;
 }
 
 /*
@@ -361,8 +313,8 @@ status_refuses(int status)
 
 /*
  * impilo_api_created
- *		Returns what is known after a request to create an order, which must be
- *		done.
+ *		Returns what is known after a request to create an order, for which it
+ *		waits.
  *
  * IMPILO_CREATE_DONE fills in `order`, which points into the request's body;
  * the other outcomes fill in `error`.
@@ -371,11 +323,10 @@ ImpiloCreateOutcome
 impilo_api_created(ImpiloApi *api, ImpiloHttpRequest *request,
 				   ImpiloOrder *order, ImpiloApiError *error)
 {
-	const ImpiloHttpReply *reply = impilo_http_reply(request);
-	const char *shown = IMPILO_CREATE_REQUEST;
+	const ImpiloHttpReply *reply = impilo_http_wait(request, NULL);
 
-	if (impilo_api_is_answer(api, reply, shown, error))
-		return read_order(api, reply, shown, order, error)
+	if (impilo_api_is_answer(api, reply, error))
+		return read_order(api, reply, order, error)
 			? IMPILO_CREATE_DONE : IMPILO_CREATE_UNKNOWN;
 	if (reply->outcome != IMPILO_HTTP_ANSWERED)
 		return reply->may_have_acted

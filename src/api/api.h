@@ -74,12 +74,13 @@ typedef enum ImpiloCreateOutcome
 	IMPILO_CREATE_UNKNOWN		/* the order may exist */
 } ImpiloCreateOutcome;
 
-/* The limits of one scan of the list. */
-typedef enum ImpiloApiLimit
+/* What can be wrong with responses that are complete. */
+typedef enum ImpiloApiProblem
 {
-	IMPILO_API_MAX_PAGES,
+	IMPILO_API_CONTENT,			/* one is not what the API sends */
+	IMPILO_API_MAX_PAGES,		/* limits of one scan of the list */
 	IMPILO_API_SCAN_TIMEOUT
-} ImpiloApiLimit;
+} ImpiloApiProblem;
 
 /* An error that is not raised yet; the strings are palloc'd. */
 typedef struct ImpiloApiError
@@ -113,39 +114,35 @@ extern ImpiloHttpRequest *impilo_api_post_order(ImpiloApi *api,
 												size_t length,
 												ImpiloHttpStats *stats);
 
-extern bool impilo_api_try_page(ImpiloApi *api, ImpiloHttpRequest *request,
-								int64 page, int size, ImpiloPage *result,
-								ImpiloApiError *error);
-extern void impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
-							int64 page, int size, ImpiloPage *result);
+extern bool impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request,
+							ImpiloPage *page, ImpiloApiError *error);
 extern bool impilo_api_page_next(ImpiloApi *api, ImpiloPage *page,
 								 ImpiloOrder *order, ImpiloApiError *error);
 extern bool impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request,
-							 int64 id, ImpiloOrder *order);
-extern bool impilo_api_try_order(ImpiloApi *api, ImpiloHttpRequest *request,
-								 int64 id, ImpiloOrder *order,
-								 ImpiloApiError *error);
+							 int64 id, ImpiloOrder *order,
+							 ImpiloApiError *error);
 extern ImpiloCreateOutcome impilo_api_created(ImpiloApi *api,
 											  ImpiloHttpRequest *request,
 											  ImpiloOrder *order,
 											  ImpiloApiError *error);
-extern char *impilo_api_show_page(int64 page, int size);
-extern char *impilo_api_show_order(int64 id);
 
 /* in error.c */
 
+/*
+ * Set by create/: returns whether the current transaction may have created
+ * orders, which a retry would create again.  NULL: it has not.
+ */
+extern bool (*impilo_api_may_have_created) (void);
+
 extern bool impilo_api_is_answer(const ImpiloApi *api,
 								 const ImpiloHttpReply *reply,
-								 const char *request, ImpiloApiError *error);
+								 ImpiloApiError *error);
 extern void impilo_api_refusal_error(const ImpiloApi *api,
 									 const ImpiloHttpReply *reply,
 									 ImpiloApiError *error);
-extern void impilo_api_content_error(const ImpiloApi *api, char *detail,
-									 ImpiloApiError *error);
-extern void impilo_api_limit_error(const ImpiloApi *api, ImpiloApiLimit limit,
-								   char *detail, ImpiloApiError *error);
+extern void impilo_api_error(const ImpiloApi *api, ImpiloApiProblem problem,
+							 char *detail, ImpiloApiError *error);
 extern bool impilo_api_invites_retry(int sqlstate);
-extern void impilo_api_set_guard(bool (*guard) (void));
 pg_noreturn extern void impilo_api_raise(const ImpiloApiError *error);
 
 #endif							/* IMPILO_API_H */

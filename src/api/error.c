@@ -181,8 +181,13 @@ static const struct
 	},
 };
 
-/* of scans of the list */
-static const ErrorKind limit_errors[] = {
+/* of responses with status 2xx that are not what the API sends, and of scans */
+static const ErrorKind other_errors[] = {
+	[IMPILO_API_CONTENT] = {
+		ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
+		"unexpected response from server \"%s\"",
+		NULL
+	},
 	[IMPILO_API_MAX_PAGES] = {
 		ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 		"list of orders of server \"%s\" is too long",
@@ -193,13 +198,6 @@ static const ErrorKind limit_errors[] = {
 		"timeout while reading the list of orders of server \"%s\"",
 		"Option scan_timeout of server \"%s\" sets the limit."
 	},
-};
-
-/* of responses with status 2xx that are not what the API sends */
-static const ErrorKind content_error = {
-	ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
-	"unexpected response from server \"%s\"",
-	NULL
 };
 
 /*
@@ -220,16 +218,16 @@ static const struct
 	{"", ERRCODE_CHECK_VIOLATION},
 };
 
-/* of impilo_api_set_guard(); NULL: this session has created no orders */
-static bool (*repeats_orders) (void) = NULL;
+bool		(*impilo_api_may_have_created) (void) = NULL;
 
 /*
  * Returns the detail of an error: "GET /order/7 was answered with HTTP status
  * 503, after 6 attempts: …", with the API's own text.
  */
 static char *
-reply_detail(const ImpiloHttpReply *reply, const char *request)
+reply_detail(const ImpiloHttpReply *reply)
 {
+	const char *request = reply->request;
 	StringInfoData detail;
 	char	   *said = NULL;
 
@@ -352,17 +350,6 @@ impilo_api_invites_retry(int sqlstate)
 }
 
 /*
- * impilo_api_set_guard
- *		Set the function that returns whether the current transaction may have
- *		created orders, which a retry would create again.
- */
-void
-impilo_api_set_guard(bool (*guard) (void))
-{
-	repeats_orders = guard;
-}
-
-/*
  * impilo_api_raise
  *		Raise an error.
  *
@@ -372,7 +359,7 @@ impilo_api_set_guard(bool (*guard) (void))
 void
 impilo_api_raise(const ImpiloApiError *error)
 {
-	if (repeats_orders && repeats_orders() &&
+	if (impilo_api_may_have_created && impilo_api_may_have_created() &&
 		impilo_api_invites_retry(error->sqlstate))
 		ereport(ERROR,
 				(errcode(IMPILO_ERRCODE_ORDERS_EXIST),
@@ -408,12 +395,10 @@ is_json_type(const char *content_type)
  * impilo_api_is_answer
  *		Returns whether a response has status 2xx and contains JSON.  Fills in
  *		`error` if not.
- *
- * `request` is the request as messages show it.
  */
 bool
 impilo_api_is_answer(const ImpiloApi *api, const ImpiloHttpReply *reply,
-					 const char *request, ImpiloApiError *error)
+					 ImpiloApiError *error)
 {
 	bool		answered = reply->outcome == IMPILO_HTTP_ANSWERED;
 	const ErrorKind *kind = &outcome_errors[reply->outcome];
@@ -422,9 +407,10 @@ impilo_api_is_answer(const ImpiloApi *api, const ImpiloHttpReply *reply,
 	{
 		if (reply->length == 0 || is_json_type(reply->content_type))
 			return true;
-		fill_error(api, &content_error,
+		fill_error(api, &other_errors[IMPILO_API_CONTENT],
 				   psprintf("%s was answered with HTTP status %d and content type \"%s\" instead of application/json.",
-							request, reply->status, reply->content_type),
+							reply->request, reply->status,
+							reply->content_type),
 				   error);
 		error->hint = psprintf("Check option base_url of server \"%s\".",
 							   api->config.server_name);
@@ -439,7 +425,7 @@ impilo_api_is_answer(const ImpiloApi *api, const ImpiloHttpReply *reply,
 			row++;
 		kind = &status_errors[row].kind;
 	}
-	fill_error(api, kind, reply_detail(reply, request), error);
+	fill_error(api, kind, reply_detail(reply), error);
 	if (answered && reply->status == 401)
 		error->hint = key_hint(api);
 	return false;
@@ -473,25 +459,12 @@ impilo_api_refusal_error(const ImpiloApi *api, const ImpiloHttpReply *reply,
 }
 
 /*
- * impilo_api_content_error
- *		Fill in the error of a response with status 2xx that is not what the
- *		API sends.  `detail` is palloc'd.
+ * impilo_api_error
+ *		Fill in another error.  `detail` is palloc'd.
  */
 void
-impilo_api_content_error(const ImpiloApi *api, char *detail,
-						 ImpiloApiError *error)
+impilo_api_error(const ImpiloApi *api, ImpiloApiProblem problem, char *detail,
+				 ImpiloApiError *error)
 {
-	fill_error(api, &content_error, detail, error);
-}
-
-/*
- * impilo_api_limit_error
- *		Fill in the error of a scan that has reached a limit.  `detail` states
- *		how far it has come, and is palloc'd.
- */
-void
-impilo_api_limit_error(const ImpiloApi *api, ImpiloApiLimit limit,
-					   char *detail, ImpiloApiError *error)
-{
-	fill_error(api, &limit_errors[limit], detail, error);
+	fill_error(api, &other_errors[problem], detail, error);
 }

@@ -49,8 +49,7 @@ typedef struct ImpiloPage
 	int64_t		total;			/* orders over all pages, or IMPILO_UNKNOWN */
 	int			first;			/* 0, 1 or IMPILO_UNKNOWN */
 	int			last;			/* 0, 1 or IMPILO_UNKNOWN */
-	const char *request;		/* set by the caller: the request, for
-								 * messages */
+	const char *request;		/* set by the caller, for messages */
 	ImpiloJsonCursor content;	/* before the next order */
 	size_t		content_at;		/* offset of content in the body */
 	int			orders;			/* orders read so far, also one that failed */

@@ -230,7 +230,7 @@ read_list(ImpiloKnownOrders *known)
 	ImpiloList *list = impilo_list_open(creator->target.connection->api,
 										context, creator->target.fetch_size,
 										creator->target.max_concurrency, true,
-										&creator->stats);
+										&creator->stats, NULL);
 	ImpiloOrder order;
 	int64		orders = 0;
 	bool		shows_ids = false;

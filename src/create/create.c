@@ -88,7 +88,7 @@ impilo_creator(const ImpiloCreateTarget *target, MemoryContext context)
 													sizeof(ImpiloCreator));
 
 	creator->target = *target;
-	impilo_api_set_guard(impilo_journal_may_have_created);
+	impilo_api_may_have_created = impilo_journal_may_have_created;
 	return creator;
 }
 
@@ -169,10 +169,10 @@ is_another_order(const Batch *batch, ImpiloCreateAttempt *attempt)
 		why = impilo_contradiction(&attempt->order, attempt->row);
 	if (why == NULL)
 		return false;
-	impilo_api_content_error(connection->api,
-							 psprintf("The response to %s is order " INT64_FORMAT ", which %s.",
-									  IMPILO_CREATE_REQUEST, id, why),
-							 &attempt->error);
+	impilo_api_error(connection->api, IMPILO_API_CONTENT,
+					 psprintf("The response to %s is order " INT64_FORMAT ", which %s.",
+							  IMPILO_CREATE_REQUEST, id, why),
+					 &attempt->error);
 	return true;
 }
 
@@ -187,7 +187,7 @@ end_attempt(Batch *batch, ImpiloCreateAttempt *attempt)
 													 &attempt->order,
 													 &attempt->error);
 
-	attempt->sent_at = impilo_http_reply(attempt->request)->sent_at;
+	attempt->sent_at = impilo_http_wait(attempt->request, NULL)->sent_at;
 	if (outcome == IMPILO_CREATE_DONE && is_another_order(batch, attempt))
 		outcome = IMPILO_CREATE_UNKNOWN;
 	switch (outcome)
@@ -256,8 +256,9 @@ send_attempts(Batch *batch)
 		for (int i = 0; i < batch->nflying; i++)
 		{
 			ImpiloCreateAttempt *attempt = batch->flying[i];
+			int64		no_time = 0;
 
-			if (impilo_http_done(attempt->request))
+			if (impilo_http_wait(attempt->request, &no_time))
 			{
 				end_attempt(batch, attempt);
 				continue;

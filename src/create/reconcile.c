@@ -185,8 +185,7 @@ read_clock(Search *search)
 		return;
 	request = impilo_api_get_page(creator->target.connection->api,
 								  search->working, 1, 1, &creator->stats);
-	impilo_http_wait(request);
-	date = impilo_http_reply(request)->date;
+	date = impilo_http_wait(request, NULL)->date;
 	search->clock_known = date >= 0;
 	if (search->clock_known)
 		search->clock_ahead = time_t_to_timestamptz((pg_time_t) date) -
@@ -231,8 +230,7 @@ fetch_order(Search *search, int64 id, ImpiloOrder *order,
 	ImpiloOrder fetched;
 	ImpiloApiError error;
 
-	impilo_http_wait(request);
-	if (!impilo_api_try_order(api, request, id, &fetched, &error))
+	if (!impilo_api_order(api, request, id, &fetched, &error))
 		return false;
 	*order = fetched;
 	impilo_identify(order, identity);
@@ -422,7 +420,7 @@ search_list(Search *search)
 	read_clock(search);
 	list = impilo_list_open(target->connection->api, search->working,
 							target->fetch_size, target->max_concurrency,
-							true, &creator->stats);
+							true, &creator->stats, NULL);
 	while (impilo_list_next(list, &order, &error))
 	{
 		MemoryContextReset(order_context);

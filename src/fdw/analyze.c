@@ -39,7 +39,7 @@
 #include "catalog/connection.h"
 #include "catalog/table.h"
 #include "fdw/analyze.h"
-#include "read/list.h"
+#include "read/pages.h"
 #include "rows/read.h"
 
 /*
@@ -163,7 +163,7 @@ take_row(Sampler *sampler, Datum *values, bool *nulls)
 }
 
 /*
- * Callback of impilo_list_sample: takes the rows of an order.
+ * Callback of impilo_pages_sample: takes the rows of an order.
  */
 static void
 take_order(const ImpiloOrder *order, void *arg)
@@ -231,9 +231,9 @@ acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows,
 
 	impilo_table_options(table, server, &options);
 	init_sampler(&sampler, relation, connection->options.analyze_patient_data);
-	total = impilo_list_sample(connection->api, context, options.fetch_size,
-							   options.max_concurrency, SAMPLE_PAGES,
-							   take_order, &sampler);
+	total = impilo_pages_sample(connection->api, context, options.fetch_size,
+								options.max_concurrency, SAMPLE_PAGES,
+								take_order, &sampler);
 	*totalrows = sampler.orders > 0 ? sampler.seen / sampler.orders * total : 0;
 	*totaldeadrows = 0;
 	ereport(elevel,

@@ -189,9 +189,8 @@ impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
 									ALLOCSET_SMALL_SIZES);
 	api = impilo_private_connection(GetUserId(), server->serverid, context);
 	request = impilo_api_get_page(api, context, 1, 1, NULL);
-	impilo_http_wait(request);
-	ok = impilo_api_try_page(api, request, 1, 1, &page, &error);
-	reply = impilo_http_reply(request);
+	ok = impilo_api_page(api, request, &page, &error);
+	reply = impilo_http_wait(request, NULL);
 
 	values[PING_OK] = BoolGetDatum(ok);
 	values[PING_STATUS] = Int32GetDatum(reply->status);
@@ -245,8 +244,7 @@ impilo_sample_orders_1_0(PG_FUNCTION_ARGS)
 							CurrentMemoryContext)->api;
 	size = Min(size, IMPILO_MAX_PAGE_SIZE);
 	request = impilo_api_get_page(api, CurrentMemoryContext, 1, size, NULL);
-	impilo_http_wait(request);
-	impilo_api_page(api, request, 1, size, &page);
+	(void) impilo_api_page(api, request, &page, NULL);
 	while (impilo_api_page_next(api, &page, &order, NULL))
 	{
 		ImpiloConvertError error;

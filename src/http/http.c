@@ -125,7 +125,7 @@ typedef enum RequestState
 struct ImpiloHttpRequest
 {
 	dlist_node	node;			/* in the client's list for its state */
-	ImpiloHttpClient *client;	/* NULL once that is closed */
+	ImpiloHttpClient *client;	/* NULL once it is released */
 	RequestState state;
 	MemoryContext context;		/* of the request */
 	ImpiloHttpMethod method;
@@ -159,7 +159,7 @@ struct ImpiloHttpClient
 {
 	slist_node	node;			/* in open_clients */
 	MemoryContext context;
-	ImpiloHttpConfig config;	/* its numbers and flags only */
+	ImpiloHttpConfig config;	/* its other strings are not kept */
 	CURL	   *template;
 	CURL	   *spare_handles[SPARE_MAX];
 	int			nspare_handles;
@@ -802,7 +802,7 @@ free_handle(ImpiloHttpRequest *request, bool complete)
 		return;
 	if (request->state == RUNNING)
 		(void) curl_multi_remove_handle(client->multi, request->easy);
-	if (complete && request->method == IMPILO_HTTP_GET &&
+	if (complete && request->method != IMPILO_HTTP_POST &&
 		client->nspare_handles < SPARE_MAX)
 		client->spare_handles[client->nspare_handles++] = request->easy;
 	else
@@ -815,7 +815,7 @@ free_body(ImpiloHttpRequest *request)
 {
 	ImpiloHttpClient *client = request->client;
 
-	if (request->received == NULL || client == NULL)
+	if (request->received == NULL)
 		return;
 	if (request->received_size <= SPARE_BODY_SIZE &&
 		client->nspare_bodies < SPARE_MAX)
@@ -1205,17 +1205,12 @@ impilo_http_release(ImpiloHttpRequest *request)
 	client = request->client;
 	free_handle(request, false);
 	free_body(request);
-	if (client)
-		set_state(request, RELEASED);
-	request->state = RELEASED;
+	set_state(request, RELEASED);
 	request->client = NULL;
 	pfree(request->url);
 	if (request->body)
 		pfree(unconstify(char *, request->body));
-	request->url = NULL;
-	request->body = NULL;
-	if (client)
-		rest_if_idle(client);
+	rest_if_idle(client);
 }
 
 static void
@@ -1224,39 +1219,11 @@ release_request(void *arg)
 	impilo_http_release(arg);
 }
 
-/*
- * End the requests in a list of a client that is being closed.  Bodies go with
- * it.
- */
 static void
-disown(ImpiloHttpClient *client, dlist_head *list)
+release_all(dlist_head *list)
 {
 	while (!dlist_is_empty(list))
-	{
-		ImpiloHttpRequest *request = dlist_head_element(ImpiloHttpRequest, node,
-														list);
-
-		if (request->state == RUNNING)
-		{
-			fill_reply(request, CURLE_ABORTED_BY_CALLBACK);
-			request->reply.failure = "the connection was closed";
-		}
-		else if (request->state == QUEUED)
-			fill_unsent_reply(request, IMPILO_HTTP_UNREACHABLE,
-							  "the connection was closed");
-		if (request->state == DONE && request->reply.length > 0)
-		{
-			request->reply.outcome = IMPILO_HTTP_LOST;
-			request->reply.failure = "the connection was closed";
-		}
-		free_handle(request, false);
-		request->reply.body = "";
-		request->reply.length = 0;
-		request->received = NULL;
-		set_state(request, DONE);
-		dlist_delete(&request->node);
-		request->client = NULL;
-	}
+		impilo_http_release(dlist_head_element(ImpiloHttpRequest, node, list));
 }
 
 static void
@@ -1265,9 +1232,9 @@ close_client(void *arg)
 	ImpiloHttpClient *client = arg;
 
 	slist_delete(&open_clients, &client->node);
-	disown(client, &client->queued);
-	disown(client, &client->running);
-	disown(client, &client->done);
+	release_all(&client->queued);
+	release_all(&client->running);
+	release_all(&client->done);
 	free_spare(client, 0);
 	close_connections(client);
 	curl_easy_cleanup(client->template);
@@ -1336,8 +1303,8 @@ add_header(struct curl_slist **list, const char *header)
  * impilo_http_open
  *		Make a client, which lives as long as `context`.
  *
- * Deleting the context closes its connections; requests that are left get a
- * reply that says so.  Raises an error if there is no memory or if this
+ * Deleting the context closes its connections, and releases the requests that
+ * are left.  Raises an error if there is no memory or if this
  * libcurl does not support the configuration.  Connects to nothing.
  */
 ImpiloHttpClient *
@@ -1353,6 +1320,7 @@ impilo_http_open(MemoryContext context, const ImpiloHttpConfig *config)
 	dlist_init(&client->done);
 	client->context = context;
 	client->config = *config;
+	client->config.base_url = MemoryContextStrdup(context, config->base_url);
 	client->last_start = client->held_until = -IMPILO_HTTP_FOREVER;
 	client->callback.func = close_client;
 	client->callback.arg = client;
@@ -1387,24 +1355,26 @@ impilo_http_open(MemoryContext context, const ImpiloHttpConfig *config)
  * impilo_http_start
  *		Queue a request, and send it as far as that is possible without waiting.
  *
- * A POST sends `length` bytes of JSON; url and body are copied.  The request
- * and its reply belong to `context`.  `stats`, if given, is added to until the
+ * `path` follows base_url.  A POST sends `length` bytes of JSON.  Both are
+ * copied.  The request and its reply belong to `context`.  `stats`, if given, is added to until the
  * request is released, and must live that long.  Raises an error only for lack
  * of memory, and then has sent nothing.
  */
 ImpiloHttpRequest *
 impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
-				  ImpiloHttpMethod method, const char *url,
+				  ImpiloHttpMethod method, const char *path,
 				  const char *body, size_t length, ImpiloHttpStats *stats)
 {
-	ImpiloHttpRequest *request;
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	ImpiloHttpRequest *request = palloc0(sizeof(*request));
 	instr_time	begin;
 	instr_time	end;
 
-	request = MemoryContextAllocZero(context, sizeof(*request));
 	request->context = context;
 	request->method = method;
-	request->url = MemoryContextStrdup(context, url);
+	request->url = psprintf("%s%s", client->config.base_url, path);
+	request->reply.request = psprintf("%s %s", method == IMPILO_HTTP_POST
+									  ? "POST" : "GET", path);
 	if (body)
 	{
 		char	   *copy = MemoryContextAllocHuge(context, length + 1);
@@ -1413,6 +1383,7 @@ impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
 		request->body = copy;
 		request->length = length;
 	}
+	MemoryContextSwitchTo(caller);
 	request->stats = stats ? stats : &ignored;
 	request->due = -IMPILO_HTTP_FOREVER;
 	request->state = QUEUED;
@@ -1433,46 +1404,29 @@ impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
 }
 
 /*
- * impilo_http_done
- *		Returns whether a request has a reply.  Lets nothing progress.
- */
-bool
-impilo_http_done(const ImpiloHttpRequest *request)
-{
-	return request->state == DONE;
-}
-
-/*
  * impilo_http_wait
- *		Wait until a request is done.
+ *		Wait until a request is done.  Returns its reply, which is valid until
+ *		the request is released.
  *
- * All others of its client progress meanwhile.  Raises an error only for an
- * interrupt; how the request ended is in its reply.
+ * `left`, if given, is for how many microseconds to wait at most; the time
+ * spent is subtracted.  Returns NULL if it is used up before.  All other
+ * requests of the client progress meanwhile.  Raises an error only for an
+ * interrupt.
  */
-void
-impilo_http_wait(ImpiloHttpRequest *request)
+const ImpiloHttpReply *
+impilo_http_wait(ImpiloHttpRequest *request, int64 *left)
 {
 	int64		forever = IMPILO_HTTP_FOREVER;
+	int64	   *rest = left ? left : &forever;
 
-	(void) impilo_http_wait_within(request, &forever);
-}
-
-/*
- * impilo_http_wait_within
- *		The same, for at most `*left` microseconds, from which the time spent is
- *		subtracted.  Returns whether the request is done.
- */
-bool
-impilo_http_wait_within(ImpiloHttpRequest *request, int64 *left)
-{
-	int64		until = clock_now() + *left;
-
-	while (request->state < DONE && *left > 0)
+	while (request->state < DONE && *rest > 0)
 	{
-		wait_once(request->client, request->stats, until);
-		*left = until - clock_now();
+		int64		begin = clock_now();
+
+		wait_once(request->client, request->stats, begin + *rest);
+		*rest -= clock_now() - begin;
 	}
-	return request->state == DONE;
+	return request->state == DONE ? &request->reply : NULL;
 }
 
 /*
@@ -1490,17 +1444,6 @@ impilo_http_wait_any(ImpiloHttpClient *client,
 				return;
 		wait_once(client, requests[0]->stats, IMPILO_HTTP_FOREVER);
 	}
-}
-
-/*
- * impilo_http_reply
- *		The reply of a request that is done; valid until it is released.
- */
-const ImpiloHttpReply *
-impilo_http_reply(const ImpiloHttpRequest *request)
-{
-	Assert(request->state == DONE);
-	return &request->reply;
 }
 
 /*

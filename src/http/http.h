@@ -25,6 +25,7 @@ typedef struct ImpiloHttpRequest ImpiloHttpRequest;
 /* The settings of a client, which copies them. */
 typedef struct ImpiloHttpConfig
 {
+	const char *base_url;		/* without a trailing slash */
 	const char *user_agent;
 	const char *const *headers; /* "Name: value" of every request, ended by
 								 * NULL; secret: never shown anywhere */
@@ -91,6 +92,8 @@ typedef struct ImpiloHttpTimes
 /* The result of a request; the strings belong to it. */
 typedef struct ImpiloHttpReply
 {
+	const char *request;		/* as messages show it: "GET /order/42"; lives
+								 * as long as the context of the request */
 	ImpiloHttpOutcome outcome;
 	bool		may_have_acted; /* some byte of the last attempt's request
 								 * body (of a GET: of the request) may have
@@ -121,15 +124,13 @@ extern ImpiloHttpClient *impilo_http_open(MemoryContext context,
 extern ImpiloHttpRequest *impilo_http_start(ImpiloHttpClient *client,
 											MemoryContext context,
 											ImpiloHttpMethod method,
-											const char *url,
+											const char *path,
 											const char *body, size_t length,
 											ImpiloHttpStats *stats);
-extern bool impilo_http_done(const ImpiloHttpRequest *request);
-extern void impilo_http_wait(ImpiloHttpRequest *request);
-extern bool impilo_http_wait_within(ImpiloHttpRequest *request, int64 *left);
+extern const ImpiloHttpReply *impilo_http_wait(ImpiloHttpRequest *request,
+											   int64 *left);
 extern void impilo_http_wait_any(ImpiloHttpClient *client,
 								 ImpiloHttpRequest *const *requests, int n);
-extern const ImpiloHttpReply *impilo_http_reply(const ImpiloHttpRequest *request);
 extern void impilo_http_release(ImpiloHttpRequest *request);
 extern int	impilo_http_in_flight_limit(const ImpiloHttpClient *client,
 										int wanted);

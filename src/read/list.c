@@ -53,7 +53,6 @@
  */
 #include "postgres.h"
 
-#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
@@ -130,7 +129,6 @@ struct ImpiloList
 	/* limits */
 	int			max_pages;		/* over all passes */
 	int64		max_orders;
-	bool		partial;		/* ends at max_pages without an error */
 
 	/* requests */
 	bool		reads_all;		/* the plan does not stop early */
@@ -162,6 +160,7 @@ struct ImpiloList
 	int64		repeated;		/* orders that the pass has seen twice */
 
 	int64		pages;			/* accepted over all passes */
+	int64	   *pages_read;		/* the same for the caller, or NULL */
 	bool		done;			/* at the end, or failed */
 	bool		failed;
 	ImpiloApiError error;		/* if failed; in `context` */
@@ -197,18 +196,19 @@ fetch_page(void *arg, int64 number)
  * The list and all its requests belong to `context`; `stats` has to live as
  * long.  `reads_all` says that the caller will read the list to its end: then
  * the whole window opens after the first page, or at once if the number of
- * pages is known.
+ * pages is known.  `pages`, if given, is incremented for each page.
  */
 ImpiloList *
 impilo_list_open(ImpiloApi *api, MemoryContext context,
 				 int fetch_size, int max_concurrency, bool reads_all,
-				 ImpiloHttpStats *stats)
+				 ImpiloHttpStats *stats, int64 *pages)
 {
 	ImpiloList *list = MemoryContextAllocZero(context, sizeof(ImpiloList));
 
 	list->api = api;
 	list->context = context;
 	list->stats = stats;
+	list->pages_read = pages;
 	impilo_prefetch_init(&list->queue, context, api->http,
 						 max_concurrency, fetch_page, list);
 	if (api->config.scan_timeout > 0)
@@ -234,43 +234,38 @@ impilo_list_open(ImpiloApi *api, MemoryContext context,
  */
 
 /*
- * End the scan with an error, which impilo_list_next raises or returns.
+ * End the scan with list->error, which impilo_list_next raises or returns.
  */
 static void
-fail(ImpiloList *list, const ImpiloApiError *error)
+fail(ImpiloList *list)
 {
-	list->error = *error;
 	list->failed = list->done = true;
 }
 
 static void
-fail_at_limit(ImpiloList *list, ImpiloApiLimit limit)
+fail_at_limit(ImpiloList *list, ImpiloApiProblem limit)
 {
-	MemoryContext caller = MemoryContextSwitchTo(list->context);
-
-	impilo_api_limit_error(list->api, limit,
-						   psprintf("Read " INT64_FORMAT " orders on " INT64_FORMAT " pages.",
-									list->known, list->pages),
-						   &list->error);
-	MemoryContextSwitchTo(caller);
-	fail(list, &list->error);
+	impilo_api_error(list->api, limit,
+					 psprintf("Read " INT64_FORMAT " orders on " INT64_FORMAT " pages.",
+							  list->known, list->pages),
+					 &list->error);
+	fail(list);
 }
 
 /*
  * The list cannot be read; %s in `message` stands for the server's name.
  */
 static void
-fail_incomplete(ImpiloList *list, const char *message, const char *detail)
+fail_incomplete(ImpiloList *list, const char *message, char *detail)
 {
-	ImpiloApiError error = {
+	list->error = (ImpiloApiError)
+	{
 		.sqlstate = ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
-		.message = MemoryContextStrdup(list->context,
-									   psprintf(message, list->api->config.server_name)),
-		.detail = MemoryContextStrdup(list->context, detail),
-		.hint = "The pages contradict each other, or the list changes faster than it can be read. Try again, or with a smaller max_concurrency."
+			.message = psprintf(message, list->api->config.server_name),
+			.detail = detail,
+			.hint = "The pages contradict each other, or the list changes faster than it can be read. Try again, or with a smaller max_concurrency."
 	};
-
-	fail(list, &error);
+	fail(list);
 }
 
 /* ------------------------------------------------------------------------
@@ -465,11 +460,7 @@ check_first_page(ImpiloList *list)
 						  page->request, page->page);
 	if (detail)
 	{
-		MemoryContext caller = MemoryContextSwitchTo(list->context);
-
-		impilo_api_content_error(list->api, pstrdup(detail), &list->error);
-		MemoryContextSwitchTo(caller);
-		fail(list, &list->error);
+		impilo_api_error(list->api, IMPILO_API_CONTENT, detail, &list->error);
 		return PAGE_FAILED;
 	}
 	list->started = true;
@@ -534,28 +525,24 @@ check_page(ImpiloList *list, const ImpiloSlot *slot, char **why)
 static PageResult
 read_page(ImpiloList *list, const ImpiloSlot *slot, char **why)
 {
-	MemoryContext caller = MemoryContextSwitchTo(list->context);
 	PageResult	result;
 
-	if (!impilo_api_try_page(list->api, slot->request, slot->number,
-							 list->asked_size, &list->page, &list->error))
+	if (!impilo_api_page(list->api, slot->request, &list->page, &list->error))
 	{
-		int			status = impilo_http_reply(slot->request)->status;
+		int			status = impilo_http_wait(slot->request, NULL)->status;
 
-		MemoryContextSwitchTo(caller);
-		if (list->started && status >= 400 && status <= 499 &&
-			list->total != IMPILO_UNKNOWN && !page_exists(list, slot->number))
-			return PAGE_END;
-		fail(list, &list->error);
-		return PAGE_FAILED;
+		return list->started && status >= 400 && status <= 499 &&
+			list->total != IMPILO_UNKNOWN && !page_exists(list, slot->number)
+			? PAGE_END : PAGE_FAILED;
 	}
-	MemoryContextSwitchTo(caller);
 	result = list->started ? check_page(list, slot, why) : check_first_page(list);
 	if (result == PAGE_ACCEPTED)
 	{
 		impilo_prefetch_take(&list->queue);
 		list->new_on_page = 0;
 		list->pages++;
+		if (list->pages_read)
+			(*list->pages_read)++;
 	}
 	return result;
 }
@@ -576,10 +563,7 @@ advance(ImpiloList *list)
 	fill_window(list, true);
 	if (list->queue.count == 0)
 	{
-		if (list->partial)
-			list->done = true;
-		else
-			fail_at_limit(list, IMPILO_API_MAX_PAGES);
+		fail_at_limit(list, IMPILO_API_MAX_PAGES);
 		return;
 	}
 	slot = impilo_prefetch_wait(&list->queue);
@@ -613,6 +597,7 @@ advance(ImpiloList *list)
 			end_pass(list);
 			break;
 		case PAGE_FAILED:
+			fail(list);
 			break;
 	}
 }
@@ -688,35 +673,33 @@ finish_page(ImpiloList *list)
 bool
 impilo_list_next(ImpiloList *list, ImpiloOrder *order, ImpiloApiError *error)
 {
-	while (!list->done)
-	{
-		MemoryContext caller;
-		bool		found;
+	MemoryContext caller = MemoryContextSwitchTo(list->context);
+	bool		found = false;
 
+	while (!found && !list->done)
+	{
 		if (list->queue.current.context == NULL)
-		{
 			advance(list);
-			continue;
+		else if (!impilo_api_page_next(list->api, &list->page, order,
+									   &list->error))
+		{
+			if (list->error.message)
+				fail(list);
+			else
+				finish_page(list);
 		}
-		caller = MemoryContextSwitchTo(list->context);
-		list->error.message = NULL;
-		found = impilo_api_page_next(list->api, &list->page, order,
-									 &list->error);
-		MemoryContextSwitchTo(caller);
-		if (!found && list->error.message)
-			fail(list, &list->error);
-		else if (!found)
-			finish_page(list);
 		else if (remember_id(list, order->id))
 		{
 			if (list->pages == 1 && list->page.orders == PEEK_ORDERS)
 				fill_window(list, list->page.last != 1 &&
 							list->total == IMPILO_UNKNOWN);
 			list->queue.rows++;
-			if (!list->failed)
-				return true;
+			found = !list->failed;
 		}
 	}
+	MemoryContextSwitchTo(caller);
+	if (found)
+		return true;
 	if (error)
 	{
 		memset(error, 0, sizeof(*error));
@@ -728,18 +711,8 @@ impilo_list_next(ImpiloList *list, ImpiloOrder *order, ImpiloApiError *error)
 	return false;
 }
 
-/*
- * impilo_list_pages
- *		How many pages were read so far.
- */
-int64
-impilo_list_pages(const ImpiloList *list)
-{
-	return list->pages;
-}
-
 /* ------------------------------------------------------------------------
- * Counting and sampling
+ * Counting
  * ------------------------------------------------------------------------
  */
 
@@ -781,120 +754,17 @@ impilo_list_count(ImpiloApi *api, MemoryContext context,
 	ImpiloOrder order;
 	int64		count = 0;
 
-	impilo_http_wait(request);
-
 	/* an API may refuse pages of one order */
-	if (impilo_http_reply(request)->status != 400)
+	if (impilo_http_wait(request, NULL)->status != 400)
 	{
-		impilo_api_page(api, request, 1, 1, &page);
+		(void) impilo_api_page(api, request, &page, NULL);
 		if (total_is_coherent(api, &page))
 			return page.total;
 	}
 
 	list = impilo_list_open(api, context, fetch_size, max_concurrency, true,
-							stats);
+							stats, NULL);
 	while (impilo_list_next(list, &order, NULL))
 		count++;
 	return count;
-}
-
-/*
- * Pass the orders of the next page in the queue of a sample to `take`.
- */
-static void
-sample_page(ImpiloList *list, ImpiloSampleCallback take, void *arg)
-{
-	const ImpiloSlot *slot = impilo_prefetch_wait(&list->queue);
-	bool		past_end = false;
-	MemoryContext caller;
-	ImpiloOrder order;
-
-	if (slot == NULL)
-	{
-		fail_at_limit(list, IMPILO_API_SCAN_TIMEOUT);
-		impilo_api_raise(&list->error);
-	}
-	if (slot->number > 1)
-	{
-		int			status = impilo_http_reply(slot->request)->status;
-
-		/* orders may have disappeared since the first page */
-		past_end = status >= 400 && status <= 499 && status != 429;
-	}
-	caller = MemoryContextSwitchTo(slot->context);
-	if (!past_end)
-		impilo_api_page(list->api, slot->request, slot->number,
-						list->asked_size, &list->page);
-	MemoryContextSwitchTo(caller);
-	impilo_prefetch_take(&list->queue);
-	list->pages++;
-	while (!past_end && impilo_api_page_next(list->api, &list->page, &order, NULL))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (remember_id(list, order.id))
-			take(&order, arg);
-		if (list->failed)
-			impilo_api_raise(&list->error);
-	}
-	impilo_prefetch_release(&list->queue);
-}
-
-/*
- * impilo_list_sample
- *		Pass the orders of at most `max_pages` pages, chosen at random, to
- *		`take`; returns how many orders there are.
- *
- * For statistics: nothing is proved about completeness.  A list that does not
- * state its total is read from its start, as far as the pages go.  What it
- * needs is allocated in `context`.
- */
-int64
-impilo_list_sample(ImpiloApi *api, MemoryContext context,
-				   int fetch_size, int max_concurrency, int max_pages,
-				   ImpiloSampleCallback take, void *arg)
-{
-	ImpiloList *list = impilo_list_open(api, context, fetch_size,
-										max_concurrency, true, NULL);
-	ImpiloPage *page = &list->page;
-	ImpiloOrder order;
-	int64		total;
-	int64		pages;
-	int			wanted;
-
-	list->max_pages = Min(max_pages, list->max_pages);
-	impilo_prefetch_send(&list->queue, 1);
-	sample_page(list, take, arg);
-	total = page->total;
-	if (total == 0 && page->orders == 0)
-		return 0;
-	if (total < page->orders || page->size < 1 || page->orders == 0)
-	{
-		list->partial = true;
-		list->pass++;			/* the first page is read again */
-		while (impilo_list_next(list, &order, NULL))
-			take(&order, arg);
-		return list->known;
-	}
-
-	/*
-	 * Of the other pages, one of each of as many parts of equal length: so
-	 * none is chosen twice, and a total that cannot be costs nothing.
-	 */
-	pages = (total - 1) / page->size;
-	wanted = (int) Min(pages, list->max_pages - 1);
-	for (int i = 0; i < wanted; i++)
-	{
-		int64		part = pages / wanted * i + pages % wanted * i / wanted;
-		int64		next = pages / wanted * (i + 1) +
-		pages % wanted * (i + 1) / wanted;
-
-		while (!impilo_prefetch_has_room(&list->queue, list->queue.size))
-			sample_page(list, take, arg);
-		impilo_prefetch_send(&list->queue, 2 +
-							 (int64) pg_prng_uint64_range(&pg_global_prng_state,
-														  part, next - 1));
-	}
-	while (list->queue.count > 0)
-		sample_page(list, take, arg);
-	return total;
 }

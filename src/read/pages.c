@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "common/pg_prng.h"
 #include "lib/qunique.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
@@ -31,9 +32,7 @@ struct ImpiloPages
 	ImpiloApi  *api;
 	ImpiloHttpStats *stats;
 	int			fetch_size;
-	int64	   *numbers;		/* of the pages, sorted and unique */
-	int			nnumbers;
-	int			sent;			/* how many of them are requested */
+	int			wanted;			/* number of pages */
 	ImpiloPrefetch queue;		/* current: the page in use */
 	ImpiloPage	page;			/* its envelope */
 	bool		empty;			/* none of its orders is returned yet */
@@ -71,30 +70,28 @@ impilo_pages_open(ImpiloApi *api, MemoryContext context,
 				  int max_concurrency, ImpiloHttpStats *stats)
 {
 	ImpiloPages *pages = MemoryContextAllocZero(context, sizeof(*pages));
+	int64	   *sorted = MemoryContextAlloc(context,
+											Max(nnumbers, 1) * sizeof(int64));
+	int			n = 0;
 
 	pages->api = api;
 	pages->stats = stats;
 	pages->fetch_size = fetch_size;
 	pages->reported_at = GetCurrentTimestamp();
-	pages->numbers = MemoryContextAlloc(context,
-										Max(nnumbers, 1) * sizeof(int64));
-	for (int i = 0; i < nnumbers; i++)
-		if (numbers[i] >= 1)
-			pages->numbers[pages->nnumbers++] = numbers[i];
-	qsort(pages->numbers, pages->nnumbers, sizeof(int64), compare_numbers);
-	pages->nnumbers = qunique(pages->numbers, pages->nnumbers, sizeof(int64),
-							  compare_numbers);
 	impilo_prefetch_init(&pages->queue, context, api->http,
 						 max_concurrency, fetch_page, pages);
-	return pages;
-}
+	if (api->config.scan_timeout > 0)
+		pages->queue.time_left = api->config.scan_timeout * INT64CONST(1000);
 
-static void
-fill_window(ImpiloPages *pages)
-{
-	while (pages->sent < pages->nnumbers &&
-		   impilo_prefetch_has_room(&pages->queue, pages->queue.size))
-		impilo_prefetch_send(&pages->queue, pages->numbers[pages->sent++]);
+	for (int i = 0; i < nnumbers; i++)
+		if (numbers[i] >= 1)
+			sorted[n++] = numbers[i];
+	qsort(sorted, n, sizeof(int64), compare_numbers);
+	pages->wanted = qunique(sorted, n, sizeof(int64), compare_numbers);
+	for (int i = 0; i < pages->wanted; i++)
+		impilo_prefetch_add(&pages->queue, sorted[i]);
+	pfree(sorted);
+	return pages;
 }
 
 /*
@@ -105,28 +102,32 @@ next_page(ImpiloPages *pages)
 {
 	ImpiloPrefetch *queue = &pages->queue;
 	MemoryContext caller;
+	int			done;
 	int			status;
 
-	fill_window(pages);
-	if (queue->count == 0)
-		return false;
-	(void) impilo_prefetch_wait(queue);
-	impilo_prefetch_take(queue);
+	if (!impilo_prefetch_next(queue))
+	{
+		ImpiloApiError error;
 
-	fill_window(pages);			/* before this response is parsed */
-	impilo_report_progress(&pages->reported_at, pages->sent - queue->count,
-						   pages->nnumbers);
+		if (queue->count == 0)
+			return false;
+		impilo_api_error(pages->api, IMPILO_API_SCAN_TIMEOUT,
+						 psprintf("Not all of %d pages could be read.",
+								  pages->wanted), &error);
+		impilo_api_raise(&error);
+	}
+	done = pages->wanted - (queue->nwaiting - queue->sent) - queue->count;
+	impilo_report_progress(&pages->reported_at, done, pages->wanted);
 
 	caller = MemoryContextSwitchTo(queue->current.context);
 	memset(&pages->page, 0, sizeof(pages->page));
-	status = impilo_http_reply(queue->current.request)->status;
+	status = impilo_http_wait(queue->current.request, NULL)->status;
 	if (queue->current.number > 1 &&
 		(status == 400 || status == 404 || status == 416 || status == 422))
 		pages->page.page = pages->page.total = pages->page.size = IMPILO_UNKNOWN;
 	else
-		impilo_api_page(pages->api, queue->current.request,
-						queue->current.number, pages->fetch_size,
-						&pages->page);
+		(void) impilo_api_page(pages->api, queue->current.request,
+							   &pages->page, NULL);
 	if (pages->page.page != IMPILO_UNKNOWN &&
 		pages->page.page != queue->current.number)
 		pages->page.request = NULL; /* not the requested page */
@@ -178,4 +179,91 @@ impilo_pages_next(ImpiloPages *pages, ImpiloOrder *order,
 		}
 		impilo_prefetch_release(queue);
 	}
+}
+
+/*
+ * Pass the orders of the first pages of a list that does not state its total
+ * to `take`, except for the first `skip` ones; returns how many orders there
+ * are.
+ */
+static int64
+sample_start(ImpiloApi *api, MemoryContext context, int fetch_size,
+			 int max_concurrency, int max_pages, int64 skip,
+			 ImpiloSampleCallback take, void *arg)
+{
+	int64		pages = 0;
+	ImpiloList *list = impilo_list_open(api, context, fetch_size,
+										max_concurrency, true, NULL, &pages);
+	ImpiloOrder order;
+	ImpiloApiError error = {0};
+	int64		orders = 0;
+
+	max_pages = Min(max_pages, api->config.max_pages);
+	while (impilo_list_next(list, &order, &error) && pages <= max_pages)
+		if (++orders > skip)
+			take(&order, arg);
+	if (error.message && pages < max_pages)
+		impilo_api_raise(&error);
+	return orders;
+}
+
+/*
+ * impilo_pages_sample
+ *		Pass the orders of at most `max_pages` pages, chosen at random, to
+ *		`take`; returns how many orders there are.
+ *
+ * For statistics: nothing is proved about completeness.  A list that does not
+ * state its total is read from its start, as far as the pages go.  What it
+ * needs is allocated in `context`.
+ */
+int64
+impilo_pages_sample(ImpiloApi *api, MemoryContext context,
+					int fetch_size, int max_concurrency, int max_pages,
+					ImpiloSampleCallback take, void *arg)
+{
+	int64		numbers[1] = {1};
+	ImpiloPages *pages = impilo_pages_open(api, context, numbers, 1, fetch_size,
+										   max_concurrency, NULL);
+	ImpiloListed first = {0};
+	ImpiloListed listed;
+	ImpiloOrder order;
+	int64		orders = 0;
+	int64		others;
+	int64	   *chosen;
+	int			nchosen;
+
+	while (impilo_pages_next(pages, &order, &first))
+		if (order.document.kind == IMPILO_JSON_OBJECT)
+		{
+			orders++;
+			take(&order, arg);
+		}
+	if (first.total == 0 && orders == 0)
+		return 0;
+	if (first.total < orders || first.size < 1 || orders == 0)
+		return sample_start(api, context, fetch_size, max_concurrency,
+							max_pages, orders, take, arg);
+
+	/*
+	 * Of the other pages, one of each of as many parts of equal length: so
+	 * none is chosen twice, and a total that cannot be costs nothing.
+	 */
+	others = (first.total - 1) / first.size;
+	nchosen = (int) Min(others, Min(max_pages, api->config.max_pages) - 1);
+	chosen = MemoryContextAlloc(context, Max(nchosen, 1) * sizeof(int64));
+	for (int i = 0; i < nchosen; i++)
+	{
+		int64		part = others / nchosen * i + others % nchosen * i / nchosen;
+		int64		next = others / nchosen * (i + 1) +
+		others % nchosen * (i + 1) / nchosen;
+
+		chosen[i] = 2 + (int64) pg_prng_uint64_range(&pg_global_prng_state,
+													 part, next - 1);
+	}
+	pages = impilo_pages_open(api, context, chosen, nchosen, fetch_size,
+							  max_concurrency, NULL);
+	while (impilo_pages_next(pages, &order, &listed))
+		if (order.document.kind == IMPILO_JSON_OBJECT)
+			take(&order, arg);
+	return first.total;
 }

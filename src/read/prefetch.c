@@ -130,18 +130,16 @@ const ImpiloSlot *
 impilo_prefetch_wait(ImpiloPrefetch *queue)
 {
 	ImpiloSlot *head = &queue->ring[queue->first];
+	const ImpiloHttpReply *reply;
 
 	Assert(queue->count > 0);
-	if (!impilo_http_wait_within(head->request, &queue->time_left))
-		return NULL;
-	if (head->rows != queue->rows &&
-		impilo_http_reply(head->request)->status == 0)
+	reply = impilo_http_wait(head->request, &queue->time_left);
+	if (reply && reply->status == 0 && head->rows != queue->rows)
 	{
 		impilo_prefetch_refetch(queue);
-		if (!impilo_http_wait_within(head->request, &queue->time_left))
-			return NULL;
+		reply = impilo_http_wait(head->request, &queue->time_left);
 	}
-	return head;
+	return reply ? head : NULL;
 }
 
 /*
@@ -173,16 +171,69 @@ impilo_prefetch_release(ImpiloPrefetch *queue)
 
 /*
  * impilo_prefetch_cancel
- *		Cancel all requests in flight.
+ *		Cancel all requests in flight, and forget the numbers that wait.
  */
 void
 impilo_prefetch_cancel(ImpiloPrefetch *queue)
 {
+	queue->sent = queue->nwaiting = 0;
 	for (; queue->count > 0; queue->count--)
 	{
 		clear_slot(&queue->ring[queue->first]);
 		queue->first = (queue->first + 1) % queue->size;
 	}
+}
+
+/*
+ * impilo_prefetch_add
+ *		Add a number, to be sent when there is room.
+ */
+void
+impilo_prefetch_add(ImpiloPrefetch *queue, int64 number)
+{
+	if (queue->sent == queue->nwaiting)
+		queue->sent = queue->nwaiting = 0;
+	if (queue->nwaiting == queue->size_waiting)
+	{
+		queue->size_waiting = Max(queue->size_waiting * 2, 16);
+		queue->waiting = queue->waiting
+			? repalloc_huge(queue->waiting, queue->size_waiting * sizeof(int64))
+			: MemoryContextAlloc(queue->context,
+								 queue->size_waiting * sizeof(int64));
+	}
+	queue->waiting[queue->nwaiting++] = number;
+}
+
+/*
+ * impilo_prefetch_fill
+ *		Send the numbers that wait, as far as there is room.
+ */
+void
+impilo_prefetch_fill(ImpiloPrefetch *queue)
+{
+	while (queue->sent < queue->nwaiting &&
+		   impilo_prefetch_has_room(queue, queue->size))
+		impilo_prefetch_send(queue, queue->waiting[queue->sent++]);
+}
+
+/*
+ * impilo_prefetch_next
+ *		Release the current response, and wait for the next of the numbers that
+ *		were added.  Returns false if there is none, or if time_left is used up
+ *		before.
+ */
+bool
+impilo_prefetch_next(ImpiloPrefetch *queue)
+{
+	impilo_prefetch_release(queue);
+	impilo_prefetch_fill(queue);
+	if (queue->count == 0 || !impilo_prefetch_wait(queue))
+		return false;
+	impilo_prefetch_take(queue);
+
+	/* the next requests go out before this response is parsed */
+	impilo_prefetch_fill(queue);
+	return true;
 }
 
 /* ------------------------------------------------------------------------
@@ -201,7 +252,8 @@ fetch_order(void *arg, int64 id)
 
 /*
  * impilo_lookup_open
- *		Make ready to fetch orders by id; sends nothing.
+ *		Make ready to fetch orders whose ids are added to the queue; sends
+ *		nothing.
  *
  * The lookup belongs, with its requests, to `context`; `stats` has to live as
  * long.
@@ -217,38 +269,6 @@ impilo_lookup_open(ImpiloApi *api, MemoryContext context, int max_concurrency,
 	impilo_prefetch_init(&lookup->queue, context, api->http,
 						 max_concurrency, fetch_order, lookup);
 	return lookup;
-}
-
-/*
- * impilo_lookup_send
- *		Send requests as far as the window allows.
- */
-void
-impilo_lookup_send(ImpiloLookup *lookup)
-{
-	while (lookup->sent < lookup->nids &&
-		   impilo_prefetch_has_room(&lookup->queue, lookup->queue.size))
-		impilo_prefetch_send(&lookup->queue, lookup->ids[lookup->sent++]);
-}
-
-/*
- * impilo_lookup_push
- *		Add an id, which the lookup has not been asked for before.
- */
-void
-impilo_lookup_push(ImpiloLookup *lookup, int64 id)
-{
-	if (lookup->sent == lookup->nids)
-		lookup->sent = lookup->nids = 0;
-	if (lookup->nids == lookup->size)
-	{
-		lookup->size = Max(lookup->size * 2, 16);
-		lookup->ids = lookup->ids
-			? repalloc_huge(lookup->ids, lookup->size * sizeof(int64))
-			: MemoryContextAlloc(lookup->queue.context,
-								 lookup->size * sizeof(int64));
-	}
-	lookup->ids[lookup->nids++] = id;
 }
 
 /*
@@ -281,22 +301,14 @@ impilo_lookup_next(ImpiloLookup *lookup, const int64 *wanted, int64 *id,
 	MemoryContext caller;
 	int			status;
 
-	impilo_prefetch_release(queue);
-	impilo_lookup_send(lookup);
-	if (queue->count == 0)
+	if (!impilo_prefetch_next(queue))
 		return IMPILO_LOOKUP_END;
-	(void) impilo_prefetch_wait(queue);
-	impilo_prefetch_take(queue);
-
-	/* the next requests go out before this response is parsed */
-	impilo_lookup_send(lookup);
-
 	*id = queue->current.number;
-	status = impilo_http_reply(queue->current.request)->status;
+	status = impilo_http_wait(queue->current.request, NULL)->status;
 	if (wanted && *wanted != *id && status != 200 && status != 404)
 		return result;
 	caller = MemoryContextSwitchTo(queue->current.context);
-	if (impilo_api_order(lookup->api, queue->current.request, *id, order))
+	if (impilo_api_order(lookup->api, queue->current.request, *id, order, NULL))
 		result = IMPILO_LOOKUP_FOUND;
 	else
 	{
@@ -329,13 +341,9 @@ impilo_fetch_total(ImpiloApi *api, bool required, int64 max_wait,
 
 	request = impilo_api_get_small_page(api, context,
 										max_wait >= IMPILO_HTTP_FOREVER, stats);
-	if (impilo_http_wait_within(request, &max_wait) &&
-		!impilo_api_try_page(api, request, 1, IMPILO_SMALL_PAGE, &page, &error))
-	{
-		if (required)
-			impilo_api_raise(&error);
+	if (impilo_http_wait(request, &max_wait) &&
+		!impilo_api_page(api, request, &page, required ? NULL : &error))
 		page.total = IMPILO_UNKNOWN;
-	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
 	return page.total;

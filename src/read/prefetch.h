@@ -28,8 +28,8 @@ typedef struct ImpiloSlot
 } ImpiloSlot;
 
 /*
- * A queue of requests.  `time_left` may be set, `rows` incremented for each
- * row that is handed out, `count`, `size` and `current` read by others.
+ * A queue of requests.  `time_left` may be set, and `rows` incremented for each
+ * row that is handed out.  All members may be read.
  */
 typedef struct ImpiloPrefetch
 {
@@ -43,6 +43,10 @@ typedef struct ImpiloPrefetch
 	int			size;			/* of the ring */
 	int			first;			/* the oldest one in the ring */
 	int			count;			/* in flight */
+	int64	   *waiting;		/* numbers that were added, to be sent */
+	int			nwaiting;
+	int			size_waiting;	/* allocated */
+	int			sent;			/* of them, the first ones */
 	ImpiloSlot	current;		/* the one whose response is in use */
 	int64		rows;			/* handed out so far */
 } ImpiloPrefetch;
@@ -52,10 +56,6 @@ typedef struct ImpiloLookup
 {
 	ImpiloApi  *api;
 	ImpiloHttpStats *stats;
-	int64	   *ids;			/* that were added */
-	int			nids;
-	int			size;			/* allocated */
-	int			sent;			/* of the ids, the first ones */
 	ImpiloPrefetch queue;		/* current: the order returned last */
 } ImpiloLookup;
 
@@ -79,12 +79,13 @@ extern void impilo_prefetch_refetch(ImpiloPrefetch *queue);
 extern void impilo_prefetch_take(ImpiloPrefetch *queue);
 extern void impilo_prefetch_release(ImpiloPrefetch *queue);
 extern void impilo_prefetch_cancel(ImpiloPrefetch *queue);
+extern void impilo_prefetch_add(ImpiloPrefetch *queue, int64 number);
+extern void impilo_prefetch_fill(ImpiloPrefetch *queue);
+extern bool impilo_prefetch_next(ImpiloPrefetch *queue);
 
 extern ImpiloLookup *impilo_lookup_open(ImpiloApi *api, MemoryContext context,
 										int max_concurrency,
 										ImpiloHttpStats *stats);
-extern void impilo_lookup_push(ImpiloLookup *lookup, int64 id);
-extern void impilo_lookup_send(ImpiloLookup *lookup);
 extern ImpiloLookupResult impilo_lookup_next(ImpiloLookup *lookup,
 											 const int64 *wanted, int64 *id,
 											 ImpiloOrder *order);

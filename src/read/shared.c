@@ -289,7 +289,7 @@ get_stored(ImpiloReader *reader, const StoredOrder *stored, ImpiloOrder *order)
 	order->document.escaped = false;
 	order->document.data = stored->u.data;
 	order->request = stored->listed ? LIST_REQUEST
-		: impilo_api_show_order(stored->id);
+		: psprintf("GET /order/" INT64_FORMAT, stored->id);
 	if (stored->state == STORED_IN_FILE)
 	{
 		char	   *copy = MemoryContextAllocHuge(reader->order_context,
@@ -430,12 +430,13 @@ impilo_reader_close(ImpiloReader *reader)
  */
 
 static ImpiloList *
-open_list(ImpiloReader *reader, MemoryContext context, ImpiloHttpStats *stats)
+open_list(ImpiloReader *reader, MemoryContext context, ImpiloHttpStats *stats,
+		  int64 *pages)
 {
 	return impilo_list_open(reader->shared->connection->api, context,
 							reader->options->fetch_size,
 							reader->options->max_concurrency,
-							reader->reads_all, stats);
+							reader->reads_all, stats, pages);
 }
 
 /*
@@ -452,7 +453,8 @@ start_list(ImpiloReader *reader)
 		 shared->readers - shared->kinds[IMPILO_READS_COUNT] > 1))
 	{
 		make_store(shared);
-		shared->list = open_list(reader, shared->context, &shared->list_stats);
+		shared->list = open_list(reader, shared->context, &shared->list_stats,
+								 &shared->list_pages);
 		shared->list_kept = true;
 		reader->started_list = true;
 	}
@@ -464,17 +466,7 @@ start_list(ImpiloReader *reader)
 												   "impilo_fdw list",
 												   ALLOCSET_DEFAULT_SIZES);
 	reader->stream = open_list(reader, reader->stream_context,
-							   &reader->stats.http);
-}
-
-static bool
-read_list(ImpiloList *list, int64 *total_pages, ImpiloOrder *order)
-{
-	int64		pages = impilo_list_pages(list);
-	bool		found = impilo_list_next(list, order, NULL);
-
-	*total_pages += impilo_list_pages(list) - pages;
-	return found;
+							   &reader->stats.http, &reader->stats.pages);
 }
 
 /*
@@ -487,7 +479,7 @@ extend_list(ImpiloShared *shared)
 
 	if (shared->list == NULL)
 		return false;
-	if (!read_list(shared->list, &shared->list_pages, &order))
+	if (!impilo_list_next(shared->list, &order, NULL))
 	{
 		shared->list = NULL;
 		shared->list_complete = true;
@@ -514,7 +506,7 @@ next_of_list(ImpiloReader *reader, ImpiloOrder *order)
 	if (!reader->started)
 		start_list(reader);
 	if (!reader->from_store)
-		return read_list(reader->stream, &reader->stats.pages, order);
+		return impilo_list_next(reader->stream, order, NULL);
 	if (reader->position == shared->nlisted && !extend_list(shared))
 		return false;
 
@@ -575,46 +567,22 @@ is_wanted(const ImpiloReader *reader, int64 id)
 }
 
 /*
- * The number of pages of the list, as far as it is known.
- */
-static int64
-known_pages(const ImpiloShared *shared, const ImpiloTableOptions *options)
-{
-	int64		total = shared->connection->api->last_total;
-
-	return total == IMPILO_UNKNOWN ? IMPILO_UNKNOWN
-		: (total + options->fetch_size - 1) / options->fetch_size;
-}
-
-/*
- * The same; asks for the total once if it is not known.
- */
-static int64
-find_pages(ImpiloShared *shared, const ImpiloTableOptions *options,
-		   ImpiloHttpStats *stats)
-{
-	if (known_pages(shared, options) == IMPILO_UNKNOWN && !shared->total_asked)
-	{
-		shared->total_asked = true;
-		(void) impilo_fetch_total(shared->connection->api, false,
-								  IMPILO_HTTP_FOREVER, stats);
-	}
-	return known_pages(shared, options);
-}
-
-/*
  * Returns whether it takes fewer requests to read the list than to request
- * `nids` orders.  Asks for the total if it decides and is not known.
+ * `nids` orders.  Asks for the total, once, if it is not known.
  */
 static bool
-list_is_shorter(ImpiloReader *reader, int nids)
+list_is_shorter(ImpiloShared *shared, const ImpiloTableOptions *options,
+				int64 nids, ImpiloHttpStats *stats)
 {
-	int64		pages;
+	ImpiloApi  *api = shared->connection->api;
 
-	if (nids <= reader->options->max_concurrency)
-		return false;
-	pages = find_pages(reader->shared, reader->options, &reader->stats.http);
-	return pages != IMPILO_UNKNOWN && nids > pages;
+	if (api->last_total == IMPILO_UNKNOWN && !shared->total_asked)
+	{
+		shared->total_asked = true;
+		(void) impilo_fetch_total(api, false, IMPILO_HTTP_FOREVER, stats);
+	}
+	return api->last_total != IMPILO_UNKNOWN &&
+		nids > (api->last_total + options->fetch_size - 1) / options->fetch_size;
 }
 
 /*
@@ -654,7 +622,8 @@ impilo_reader_lookup(ImpiloReader *reader, const int64 *ids, int nids)
 	}
 	reader->at = 0;
 	reader->lookup = NULL;
-	reader->by_list = list_is_shorter(reader, unknown);
+	reader->by_list = unknown > reader->options->max_concurrency &&
+		list_is_shorter(shared, reader->options, unknown, &reader->stats.http);
 	reader->stats.by_list |= reader->by_list;
 	if (reader->by_list)
 		impilo_reader_rewind(reader);
@@ -666,7 +635,7 @@ impilo_reader_lookup(ImpiloReader *reader, const int64 *ids, int nids)
 											&reader->stats.http);
 		for (int i = 0; i < reader->nwanted; i++)
 			if (reader->wanted[i].requested)
-				impilo_lookup_push(reader->lookup, reader->wanted[i].id);
+				impilo_prefetch_add(&reader->lookup->queue, reader->wanted[i].id);
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -759,7 +728,7 @@ fetch_failed(ImpiloReader *reader, int64 id, ImpiloOrder *order)
 	lookup = impilo_lookup_open(shared->connection->api,
 								reader->lookup_context, 1,
 								&reader->stats.http);
-	impilo_lookup_push(lookup, id);
+	impilo_prefetch_add(&lookup->queue, id);
 	result = impilo_lookup_next(lookup, NULL, &id, order);
 	store_result(shared, result, id, order);
 	return result == IMPILO_LOOKUP_FOUND;
@@ -899,9 +868,9 @@ impilo_lookahead_open(ImpiloConnection *connection, MemoryContext run,
 static int
 unanswered(const ImpiloLookahead *ahead)
 {
-	const ImpiloLookup *lookup = ahead->lookup;
+	const ImpiloPrefetch *queue = ahead->lookup ? &ahead->lookup->queue : NULL;
 
-	return lookup ? lookup->nids - lookup->sent + lookup->queue.count : 0;
+	return queue ? queue->nwaiting - queue->sent + queue->count : 0;
 }
 
 /*
@@ -943,10 +912,7 @@ read_whole_list(ImpiloLookahead *ahead)
 	impilo_reader_close(reader);
 	ahead->by_list = true;
 	if (ahead->lookup)
-	{
 		impilo_prefetch_cancel(&ahead->lookup->queue);
-		ahead->lookup->sent = ahead->lookup->nids = 0;
-	}
 }
 
 /*
@@ -960,21 +926,17 @@ impilo_lookahead_push(ImpiloLookahead *ahead, int64 id)
 {
 	ImpiloShared *shared = ahead->shared;
 	StoredOrder *stored;
-	int64		pages;
 	bool		found;
 
 	make_store(shared);
 	if (shared->list_complete || find_stored(shared, id))
 		return;
 	ahead->keys++;
-	if (ahead->keys > 2 * (int64) ahead->options->max_concurrency)
+	if (ahead->keys > 2 * (int64) ahead->options->max_concurrency &&
+		list_is_shorter(shared, ahead->options, ahead->keys, &ahead->stats))
 	{
-		pages = find_pages(shared, ahead->options, &ahead->stats);
-		if (pages != IMPILO_UNKNOWN && ahead->keys > pages)
-		{
-			read_whole_list(ahead);
-			return;
-		}
+		read_whole_list(ahead);
+		return;
 	}
 	if (ahead->lookup == NULL)
 		ahead->lookup = impilo_lookup_open(shared->connection->api,
@@ -984,8 +946,8 @@ impilo_lookahead_push(ImpiloLookahead *ahead, int64 id)
 	stored = stored_insert(shared->orders, id, &found);
 	stored->state = STORED_PENDING;
 	stored->u.ahead = ahead;
-	impilo_lookup_push(ahead->lookup, id);
-	impilo_lookup_send(ahead->lookup);
+	impilo_prefetch_add(&ahead->lookup->queue, id);
+	impilo_prefetch_fill(&ahead->lookup->queue);
 	ahead->largest_window = Max(ahead->largest_window, unanswered(ahead));
 }
 

@@ -23,6 +23,9 @@
 # The connection of server impilo lives as long as the backend; others are closed
 # and reopened when their options change.
 #
+# Meanwhile another session does nothing.  A connection that was idle for 30 s
+# is not used again: a NAT device may have dropped it.
+#
 # SLOW=1 runs ten such sessions.
 
 use strict;
@@ -43,6 +46,7 @@ my %allowed = (contexts => 1024, heap => 64 * 1024, resident => 2 * 1024 * 1024)
 my $rows = 24;
 my $api = sandbox(orders => $rows);
 my $tls = sandbox(orders => 3, tls => 1);
+my $quiet = sandbox(orders => 3);
 my $node = cluster('main', conf => "autovacuum = off\n");
 my %server = (
 	max_retries => 0,
@@ -54,6 +58,7 @@ my %server = (
 
 attach($node, $api, server => \%server);
 attach($node, $tls, name => 'secure', server => \%server);
+attach($node, $quiet, name => 'quiet');
 attach(
 	$node, undef,
 	name => 'untrusted',
@@ -447,12 +452,23 @@ sub live_a_life
 	return;
 }
 
+my $idle = session($node);
+
+$idle->query('SELECT id FROM quiet.orders WHERE id = 1') foreach 1, 2;
+my $since = time;
+is($quiet->count('connections'), 1, 'two statements use one connection');
+
 SKIP:
 {
 	skip 'the memory of a process cannot be seen here', 1
 	  unless -r "/proc/$$/status" && -d "/proc/$$/fd";
 	live_a_life($_ == 1 ? 'a session' : "session $_") foreach 1 .. ($ENV{SLOW} ? 10 : 1);
 }
+
+sleep 1 while time < $since + 31;
+is($idle->query('SELECT id FROM quiet.orders WHERE id = 1'), '1', 'after a long pause a query works');
+is($quiet->count('connections'), 2, 'over a new connection');
+$idle->quit;
 
 unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
 
