@@ -154,9 +154,9 @@ inside() {
 
 # Keeps the servers, and writes a script that stops them.
 keep() {
-	local psql=psql
+	local client=psql
 
-	command -v psql >/dev/null || psql=$BINDIR/psql
+	command -v psql >/dev/null || client=$BINDIR/psql
 	cat >"$HOME_FOLDER/stop" <<-END
 		kill -INT \$(head -n 1 '$HOME_FOLDER/server/data/postmaster.pid') $sandbox_pid
 		sleep 1
@@ -166,7 +166,7 @@ keep() {
 	cat <<-END
 		Both servers are running. To connect:
 
-		  $psql -h $HOME_FOLDER/server -U postgres
+		  $client -h $HOME_FOLDER/server -U postgres
 
 		What to type there:
 
