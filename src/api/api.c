@@ -62,7 +62,6 @@ impilo_api_open(MemoryContext context, const ImpiloApiConfig *config)
 	api->account = hash_bytes_extended((const unsigned char *) config->api_key,
 									   strlen(config->api_key), api->account);
 	api->last_total = IMPILO_UNKNOWN;
-	impilo_page_reader_init(&api->reader);
 
 	http.base_url = config->base_url;
 	http.user_agent = USER_AGENT;
@@ -177,8 +176,7 @@ impilo_api_page(ImpiloApi *api, ImpiloHttpRequest *request, ImpiloPage *page,
 	page->request = reply->request;
 	if (impilo_api_is_answer(api, reply, failure))
 	{
-		verdict = impilo_page_read(&api->reader, reply->body, reply->length,
-								   page, &wrong);
+		verdict = impilo_page_read(reply->body, reply->length, page, &wrong);
 		if (verdict == IMPILO_READ_OK)
 		{
 			api->proven = true;
@@ -208,8 +206,7 @@ impilo_api_page_next(ImpiloApi *api, ImpiloPage *page, ImpiloOrder *order,
 
 	CHECK_FOR_INTERRUPTS();
 	failure->message = NULL;
-	switch (impilo_page_next(&api->reader, page, &order->document, &id,
-							 &wrong))
+	switch (impilo_page_next(page, &order->document, &id, &wrong))
 	{
 		case IMPILO_READ_OK:
 			order->id = id;
@@ -245,8 +242,8 @@ read_order(ImpiloApi *api, const ImpiloHttpReply *reply, ImpiloOrder *order,
 	ImpiloReadVerdict verdict;
 	int64_t		id;
 
-	verdict = impilo_page_order(&api->reader, reply->body, reply->length,
-								&order->document, &id, &wrong);
+	verdict = impilo_page_order(reply->body, reply->length, &order->document,
+								&id, &wrong);
 	if (verdict != IMPILO_READ_OK)
 	{
 		wrong_content(api, reply, verdict, "The order in the response", &wrong,

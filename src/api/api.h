@@ -53,7 +53,6 @@ typedef struct ImpiloApi
 								 * the same account */
 	bool		proven;			/* has answered as the order API does */
 	int64		last_total;		/* total of the last page, or IMPILO_UNKNOWN */
-	ImpiloPageReader reader;
 } ImpiloApi;
 
 /* An order in a response, which owns the bytes. */

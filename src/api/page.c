@@ -40,26 +40,6 @@ static const char *const envelope_members[IMPILO_PAGE_MEMBERS] = {
 	"content", "page", "size", "total", "first", "last"
 };
 
-/* There is a node for each member, so this cannot fail. */
-static void
-want_member(ImpiloJsonWanted *wanted, const char *member)
-{
-	ImpiloPointerStep step = impilo_pointer_step(member, strlen(member));
-
-	(void) impilo_json_want(wanted, &step, 1);
-}
-
-void
-impilo_page_reader_init(ImpiloPageReader *reader)
-{
-	impilo_json_want_begin(&reader->envelope, reader->envelope_nodes,
-						   1 + IMPILO_PAGE_MEMBERS);
-	for (int slot = 0; slot < IMPILO_PAGE_MEMBERS; slot++)
-		want_member(&reader->envelope, envelope_members[slot]);
-	impilo_json_want_begin(&reader->order_id, reader->order_id_nodes, 2);
-	want_member(&reader->order_id, "id");
-}
-
 static int64_t
 number_or_unknown(const ImpiloJsonSlice *value)
 {
@@ -78,28 +58,6 @@ boolean_or_unknown(const ImpiloJsonSlice *value)
 	return value->data[0] == 't';
 }
 
-/*
- * Check arrays and objects in place of a number or boolean, of which the
- * search has read only the brackets.
- */
-static bool
-check_scalars(const char *body, const ImpiloJsonSlice *found,
-			  ImpiloJsonError *wrong)
-{
-	for (int slot = SLOT_PAGE; slot < IMPILO_PAGE_MEMBERS; slot++)
-	{
-		ImpiloJsonSlice value;
-
-		if (found[slot].kind < IMPILO_JSON_ARRAY ||
-			impilo_json_check(found[slot].data, found[slot].length,
-							  IMPILO_JSON_MAX_DEPTH - 1, &value, wrong))
-			continue;
-		wrong->offset += (size_t) (found[slot].data - body);
-		return false;
-	}
-	return true;
-}
-
 static ImpiloReadVerdict
 unfit(ImpiloJsonError *wrong, const char *what)
 {
@@ -108,16 +66,47 @@ unfit(ImpiloJsonError *wrong, const char *what)
 }
 
 ImpiloReadVerdict
-impilo_page_read(ImpiloPageReader *reader, const char *body, size_t length,
-				 ImpiloPage *page, ImpiloJsonError *wrong)
+impilo_page_read(const char *body, size_t length, ImpiloPage *page,
+				 ImpiloJsonError *wrong)
 {
-	ImpiloJsonSlice found[IMPILO_PAGE_MEMBERS];
+	ImpiloJsonSlice document = {body, length, IMPILO_JSON_OBJECT, false};
+	ImpiloJsonSlice found[IMPILO_PAGE_MEMBERS] = {{0}};
+	ImpiloJsonSlice name;
+	ImpiloJsonSlice value;
+	ImpiloJsonCursor cursor;
+	int			more;
 
-	if (!impilo_json_find(&reader->envelope, body, length,
-						  IMPILO_JSON_MAX_DEPTH, found, wrong) ||
-		!check_scalars(body, found, wrong))
+	impilo_json_begin(&cursor, &document, IMPILO_JSON_CHECKED);
+	while ((more = impilo_json_next(&cursor, &name, &value, wrong)) > 0)
+	{
+		int			slot = 0;
+
+		while (slot < IMPILO_PAGE_MEMBERS &&
+			   !impilo_json_name_equals(&name, envelope_members[slot],
+										strlen(envelope_members[slot])))
+			slot++;
+		if (slot < IMPILO_PAGE_MEMBERS &&
+			found[slot].kind != IMPILO_JSON_ABSENT)
+		{
+			wrong->offset = (size_t) (name.data - body);
+			wrong->what = "duplicate member";
+			return IMPILO_READ_BROKEN;
+		}
+		/* of arrays and objects only the brackets have been read */
+		if (value.kind >= IMPILO_JSON_ARRAY && slot != SLOT_CONTENT &&
+			!impilo_json_check(value.data, value.length,
+							   IMPILO_JSON_MAX_DEPTH - 1, &value, wrong))
+		{
+			wrong->offset += (size_t) (value.data - body);
+			return IMPILO_READ_BROKEN;
+		}
+		if (slot < IMPILO_PAGE_MEMBERS)
+			found[slot] = value;
+	}
+	if (more < 0 && !impilo_json_check(body, length, IMPILO_JSON_MAX_DEPTH,
+									   &value, wrong))
 		return IMPILO_READ_BROKEN;
-	if (found[SLOT_CONTENT].kind != IMPILO_JSON_ARRAY)
+	if (more < 0 || found[SLOT_CONTENT].kind != IMPILO_JSON_ARRAY)
 		return unfit(wrong, "has no array \"content\"");
 
 	page->page = number_or_unknown(&found[SLOT_PAGE]);
@@ -134,16 +123,13 @@ impilo_page_read(ImpiloPageReader *reader, const char *body, size_t length,
 
 /* Read the id of an order whose bytes were checked. */
 static ImpiloReadVerdict
-read_id(ImpiloPageReader *reader, const ImpiloJsonSlice *order, int64_t *id,
-		ImpiloJsonError *wrong)
+read_id(const ImpiloJsonSlice *order, int64_t *id, ImpiloJsonError *wrong)
 {
-	ImpiloJsonSlice found;
+	ImpiloJsonSlice found = impilo_json_member(order, "id");
 
 	if (order->kind != IMPILO_JSON_OBJECT)
 		return unfit(wrong, "is not a JSON object");
-	if (!impilo_json_find(&reader->order_id, order->data, order->length,
-						  IMPILO_JSON_CHECKED, &found, wrong) ||
-		found.kind == IMPILO_JSON_ABSENT || found.kind == IMPILO_JSON_NULL)
+	if (found.kind == IMPILO_JSON_ABSENT || found.kind == IMPILO_JSON_NULL)
 		return unfit(wrong, "has no id");
 	if (!impilo_json_int64(&found, id))
 		return unfit(wrong, "has an id that is not an integer of 64 bits");
@@ -151,8 +137,8 @@ read_id(ImpiloPageReader *reader, const ImpiloJsonSlice *order, int64_t *id,
 }
 
 ImpiloReadVerdict
-impilo_page_next(ImpiloPageReader *reader, ImpiloPage *page,
-				 ImpiloJsonSlice *order, int64_t *id, ImpiloJsonError *wrong)
+impilo_page_next(ImpiloPage *page, ImpiloJsonSlice *order, int64_t *id,
+				 ImpiloJsonError *wrong)
 {
 	int			more = impilo_json_next(&page->content, NULL, order, wrong);
 
@@ -164,14 +150,14 @@ impilo_page_next(ImpiloPageReader *reader, ImpiloPage *page,
 		wrong->offset += page->content_at;
 		return IMPILO_READ_BROKEN;
 	}
-	return read_id(reader, order, id, wrong);
+	return read_id(order, id, wrong);
 }
 
 ImpiloReadVerdict
-impilo_page_order(ImpiloPageReader *reader, const char *body, size_t length,
-				  ImpiloJsonSlice *order, int64_t *id, ImpiloJsonError *wrong)
+impilo_page_order(const char *body, size_t length, ImpiloJsonSlice *order,
+				  int64_t *id, ImpiloJsonError *wrong)
 {
 	if (!impilo_json_check(body, length, IMPILO_ORDER_DEPTH, order, wrong))
 		return IMPILO_READ_BROKEN;
-	return read_id(reader, order, id, wrong);
+	return read_id(order, id, wrong);
 }

@@ -29,18 +29,6 @@
 /* a member of the envelope that is missing, or not a number or boolean */
 #define IMPILO_UNKNOWN (-1)
 
-/*
- * The members to find; used by page.c only.  It must not be copied after it
- * was initialized.
- */
-typedef struct ImpiloPageReader
-{
-	ImpiloJsonWanted envelope;	/* the members of a page */
-	ImpiloJsonNode envelope_nodes[1 + IMPILO_PAGE_MEMBERS];
-	ImpiloJsonWanted order_id;	/* the id of an order */
-	ImpiloJsonNode order_id_nodes[2];
-} ImpiloPageReader;
-
 /* The envelope of one page, as the response states it. */
 typedef struct ImpiloPage
 {
@@ -66,8 +54,6 @@ typedef enum ImpiloReadVerdict
 								 * wrong->what says why, as in "has no id" */
 } ImpiloReadVerdict;
 
-extern void impilo_page_reader_init(ImpiloPageReader *reader);
-
 /*
  * impilo_page_read
  *		Read the envelope of a page, up to its first order.
@@ -76,8 +62,7 @@ extern void impilo_page_reader_init(ImpiloPageReader *reader);
  * which impilo_page_next checks order by order.  `page` points into the body;
  * page->request is not changed.
  */
-extern ImpiloReadVerdict impilo_page_read(ImpiloPageReader *reader,
-										  const char *body, size_t length,
+extern ImpiloReadVerdict impilo_page_read(const char *body, size_t length,
 										  ImpiloPage *page,
 										  ImpiloJsonError *wrong);
 
@@ -89,8 +74,7 @@ extern ImpiloReadVerdict impilo_page_read(ImpiloPageReader *reader,
  * deeper than IMPILO_ORDER_DEPTH; or END, BROKEN or UNFIT, after which the
  * page must not be used.
  */
-extern ImpiloReadVerdict impilo_page_next(ImpiloPageReader *reader,
-										  ImpiloPage *page,
+extern ImpiloReadVerdict impilo_page_next(ImpiloPage *page,
 										  ImpiloJsonSlice *order, int64_t *id,
 										  ImpiloJsonError *wrong);
 
@@ -100,8 +84,7 @@ extern ImpiloReadVerdict impilo_page_next(ImpiloPageReader *reader,
  *
  * Returns OK with its id and bytes as impilo_page_next does, BROKEN or UNFIT.
  */
-extern ImpiloReadVerdict impilo_page_order(ImpiloPageReader *reader,
-										   const char *body, size_t length,
+extern ImpiloReadVerdict impilo_page_order(const char *body, size_t length,
 										   ImpiloJsonSlice *order, int64_t *id,
 										   ImpiloJsonError *wrong);
 

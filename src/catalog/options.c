@@ -39,7 +39,7 @@
 #include "catalog/options.h"
 #include "catalog/schema.h"
 #include "compat.h"
-#include "json/pointer.h"
+#include "json/scan.h"
 
 #define PRODUCTION_URL "https://app.impiloplatform.com/api/v3"
 
@@ -302,12 +302,12 @@ read_key(const Option *option, const char *value)
 static void
 check_pointer(const Option *option, const char *value)
 {
-	size_t		length = strlen(value);
-	ImpiloPointerStep *steps;
-	ImpiloPointerError error;
+	ImpiloJsonNode nodes[1 + IMPILO_JSON_MAX_DEPTH];
+	ImpiloJsonWanted wanted;
+	ImpiloJsonError error;
 
-	steps = palloc(sizeof(*steps) * (impilo_pointer_count(value, length) + 1));
-	if (!impilo_pointer_parse(value, length, steps, palloc(length + 1), &error))
+	impilo_json_want_begin(&wanted, nodes, lengthof(nodes));
+	if (impilo_json_want(&wanted, pstrdup(value), strlen(value), &error) < 0)
 		reject_value(option, value,
 					 psprintf("A JSON pointer (RFC 6901) has the form /patient/address/city: %s at character %d.",
 							  error.what, (int) error.offset + 1));

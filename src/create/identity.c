@@ -25,29 +25,6 @@
 #include "rows/convert.h"
 
 /*
- * Returns the member of an object that was checked, ABSENT if it has none.
- */
-static ImpiloJsonSlice
-get_member(const ImpiloJsonSlice *object, const char *wanted)
-{
-	ImpiloJsonCursor cursor;
-	ImpiloJsonSlice name;
-	ImpiloJsonSlice value;
-	ImpiloJsonSlice none = {.kind = IMPILO_JSON_ABSENT};
-	ImpiloJsonError wrong;
-
-	if (object->kind != IMPILO_JSON_OBJECT)
-		return none;
-	impilo_json_begin(&cursor, object, IMPILO_JSON_CHECKED);
-	while (impilo_json_next(&cursor, &name, &value, &wrong) > 0)
-	{
-		if (impilo_json_name_equals(&name, wanted, strlen(wanted)))
-			return value;
-	}
-	return none;
-}
-
-/*
  * Returns a string without its escapes, palloc'd; NULL if the value is not a string.
  */
 static char *
@@ -58,7 +35,7 @@ get_text(const ImpiloJsonSlice *string, size_t *length)
 	if (string->kind != IMPILO_JSON_STRING)
 		return NULL;
 	text = palloc(string->length + 1);
-	if (impilo_json_unescape(string, text, length) != IMPILO_JSON_TEXT_OK)
+	if (impilo_json_unescape(string, text, length) != NULL)
 		return NULL;
 	text[*length] = '\0';
 	return text;
@@ -122,8 +99,8 @@ static bool
 read_recipient(const ImpiloJsonSlice *document, const char *member,
 			   int64 *recipient)
 {
-	ImpiloJsonSlice object = get_member(document, member);
-	ImpiloJsonSlice id = get_member(&object, "id");
+	ImpiloJsonSlice object = impilo_json_member(document, member);
+	ImpiloJsonSlice id = impilo_json_member(&object, "id");
 	int64_t		number;
 
 	if (!impilo_json_int64(&id, &number))
@@ -148,10 +125,10 @@ first_event(const ImpiloJsonSlice *events)
 	impilo_json_begin(&cursor, events, IMPILO_JSON_CHECKED);
 	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
-		ImpiloJsonSlice stamp = get_member(&element, "eventTimestamp");
+		ImpiloJsonSlice stamp = impilo_json_member(&element, "eventTimestamp");
 		TimestampTz at;
 
-		if (impilo_read_timestamp(&stamp, &at))
+		if (impilo_read_timestamp(&stamp, &at, NULL))
 			first = Min(first, at);
 	}
 	return first;
@@ -168,8 +145,8 @@ void
 impilo_identify(const ImpiloOrder *order, ImpiloIdentity *identity)
 {
 	const ImpiloJsonSlice *document = &order->document;
-	ImpiloJsonSlice ids = get_member(document, "externalOrderIds");
-	ImpiloJsonSlice events = get_member(document, "orderEvents");
+	ImpiloJsonSlice ids = impilo_json_member(document, "externalOrderIds");
+	ImpiloJsonSlice events = impilo_json_member(document, "orderEvents");
 
 	identity->id = order->id;
 	identity->recipient = 0;

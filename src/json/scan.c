@@ -5,15 +5,15 @@
  *
  * An order stays bytes until a column is needed.  A page is checked strictly
  * once, while it is split into orders.  Afterwards a value that is not needed
- * costs only a look at its brackets and quotes, 64 bytes at a time.
+ * costs only a look at its brackets and quotes, many bytes at a time.
  *
  * All places that a row needs are found in one pass.  They form a tree, and
  * the document is walked only where that tree leads; everything else is
  * skipped.  Servers write the members of an object in the same order every
  * time, so the place expected next is compared first.
  *
- * Nothing here recurses.  The checker keeps the nesting as one bit per level,
- * and a find is as deep as the longest path, which is limited.
+ * The checker does not recurse: it keeps the nesting as one bit per level.  A
+ * find recurses as deep as the longest path, which is limited.
  *
  * Not here: UTF-8 and the conversion of values, except plain integers.
  *
@@ -24,6 +24,7 @@
  *
  *-------------------------------------------------------------------------
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "json/scan.h"
@@ -38,16 +39,16 @@
  */
 typedef struct Lexer
 {
+	const char *start;			/* from which the offset of an error counts */
 	const char *end;			/* behind the last byte */
-	const char *failed;			/* position of the error */
-	const char *what;			/* the error, or NULL */
+	ImpiloJsonError *error;
 } Lexer;
 
 static const char *
 fail(Lexer *lex, const char *p, const char *what)
 {
-	lex->failed = p;
-	lex->what = what;
+	lex->error->offset = (size_t) (p - lex->start);
+	lex->error->what = what;
 	return NULL;
 }
 
@@ -58,6 +59,18 @@ fail(Lexer *lex, const char *p, const char *what)
  * or with IMPILO_JSON_PORTABLE for tests, bytes are read one by one.
  * ------------------------------------------------------------------------
  */
+
+/* State between the blocks of a container that is skipped */
+typedef struct Skip
+{
+	int64_t		depth;			/* containers still open */
+	bool		in_string;
+	bool		escaped;		/* the previous block ended in a backslash */
+} Skip;
+
+/* bytes that skip_block() reads: one bit each */
+#define BLOCK 64
+
 #if defined(__SSE2__) && defined(__GNUC__) && !defined(IMPILO_JSON_PORTABLE)
 #include <emmintrin.h>
 
@@ -69,9 +82,12 @@ match(__m128i bytes, char c)
 														   _mm_set1_epi8(c)));
 }
 
-/* The first quote, backslash or control character from p on, or the end */
+/*
+ * Skip plain characters of a string, 16 at a time.  At the position returned
+ * is a quote, a backslash or a control character, or the end is near.
+ */
 static inline const char *
-plain_run(const char *p, const char *end)
+plain_blocks(const char *p, const char *end)
 {
 	for (; end - p >= 16; p += 16)
 	{
@@ -84,55 +100,26 @@ plain_run(const char *p, const char *end)
 		if (stops != 0)
 			return p + __builtin_ctzll(stops);
 	}
-	while (p < end && *p != '"' && *p != '\\' && (unsigned char) *p >= 0x20)
-		p++;
 	return p;
 }
 
-/* State between the blocks of one skip */
-typedef struct SkipState
-{
-	int64_t		depth;			/* containers still open */
-	uint64_t	in_string;		/* all ones inside a string, else 0 */
-	bool		escaped;		/* the previous block ended in a backslash */
-} SkipState;
-
-/* Returns which bytes are escaped by a backslash before them */
-static uint64_t
-escaped_bytes(uint64_t backslashes, bool *carry)
-{
-	uint64_t	escaped = *carry ? 1 : 0;
-
-	backslashes &= ~escaped;
-	*carry = false;
-	while (backslashes != 0)
-	{
-		uint64_t	backslash = backslashes & (~backslashes + 1);
-		uint64_t	next = backslash << 1;
-
-		*carry |= next == 0;
-		escaped |= next;
-		backslashes &= ~(backslash | next);
-	}
-	return escaped;
-}
-
 /*
- * Count the brackets of 64 bytes.  Quotes, backslashes and brackets become
- * one word of bits each; a prefix XOR of the quotes marks what is inside of
+ * Count the brackets of a block.  Quotes, backslashes and brackets become one
+ * word of bits each; a prefix XOR of the quotes marks what is inside of
  * strings.  Returns the number of bytes up to behind the bracket that closes
  * the container, or 0 if it is not among them.
  */
 static inline int
-skip_block(SkipState *state, const char *p)
+skip_block(Skip *skip, const char *p)
 {
 	uint64_t	strings = 0;
 	uint64_t	backslashes = 0;
 	uint64_t	opening = 0;
 	uint64_t	closing = 0;
-	uint64_t	brackets;
+	uint64_t	escaped = skip->escaped;
+	uint64_t	bit;
 
-	for (int i = 0; i < 64; i += 16)
+	for (int i = 0; i < BLOCK; i += 16)
 	{
 		__m128i		bytes = _mm_loadu_si128((const __m128i *) (p + i));
 
@@ -144,24 +131,66 @@ skip_block(SkipState *state, const char *p)
 		opening |= match(folded, '{') << i;
 		closing |= match(folded, '}') << i;
 	}
-	if (backslashes != 0 || state->escaped)
-		strings &= ~escaped_bytes(backslashes, &state->escaped);
-	for (int i = 1; i < 64; i *= 2)
+	skip->escaped = false;
+	for (; backslashes != 0; backslashes &= backslashes - 1)
+	{
+		bit = backslashes & (~backslashes + 1);
+		if ((escaped & bit) == 0)
+		{
+			escaped |= bit << 1;
+			skip->escaped = bit >> (BLOCK - 1);
+		}
+	}
+	strings &= ~escaped;
+	for (int i = 1; i < BLOCK; i *= 2)
 		strings ^= strings << i;
-	strings ^= state->in_string;
-	state->in_string = (uint64_t) 0 - (strings >> 63);
+	if (skip->in_string)
+		strings = ~strings;
+	skip->in_string = strings >> (BLOCK - 1);
+
 	opening &= ~strings;
 	closing &= ~strings;
-
-	for (brackets = opening | closing; brackets != 0; brackets &= brackets - 1)
+	for (uint64_t left = opening | closing; left != 0; left &= left - 1)
 	{
-		uint64_t	bracket = brackets & (~brackets + 1);
-
-		state->depth += (opening & bracket) != 0 ? 1 : -1;
-		if (state->depth == 0)
-			return __builtin_ctzll(bracket) + 1;
+		bit = left & (~left + 1);
+		skip->depth += (opening & bit) != 0 ? 1 : -1;
+		if (skip->depth == 0)
+			return __builtin_ctzll(bit) + 1;
 	}
 	return 0;
+}
+
+#else							/* one byte at a time */
+#define plain_blocks(p, end) (p)
+
+static int
+skip_block(Skip *skip, const char *p)
+{
+	for (int i = 0; i < BLOCK; i++)
+	{
+		if (skip->escaped)
+			skip->escaped = false;
+		else if (p[i] == '"')
+			skip->in_string = !skip->in_string;
+		else if (skip->in_string)
+			skip->escaped = p[i] == '\\';
+		else if (p[i] == '{' || p[i] == '[')
+			skip->depth++;
+		else if ((p[i] == '}' || p[i] == ']') && --skip->depth == 0)
+			return i + 1;
+	}
+	return 0;
+}
+#endif
+
+/* The first quote, backslash or control character from p on, or the end */
+static inline const char *
+plain_run(const char *p, const char *end)
+{
+	p = plain_blocks(p, end);
+	while (p < end && *p != '"' && *p != '\\' && (unsigned char) *p >= 0x20)
+		p++;
+	return p;
 }
 
 /*
@@ -171,54 +200,22 @@ skip_block(SkipState *state, const char *p)
 static const char *
 skip_container(Lexer *lex, const char *p)
 {
-	SkipState	state = {1, 0, false};
-	char		last[64];
+	Skip		skip = {1, false, false};
+	char		last[BLOCK];
 	int			length;
 
-	for (; lex->end - p >= 64; p += 64)
+	for (; lex->end - p >= BLOCK; p += BLOCK)
 	{
-		length = skip_block(&state, p);
+		length = skip_block(&skip, p);
 		if (length != 0)
 			return p + length;
 	}
 	memset(last, ' ', sizeof(last));
 	memcpy(last, p, (size_t) (lex->end - p));
-	length = skip_block(&state, last);
-	if (length != 0)
-		return p + length;
-	return fail(lex, lex->end, "unterminated array or object");
+	length = skip_block(&skip, last);
+	return length != 0 ? p + length
+		: fail(lex, lex->end, "unterminated array or object");
 }
-
-#else							/* one byte at a time */
-
-static inline const char *
-plain_run(const char *p, const char *end)
-{
-	while (p < end && *p != '"' && *p != '\\' && (unsigned char) *p >= 0x20)
-		p++;
-	return p;
-}
-
-static const char *
-skip_container(Lexer *lex, const char *p)
-{
-	bool		in_string = false;
-
-	for (int64_t depth = 1; p < lex->end; p++)
-	{
-		if (*p == '"')
-			in_string = !in_string;
-		else if (in_string)
-			p += *p == '\\' && lex->end - p > 1;
-		else if (*p == '{' || *p == '[')
-			depth++;
-		else if ((*p == '}' || *p == ']') && --depth == 0)
-			return p + 1;
-	}
-	return fail(lex, p, "unterminated array or object");
-}
-
-#endif
 
 /* ------------------------------------------------------------------------
  * Tokens
@@ -328,24 +325,17 @@ read_number(Lexer *lex, const char *p, ImpiloJsonSlice *value)
 {
 	const char *start = p;
 
-	if (*p == '-')
-		p++;
-	if (p < lex->end && *p == '0')
-		p++;
-	else
-		p = read_digits(lex, p);
+	p += *p == '-';
+	p = p < lex->end && *p == '0' ? p + 1 : read_digits(lex, p);
 	if (p != NULL && p < lex->end && *p == '.')
 		p = read_digits(lex, p + 1);
 	if (p != NULL && p < lex->end && (*p == 'e' || *p == 'E'))
 	{
 		p++;
-		if (p < lex->end && (*p == '+' || *p == '-'))
-			p++;
+		p += p < lex->end && (*p == '+' || *p == '-');
 		p = read_digits(lex, p);
 	}
-	if (p == NULL)
-		return NULL;
-	return set_slice(value, start, p, IMPILO_JSON_NUMBER);
+	return p ? set_slice(value, start, p, IMPILO_JSON_NUMBER) : NULL;
 }
 
 static const char *
@@ -419,121 +409,107 @@ next_place(Lexer *lex, const char *p, bool object, bool first, bool *closed)
 				"comma or closing bracket expected");
 }
 
+static const char *read_container(Lexer *lex, const char *p, int max_depth,
+								  ImpiloJsonSlice *value);
+
 /*
- * Check the value at p with everything inside it, at most `max_depth`
- * containers deep.
+ * The value at p: checked with everything inside it, at most `max_depth`
+ * containers deep, or with IMPILO_JSON_CHECKED skipped.
  */
-static const char *
-check_value(Lexer *lex, const char *p, int max_depth, ImpiloJsonSlice *value)
-{
-	const char *start = p;
-	uint64_t	objects = 0;	/* one bit per level, the innermost lowest */
-	int			depth = 0;
-	ImpiloJsonSlice token;
-
-	for (;;)
-	{
-		bool		first;
-		bool		closed;
-
-		if (p == lex->end)
-			return fail(lex, p, "value expected");
-		first = *p == '{' || *p == '[';
-		if (first)
-		{
-			if (depth >= max_depth || depth >= IMPILO_JSON_MAX_DEPTH)
-				return fail(lex, p, "nested too deeply");
-			depth++;
-			objects = (objects << 1) | (*p == '{');
-			p++;
-		}
-		else
-		{
-			p = read_scalar(lex, p, depth == 0 ? value : &token);
-			if (depth == 0 || p == NULL)
-				return p;
-		}
-
-		while (p = next_place(lex, p, objects & 1, first, &closed), closed)
-		{
-			if (--depth == 0)
-				return set_slice(value, start, p, IMPILO_JSON_ARRAY);
-			objects >>= 1;
-			first = false;
-		}
-		if (p != NULL && (objects & 1) != 0)
-			p = read_name(lex, p, &token);
-		if (p == NULL)
-			return NULL;
-	}
-}
-
-/* The value at p, in bytes that have been checked */
 static inline const char *
-skip_value(Lexer *lex, const char *p, ImpiloJsonSlice *value)
+read_value(Lexer *lex, const char *p, int max_depth, ImpiloJsonSlice *value)
 {
-	const char *start = p;
-
 	if (p == lex->end)
 		return fail(lex, p, "value expected");
-	if (*p != '{' && *p != '[')
-		return read_scalar(lex, p, value);
-	p = skip_container(lex, p + 1);
+	if (*p == '{' || *p == '[')
+		return read_container(lex, p, max_depth, value);
+	return read_scalar(lex, p, value);
+}
+
+static const char *
+read_container(Lexer *lex, const char *p, int max_depth,
+			   ImpiloJsonSlice *value)
+{
+	const char *start = p;
+	bool		object = *p == '{';
+	bool		closed = max_depth == IMPILO_JSON_CHECKED;
+	ImpiloJsonSlice inner;
+
+	if (max_depth == 0)
+		return fail(lex, p, "nested too deeply");
+	p = closed ? skip_container(lex, p + 1)
+		: next_place(lex, p + 1, object, true, &closed);
+	while (p != NULL && !closed)
+	{
+		if (object)
+			p = read_name(lex, p, &inner);
+		if (p != NULL)
+			p = read_value(lex, p, max_depth - 1, &inner);
+		if (p != NULL)
+			p = next_place(lex, p, object, false, &closed);
+	}
 	return p ? set_slice(value, start, p, IMPILO_JSON_ARRAY) : NULL;
 }
 
 /*
- * End of a function of the interface: p is the position reached or NULL.
- * Reports the error, if there was one, with its offset from `start`.
+ * impilo_json_check
+ *		Check that the bytes are exactly one JSON value (RFC 8259) with
+ *		optional white space around it.
+ *
+ * At most `max_depth` containers may be nested; values above
+ * IMPILO_JSON_MAX_DEPTH count as that.  Repeated member names are accepted.
+ * Returns true and the value without white space, or false and `error`.
  */
-static bool
-succeed(const Lexer *lex, const char *p, const char *start,
-		ImpiloJsonError *error)
-{
-	if (p != NULL)
-		return true;
-	error->offset = (size_t) (lex->failed - start);
-	error->what = lex->what;
-	return false;
-}
-
-/* Nothing but white space may follow the outermost value */
-static const char *
-expect_end(Lexer *lex, const char *p)
-{
-	p = skip_space(p, lex->end);
-	return p == lex->end ? p : fail(lex, p, "text after the end of the value");
-}
-
 bool
 impilo_json_check(const char *data, size_t length, int max_depth,
 				  ImpiloJsonSlice *value, ImpiloJsonError *error)
 {
-	Lexer		lex = {data + length, NULL, NULL};
-	const char *p = skip_space(data, lex.end);
+	Lexer		lex = {data, data + length, error};
+	const char *p = read_value(&lex, skip_space(data, lex.end),
+							   max_depth < IMPILO_JSON_MAX_DEPTH ? max_depth
+							   : IMPILO_JSON_MAX_DEPTH, value);
 
-	p = check_value(&lex, p, max_depth, value);
-	if (p != NULL)
-		p = expect_end(&lex, p);
-	return succeed(&lex, p, data, error);
+	p = p ? skip_space(p, lex.end) : NULL;
+	if (p != NULL && p != lex.end)
+		p = fail(&lex, p, "text after the end of the value");
+	return p != NULL;
 }
 
+/*
+ * impilo_json_begin
+ *		Position a cursor before the first element of an array or member of an
+ *		object, which may have white space around it.
+ *
+ * `max_depth` includes the container itself: elements are checked as by
+ * impilo_json_check.  With IMPILO_JSON_CHECKED nested containers are only
+ * skipped, which is much faster.
+ */
 void
 impilo_json_begin(ImpiloJsonCursor *cursor, const ImpiloJsonSlice *container,
 				  int max_depth)
 {
 	cursor->start = container->data;
-	cursor->at = container->data;
 	cursor->end = container->data + container->length;
+	cursor->at = skip_space(container->data, cursor->end);
 	cursor->max_depth = max_depth;
 	cursor->first = true;
 }
 
+/*
+ * impilo_json_next
+ *		Read the next element of an array (`name` is NULL) or the next member
+ *		of an object.
+ *
+ * Returns 1 and the element or member; 0 at the end of the container, of
+ * which then every byte has been read; or -1 and `error` (offset from the
+ * container's first byte), after which the cursor must not be used.  A value
+ * that is not an array, or not an object, is an error.  Any bytes are safe.
+ */
 int
 impilo_json_next(ImpiloJsonCursor *cursor, ImpiloJsonSlice *name,
 				 ImpiloJsonSlice *value, ImpiloJsonError *error)
 {
-	Lexer		lex = {cursor->end, NULL, NULL};
+	Lexer		lex = {cursor->start, cursor->end, error};
 	bool		object = name != NULL;
 	bool		closed = false;
 	const char *p = cursor->at;
@@ -550,6 +526,7 @@ impilo_json_next(ImpiloJsonCursor *cursor, ImpiloJsonSlice *name,
 	if (closed)
 	{
 		/* a slice that goes on was not cut at its closing bracket */
+		p = skip_space(p, lex.end);
 		if (p == lex.end)
 			return 0;
 		p = fail(&lex, p, "text after the end of the value");
@@ -557,35 +534,42 @@ impilo_json_next(ImpiloJsonCursor *cursor, ImpiloJsonSlice *name,
 	if (p != NULL && object)
 		p = read_name(&lex, p, name);
 	if (p != NULL)
-		p = cursor->max_depth == IMPILO_JSON_CHECKED
-			? skip_value(&lex, p, value)
-			: check_value(&lex, p, cursor->max_depth - 1, value);
-	if (!succeed(&lex, p, cursor->start, error))
+		p = read_value(&lex, p, cursor->max_depth == IMPILO_JSON_CHECKED
+					   ? IMPILO_JSON_CHECKED : cursor->max_depth - 1, value);
+	if (p == NULL)
 		return -1;
 	cursor->at = p;
 	cursor->first = false;
 	return 1;
 }
 
-bool
-impilo_json_token(const char **p, const char *end, ImpiloJsonSlice *token)
+/*
+ * impilo_json_member
+ *		Returns the first member with a name of an object that was checked;
+ *		ABSENT if it has none, or for any other value.
+ */
+ImpiloJsonSlice
+impilo_json_member(const ImpiloJsonSlice *object, const char *name)
 {
-	Lexer		lex = {end, NULL, NULL};
-	const char *at = *p;
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice found;
+	ImpiloJsonSlice value;
+	ImpiloJsonError error;
+	size_t		length = strlen(name);
 
-	at = skip_space(at, end);
-	while (at < end && (*at == ',' || *at == ':'))
-		at = skip_space(at + 1, end);
-	if (at == end)
-		return false;
-	if (*at == '"')
-		at = read_string(&lex, at, token);
-	else if (*at == '[' || *at == ']' || *at == '{' || *at == '}')
-		at = set_slice(token, at, at + 1, IMPILO_JSON_ARRAY);
-	else
-		at = read_scalar(&lex, at, token);
-	*p = at;
-	return at != NULL;
+	if (object->kind == IMPILO_JSON_OBJECT)
+	{
+		impilo_json_begin(&cursor, object, IMPILO_JSON_CHECKED);
+		while (impilo_json_next(&cursor, &found, &value, &error) > 0)
+		{
+			if (impilo_json_name_equals(&found, name, length))
+				return value;
+		}
+	}
+	return (ImpiloJsonSlice)
+	{
+		.kind = IMPILO_JSON_ABSENT
+	};
 }
 
 /* ------------------------------------------------------------------------
@@ -593,40 +577,35 @@ impilo_json_token(const char **p, const char *end, ImpiloJsonSlice *token)
  * ------------------------------------------------------------------------
  */
 
-/* Add a node without anything below it; NONE if there is no space */
-static int32_t
-new_node(ImpiloJsonWanted *wanted)
-{
-	ImpiloJsonNode *node;
+/* A node without anything below it */
+static const ImpiloJsonNode empty_node = {
+	.slot = NONE,.child = NONE,.sibling = NONE
+};
 
-	if (wanted->used >= wanted->capacity)
-		return NONE;
-	node = &wanted->nodes[wanted->used];
-	memset(node, 0, sizeof(*node));
-	node->slot = NONE;
-	node->child = NONE;
-	node->sibling = NONE;
-	return (int32_t) wanted->used++;
-}
-
+/*
+ * impilo_json_want_begin
+ *		Make an empty set in the caller's nodes.
+ *
+ * A capacity of 1 plus the number of slashes in all pointers is always
+ * enough; it must be at least 1.
+ */
 void
 impilo_json_want_begin(ImpiloJsonWanted *wanted, ImpiloJsonNode *nodes,
 					   size_t capacity)
 {
+	nodes[0] = empty_node;
 	wanted->nodes = nodes;
 	wanted->capacity = capacity < INT32_MAX ? capacity : INT32_MAX;
-	wanted->used = 0;
+	wanted->used = 1;
 	wanted->slots = 0;
 	wanted->serial = 0;
-	(void) new_node(wanted);
 }
 
 /* Returns whether a name without escapes is that of the node */
 static inline bool
 is_named(const ImpiloJsonNode *node, const char *name, size_t length)
 {
-	return node->step.length == length &&
-		memcmp(node->step.name, name, length) == 0;
+	return node->length == length && memcmp(node->name, name, length) == 0;
 }
 
 /*
@@ -634,8 +613,8 @@ is_named(const ImpiloJsonNode *node, const char *name, size_t length)
  * the paths is a good guess at the order of the members.
  */
 static int32_t
-node_below(ImpiloJsonWanted *wanted, int32_t parent,
-		   const ImpiloPointerStep *step)
+node_below(ImpiloJsonWanted *wanted, int32_t parent, const char *name,
+		   size_t length)
 {
 	ImpiloJsonNode *nodes = wanted->nodes;
 	int32_t    *link = &nodes[parent].child;
@@ -643,35 +622,78 @@ node_below(ImpiloJsonWanted *wanted, int32_t parent,
 
 	for (; *link != NONE; link = &nodes[*link].sibling)
 	{
-		if (is_named(&nodes[*link], step->name, step->length))
+		if (is_named(&nodes[*link], name, length))
 			return *link;
 	}
-	added = new_node(wanted);
-	if (added == NONE)
+	if (wanted->used >= wanted->capacity)
 		return NONE;
+	added = (int32_t) wanted->used++;
 	*link = added;
-	nodes[added].step = *step;
+	nodes[added] = empty_node;
+	nodes[added].name = name;
+	nodes[added].length = length;
 	nodes[parent].children++;
-	nodes[parent].indexed += step->index != IMPILO_POINTER_NO_INDEX;
-	nodes[parent].lengths |= UINT64_C(1) << (step->length & 63);
+	nodes[parent].lengths |= UINT64_C(1) << (length & 63);
 	return added;
 }
 
+/*
+ * impilo_json_want
+ *		Add the place that a JSON Pointer (RFC 6901) names, and return its
+ *		slot: the value will be in found[slot].
+ *
+ * The first place gets slot 0, each new one the next, and a place that is in
+ * the set already its old one.  Pointers may share steps, and one may lead
+ * through another.  The pointer is decoded in place and must live as long as
+ * the set.  Returns -1 and `error` if it is not a pointer, for the step "-",
+ * and if it has more than IMPILO_JSON_MAX_DEPTH steps, which no checked
+ * document has, or more than there are nodes left.
+ */
 int32_t
-impilo_json_want(ImpiloJsonWanted *wanted, const ImpiloPointerStep *steps,
-				 size_t count)
+impilo_json_want(ImpiloJsonWanted *wanted, char *pointer, size_t length,
+				 ImpiloJsonError *error)
 {
-	int32_t		at = 0;
+	Lexer		lex = {pointer, pointer + length, error};
+	const char *wrong = NULL;
+	char	   *p = pointer;
+	int32_t		node = 0;
 
-	if (count > IMPILO_JSON_MAX_DEPTH)
+	if (length > 0 && *p != '/')
+		wrong = "a pointer must be empty or begin with a slash";
+	for (int steps = 1; wrong == NULL && p < lex.end; steps++)
+	{
+		char	   *name = ++p;
+		size_t		n = 0;
+
+		for (; p < lex.end && *p != '/' && wrong == NULL; p++)
+		{
+			if (*p != '~')
+				name[n++] = *p;
+			else if (p + 1 < lex.end && (p[1] == '0' || p[1] == '1'))
+				name[n++] = *++p == '0' ? '~' : '/';
+			else
+				wrong = "a tilde must be followed by 0 or 1";
+		}
+		if (wrong != NULL)
+			p--;
+		else if (n == 1 && *name == '-')
+		{
+			p = name;
+			wrong = "the step \"-\" names the element after the last one, which cannot be read";
+		}
+		else
+			node = node_below(wanted, node, name, n);
+		if (steps > IMPILO_JSON_MAX_DEPTH || node == NONE)
+			wrong = "too many steps";
+	}
+	if (wrong != NULL)
+	{
+		(void) fail(&lex, p, wrong);
 		return -1;
-	for (size_t i = 0; i < count && at != NONE; i++)
-		at = node_below(wanted, at, &steps[i]);
-	if (at == NONE)
-		return -1;
-	if (wanted->nodes[at].slot == NONE)
-		wanted->nodes[at].slot = wanted->slots++;
-	return wanted->nodes[at].slot;
+	}
+	if (wanted->nodes[node].slot == NONE)
+		wanted->nodes[node].slot = wanted->slots++;
+	return wanted->nodes[node].slot;
 }
 
 /* ------------------------------------------------------------------------
@@ -679,26 +701,17 @@ impilo_json_want(ImpiloJsonWanted *wanted, const ImpiloPointerStep *steps,
  * ------------------------------------------------------------------------
  */
 
-typedef struct Finder
-{
-	Lexer		lex;
-	ImpiloJsonWanted *wanted;
-	ImpiloJsonSlice *found;
-	int			max_depth;		/* or IMPILO_JSON_CHECKED */
-	bool		complete;		/* every place has been met: stop */
-} Finder;
-
 /*
  * The node below `parent` for a member name, or NONE.  `expected` (or NONE)
  * is compared first.
  */
-static int32_t
+static inline int32_t
 wanted_member(const ImpiloJsonNode *nodes, int32_t parent, int32_t expected,
 			  const ImpiloJsonSlice *name)
 {
 	const char *text = name->data + 1;
 	size_t		length = name->length - 2;
-	int32_t		at;
+	int32_t		at = nodes[parent].child;
 
 	if (!name->escaped)
 	{
@@ -707,136 +720,83 @@ wanted_member(const ImpiloJsonNode *nodes, int32_t parent, int32_t expected,
 		if (expected != NONE && is_named(&nodes[expected], text, length))
 			return expected;
 	}
-	for (at = nodes[parent].child; at != NONE; at = nodes[at].sibling)
-	{
-		if (name->escaped
-			? impilo_json_name_equals(name, nodes[at].step.name,
-									  nodes[at].step.length)
-			: is_named(&nodes[at], text, length))
-			break;
-	}
-	return at;
-}
-
-/* The node below `parent` for an element of an array, or NONE */
-static int32_t
-wanted_element(const ImpiloJsonNode *nodes, int32_t parent, int32_t index)
-{
-	int32_t		at = nodes[parent].child;
-
-	while (at != NONE && nodes[at].step.index != index)
+	while (at != NONE &&
+		   !(name->escaped
+			 ? impilo_json_name_equals(name, nodes[at].name, nodes[at].length)
+			 : is_named(&nodes[at], text, length)))
 		at = nodes[at].sibling;
 	return at;
 }
 
 /*
- * Pass the value at p of a node (or NONE) that no path leads through.  A
- * container that is found is left to the caller to check.
+ * Find what the set has at and below a node, whose value is given.
  */
-static const char *
-pass_leaf(Finder *finder, const char *p, int32_t node, int depth)
+static bool
+find_below(ImpiloJsonWanted *wanted, int32_t node,
+		   const ImpiloJsonSlice *value, ImpiloJsonSlice *found,
+		   ImpiloJsonError *error)
 {
-	const ImpiloJsonNode *nodes = finder->wanted->nodes;
-	int32_t		slot = node == NONE ? NONE : nodes[node].slot;
-	ImpiloJsonSlice value;
+	ImpiloJsonNode *nodes = wanted->nodes;
+	int32_t		expected = nodes[node].child;
+	int32_t		pending = nodes[node].children; /* not found yet */
+	bool		object = value->kind == IMPILO_JSON_OBJECT;
+	char		index_name[16];
+	ImpiloJsonSlice name = {index_name, 0, IMPILO_JSON_STRING, false};
+	ImpiloJsonSlice item;
+	ImpiloJsonCursor cursor;
+	int			more = 1;
 
-	if (finder->max_depth == IMPILO_JSON_CHECKED ||
-		(slot != NONE && nodes[node].child == NONE &&
-		 depth < finder->max_depth))
-		p = skip_value(&finder->lex, p, &value);
-	else
-		p = check_value(&finder->lex, p, finder->max_depth - depth, &value);
-	if (p != NULL && slot != NONE)
-		finder->found[slot] = value;
-	return p;
+	if (nodes[node].slot != NONE)
+		found[nodes[node].slot] = *value;
+	if (value->kind < IMPILO_JSON_ARRAY)
+		return true;
+
+	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
+	for (int index = 0; pending > 0 && more > 0; index++)
+	{
+		int32_t		at = NONE;
+
+		more = impilo_json_next(&cursor, object ? &name : NULL, &item, error);
+		/* an element of an array is a member with its index as the name */
+		if (!object)
+			name.length = (size_t) snprintf(index_name, sizeof(index_name),
+											"\"%d\"", index);
+		if (more > 0)
+			at = wanted_member(nodes, node, expected, &name);
+		if (at == NONE)
+			continue;
+		if (nodes[at].found_by == wanted->serial)
+		{
+			error->what = "duplicate member";
+			return false;
+		}
+		nodes[at].found_by = wanted->serial;
+		expected = nodes[at].sibling;
+		pending--;
+		if (!find_below(wanted, at, &item, found, error))
+			return false;
+	}
+	return more >= 0;
 }
 
 /*
- * Find what the set has at and below a node (or NONE), in the value at p,
- * which is inside `depth` containers.  `last` means that nothing else is
- * needed: with everything here met the find is complete, and the position
- * returned is not the end of the value.
+ * impilo_json_find
+ *		Find the places of the set in one document, which has passed a check.
  *
- * The recursion is as deep as the longest path.
+ * Fills found[0 .. wanted->slots - 1]; a place that the document does not
+ * have is ABSENT.  A container is read until all that is wanted from it has
+ * been found.  Returns false and what is wrong (without an offset) if a
+ * member that leads to a place of the set is repeated in what was read,
+ * because then neither value can be trusted.  Bytes that were not checked are
+ * safe, but the result is then meaningless.
  */
-static const char *
-find_value(Finder *finder, const char *p, int32_t node, int depth, bool last)
-{
-	ImpiloJsonNode *nodes = finder->wanted->nodes;
-	Lexer	   *lex = &finder->lex;
-	const char *start = p;
-	bool		checked = finder->max_depth == IMPILO_JSON_CHECKED;
-	bool		object = p < lex->end && *p == '{';
-	bool		closed = false;
-	int32_t		pending = 0;	/* nodes below that have not been met */
-	int32_t		expected;
-
-	if (node != NONE && p < lex->end && (object || *p == '['))
-		pending = object ? nodes[node].children : nodes[node].indexed;
-	if (pending == 0)
-		return pass_leaf(finder, p, node, depth);
-	if (!checked && depth >= finder->max_depth)
-		return fail(lex, p, "nested too deeply");
-
-	last = last && nodes[node].slot == NONE;
-	expected = nodes[node].child;
-	p++;
-	for (int32_t index = 0;; index++)
-	{
-		ImpiloJsonSlice name;
-		const char *place;
-		int32_t		at = NONE;
-
-		if (pending == 0 && checked)
-		{
-			finder->complete = last;
-			p = last ? p : skip_container(lex, p);
-			break;
-		}
-		place = p = next_place(lex, p, object, index == 0, &closed);
-		if (p != NULL && object && !closed)
-			p = read_name(lex, p, &name);
-		if (p == NULL || closed)
-			break;
-		if (object)
-			at = wanted_member(nodes, node, expected, &name);
-		else if (pending > 0)
-			at = wanted_element(nodes, node, index);
-		if (at != NONE)
-		{
-			if (object && nodes[at].met == finder->wanted->serial)
-				return fail(lex, place, "duplicate member");
-			nodes[at].met = finder->wanted->serial;
-			expected = nodes[at].sibling;
-			pending--;
-		}
-		p = find_value(finder, p, at, depth + 1, last && pending == 0);
-		if (p == NULL || finder->complete)
-			return p;
-	}
-	if (p != NULL && nodes[node].slot != NONE)
-		set_slice(&finder->found[nodes[node].slot], start, p,
-				  IMPILO_JSON_ARRAY);
-	return p;
-}
-
 bool
-impilo_json_find(ImpiloJsonWanted *wanted, const char *data, size_t length,
-				 int max_depth, ImpiloJsonSlice *found,
-				 ImpiloJsonError *error)
+impilo_json_find(ImpiloJsonWanted *wanted, const ImpiloJsonSlice *document,
+				 ImpiloJsonSlice *found, ImpiloJsonError *error)
 {
-	Finder		finder = {{data + length, NULL, NULL}, wanted, found,
-	max_depth, false};
-	const char *p;
-
-	if (wanted->slots > 0)
-		memset(found, 0, sizeof(*found) * (size_t) wanted->slots);
+	memset(found, 0, sizeof(*found) * (size_t) wanted->slots);
 	wanted->serial++;
-	p = find_value(&finder, skip_space(data, finder.lex.end), 0, 0,
-				   max_depth == IMPILO_JSON_CHECKED);
-	if (p != NULL && max_depth != IMPILO_JSON_CHECKED)
-		p = expect_end(&finder.lex, p);
-	return succeed(&finder.lex, p, data, error);
+	return find_below(wanted, 0, document, found, error);
 }
 
 /* ------------------------------------------------------------------------
@@ -844,97 +804,87 @@ impilo_json_find(ImpiloJsonWanted *wanted, const char *data, size_t length,
  * ------------------------------------------------------------------------
  */
 
-/* Write a code point above 0 as UTF-8; returns the number of bytes */
-static size_t
-encode_utf8(uint32_t code, char *out)
-{
-	static const uint32_t first_marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
-	size_t		length = code < 0x80 ? 1 : code < 0x800 ? 2 :
-	code < 0x10000 ? 3 : 4;
-
-	for (size_t i = length - 1; i > 0; i--, code >>= 6)
-		out[i] = (char) (0x80 | (code & 0x3F));
-	out[0] = (char) (first_marks[length] | code);
-	return length;
-}
-
 /*
  * Decode the escape whose backslash is at *at, with the second half of a
- * surrogate pair, into at most four bytes, and move *at behind it.
+ * surrogate pair, into at most four bytes of UTF-8, and move *at behind it.
+ * Returns NULL, or what the escape is instead of a character.
  */
-static ImpiloJsonText
+static const char *
 decode_escape(const char **at, const char *end, char *out, size_t *written)
 {
+	static const uint32_t first_marks[] = {0, 0, 0xC0, 0xE0, 0xF0};
 	uint32_t	code;
 	uint32_t	low;
 	const char *p = read_escape(*at, end, &code);
 
 	if (p == NULL)
-		return IMPILO_JSON_TEXT_INVALID;
+		return "an invalid escape";
 	if (code == 0)
-		return IMPILO_JSON_TEXT_NUL;
+		return "the character \\u0000";
 	if (code >= 0xD800 && code <= 0xDFFF)
 	{
 		p = code < 0xDC00 && p < end && *p == '\\'
 			? read_escape(p, end, &low) : NULL;
 		if (p == NULL || low < 0xDC00 || low > 0xDFFF)
-			return IMPILO_JSON_TEXT_SURROGATE;
+			return "half of a surrogate pair";
 		code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
 	}
 	*at = p;
-	*written = encode_utf8(code, out);
-	return IMPILO_JSON_TEXT_OK;
+	*written = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+	for (size_t i = *written - 1; i > 0; i--, code >>= 6)
+		out[i] = (char) (0x80 | (code & 0x3F));
+	out[0] = (char) (first_marks[*written] | code);
+	return NULL;
 }
 
-/* The bytes between the quotes; false if it is not a string */
-static bool
-string_body(const ImpiloJsonSlice *string, const char **p, const char **end)
-{
-	if (string->kind != IMPILO_JSON_STRING || string->length < 2)
-		return false;
-	*p = string->data + 1;
-	*end = string->data + string->length - 1;
-	return true;
-}
-
-ImpiloJsonText
+/*
+ * impilo_json_unescape
+ *		Decode a string into UTF-8 (if its plain bytes are UTF-8).
+ *
+ * `buffer` has space for string->length bytes; the result is shorter, so that
+ * the caller can add a NUL.  Returns NULL and sets `*length` to the bytes
+ * written; or returns, as a noun phrase in static memory, what the string
+ * has that is not a character.  The text of a slice that is not `escaped` is
+ * simply the bytes between the quotes.
+ */
+const char *
 impilo_json_unescape(const ImpiloJsonSlice *string, char *buffer,
 					 size_t *length)
 {
-	const char *p;
-	const char *end;
-	char	   *out = buffer;
-	ImpiloJsonText result = IMPILO_JSON_TEXT_OK;
+	const char *p = string->data + 1;
+	const char *end = string->data + string->length - 1;
+	const char *wrong = NULL;
 
 	*length = 0;
-	if (!string_body(string, &p, &end))
-		return IMPILO_JSON_TEXT_INVALID;
-	while (p < end && result == IMPILO_JSON_TEXT_OK)
+	while (p < end && wrong == NULL)
 	{
 		const char *escape = memchr(p, '\\', (size_t) (end - p));
 		size_t		plain = (size_t) ((escape ? escape : end) - p);
 		size_t		written = 0;
 
-		memcpy(out, p, plain);
-		out += plain;
+		memcpy(buffer + *length, p, plain);
+		*length += plain;
 		p += plain;
 		if (escape != NULL)
-			result = decode_escape(&p, end, out, &written);
-		out += written;
+			wrong = decode_escape(&p, end, buffer + *length, &written);
+		*length += written;
 	}
-	*length = (size_t) (out - buffer);
-	return result;
+	return wrong;
 }
 
+/*
+ * impilo_json_name_equals
+ *		Returns whether a string, decoded, is the given bytes.
+ *
+ * A string that does not decode is equal to nothing.
+ */
 bool
 impilo_json_name_equals(const ImpiloJsonSlice *name, const char *utf8,
 						size_t length)
 {
-	const char *p;
-	const char *end;
+	const char *p = name->data + 1;
+	const char *end = name->data + name->length - 1;
 
-	if (!string_body(name, &p, &end))
-		return false;
 	if (!name->escaped)
 		return (size_t) (end - p) == length && memcmp(p, utf8, length) == 0;
 	while (p < end)
@@ -944,8 +894,7 @@ impilo_json_name_equals(const ImpiloJsonSlice *name, const char *utf8,
 
 		if (*p != '\\')
 			decoded[0] = *p++;
-		else if (decode_escape(&p, end, decoded, &written) !=
-				 IMPILO_JSON_TEXT_OK)
+		else if (decode_escape(&p, end, decoded, &written) != NULL)
 			return false;
 		if (written > length || memcmp(decoded, utf8, written) != 0)
 			return false;
@@ -955,27 +904,26 @@ impilo_json_name_equals(const ImpiloJsonSlice *name, const char *utf8,
 	return length == 0;
 }
 
+/*
+ * impilo_json_int64
+ *		Read a number that is written as a plain integer of at most 64 bits.
+ *
+ * Returns false for anything else, also for fractions and exponents (1e3).
+ */
 bool
 impilo_json_int64(const ImpiloJsonSlice *number, int64_t *value)
 {
-	const char *p = number->data;
-	const char *end;
 	bool		negative;
 	uint64_t	limit;
 	uint64_t	result = 0;
 
-	if (number->kind != IMPILO_JSON_NUMBER || number->length == 0)
+	if (number->kind != IMPILO_JSON_NUMBER)
 		return false;
-	end = p + number->length;
-	negative = *p == '-';
+	negative = number->data[0] == '-';
 	limit = (uint64_t) INT64_MAX + (negative ? 1 : 0);
-	if (negative)
-		p++;
-	if (p == end)
-		return false;
-	for (; p < end; p++)
+	for (size_t i = negative; i < number->length; i++)
 	{
-		uint64_t	digit = (uint64_t) (unsigned char) *p - '0';
+		uint64_t	digit = (uint64_t) (unsigned char) number->data[i] - '0';
 
 		if (digit > 9 || result > (limit - digit) / 10)
 			return false;

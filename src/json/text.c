@@ -73,36 +73,6 @@ impilo_text_convert(const char *utf8, size_t length, Oid conversion)
 }
 
 /*
- * Copy one character for impilo_text_clean().  Returns the number of bytes
- * read, and adds the number written to `*used`.  Returns 0 if the character
- * needs more than `room` bytes.
- */
-static size_t
-copy_clean(const char *utf8, size_t length, char *clean, size_t *used,
-		   size_t room)
-{
-	const unsigned char *c = (const unsigned char *) utf8;
-	size_t		width = pg_utf_mblen(c);
-
-	if (*c <= ' ' || *c == 0x7f)
-	{
-		if (*used > 0 && clean[*used - 1] != ' ')
-			clean[(*used)++] = ' ';
-		return 1;
-	}
-	if (width > length || !pg_utf8_islegal(c, (int) width))
-	{
-		clean[(*used)++] = '?';
-		return 1;
-	}
-	if (width > room)
-		return 0;
-	memcpy(clean + *used, c, width);
-	*used += width;
-	return width;
-}
-
-/*
  * impilo_text_clean
  *		Make bytes from outside fit for a message: at most `limit` bytes,
  *		control characters and line ends replaced by single spaces, and
@@ -118,30 +88,44 @@ impilo_text_clean(const char *utf8, size_t length, size_t limit)
 	char	   *clean = palloc(limit + sizeof("..."));
 	size_t		used = 0;
 	size_t		at = 0;
+	text	   *converted;
 
 	while (at < length && used < limit)
 	{
-		size_t		width = copy_clean(utf8 + at, length - at, clean, &used,
-									   limit - used);
+		const unsigned char *c = (const unsigned char *) utf8 + at;
+		size_t		width = pg_utf_mblen(c);
 
-		if (width == 0)
+		if (*c <= ' ' || *c == 0x7f)
+		{
+			if (used > 0 && clean[used - 1] != ' ')
+				clean[used++] = ' ';
+			width = 1;
+		}
+		else if (width > length - at || !pg_utf8_islegal(c, (int) width))
+		{
+			clean[used++] = '?';
+			width = 1;
+		}
+		else if (width > limit - used)
 			break;
+		else
+		{
+			memcpy(clean + used, c, width);
+			used += width;
+		}
 		at += width;
 	}
 	while (used > 0 && clean[used - 1] == ' ')
 		used--;
 	strlcpy(clean + used, at < length ? "..." : "", sizeof("..."));
+	if (!OidIsValid(conversion))
+		return clean;
 
-	if (OidIsValid(conversion))
-	{
-		text	   *converted = impilo_text_convert(clean, strlen(clean),
-													conversion);
-
-		if (converted)
-			return VARDATA(converted);
-		for (char *c = clean; *c; c++)
-			if (IS_HIGHBIT_SET(*c))
-				*c = '?';
-	}
+	converted = impilo_text_convert(clean, strlen(clean), conversion);
+	if (converted)
+		return VARDATA(converted);
+	for (char *c = clean; *c; c++)
+		if (IS_HIGHBIT_SET(*c))
+			*c = '?';
 	return clean;
 }

@@ -32,56 +32,32 @@
 /* bytes after which an error text is cut */
 #define ERROR_TEXT_LIMIT 500
 
+/* bytes of a buffer for texts, which are separated by "; " */
+#define TEXTS_SIZE (ERROR_TEXT_LIMIT + 100)
+
 /* no tree is made of a longer error body */
 #define ERROR_BODY_LIMIT (64 * 1024)
 
 /* how deep an error body may be nested */
 #define ERROR_DEPTH 16
 
-/* The texts of an error body, separated by "; ". */
-typedef struct ErrorTexts
-{
-	char		text[ERROR_TEXT_LIMIT + 100];
-	size_t		used;
-} ErrorTexts;
-
-static void
-add_bytes(ErrorTexts *texts, const char *bytes, size_t length)
-{
-	length = Min(length, sizeof(texts->text) - texts->used);
-	memcpy(texts->text + texts->used, bytes, length);
-	texts->used += length;
-}
-
 /*
- * Returns whether a text is contained already.  Some APIs send the same text as
+ * Add a text, unless it is contained already: some APIs send the same text as
  * message and as error.
  */
-static bool
-has_text(const ErrorTexts *texts, const char *bytes, size_t length)
-{
-	for (size_t at = 0; at + length <= texts->used; at++)
-		if (memcmp(texts->text + at, bytes, length) == 0)
-			return true;
-	return false;
-}
-
 static void
-add_text(ErrorTexts *texts, struct json_object *value)
+add_text(char *texts, struct json_object *value)
 {
-	const char *bytes = json_object_get_string(value);
-	size_t		length = bytes == NULL ? 0 :
-	json_object_is_type(value, json_type_string)
-	? (size_t) json_object_get_string_len(value) : strlen(bytes);
+	const char *added = json_object_get_string(value);
 
-	if (length == 0 || has_text(texts, bytes, length))
+	if (added == NULL || strstr(texts, added) != NULL)
 		return;
-	if (texts->used > 0)
-		add_bytes(texts, "; ", 2);
-	add_bytes(texts, bytes, length);
+	if (texts[0] != '\0')
+		strlcat(texts, "; ", TEXTS_SIZE);
+	strlcat(texts, added, TEXTS_SIZE);
 }
 
-static void gather_texts(ErrorTexts *texts, struct json_object *value,
+static void gather_texts(char *texts, struct json_object *value,
 						 bool any_member);
 
 /*
@@ -91,7 +67,7 @@ static void gather_texts(ErrorTexts *texts, struct json_object *value,
  * treated so, because they may repeat the refused value.
  */
 static void
-gather_members(ErrorTexts *texts, struct json_object *object, bool any_member)
+gather_members(char *texts, struct json_object *object, bool any_member)
 {
 	static const char *const names[] = {"message", "error", "errors", "detail",
 	"code", "msg", "defaultMessage"};
@@ -117,7 +93,7 @@ gather_members(ErrorTexts *texts, struct json_object *object, bool any_member)
 }
 
 static void
-gather_texts(ErrorTexts *texts, struct json_object *value, bool any_member)
+gather_texts(char *texts, struct json_object *value, bool any_member)
 {
 	if (json_object_is_type(value, json_type_string))
 		add_text(texts, value);
@@ -125,39 +101,37 @@ gather_texts(ErrorTexts *texts, struct json_object *value, bool any_member)
 		gather_members(texts, value, any_member);
 	else if (json_object_is_type(value, json_type_array))
 		for (size_t i = 0; i < json_object_array_length(value) &&
-			 texts->used < ERROR_TEXT_LIMIT; i++)
+			 strlen(texts) < ERROR_TEXT_LIMIT; i++)
 			gather_texts(texts, json_object_array_get_idx(value, i), false);
 }
 
 /*
- * Read a body that is JSON.  Returns false if it is not.  Our scanner decides
- * that, because json-c is either too lenient or too strict.
+ * Add the texts of a body that is JSON.  Returns false if it is not.  Our
+ * scanner decides that, because json-c is either too lenient or too strict.
  */
 static bool
-read_tree(const char *body, size_t length, ErrorTexts *texts)
+read_tree(const char *body, size_t length, char *texts)
 {
 	struct json_tokener *tokener;
 	struct json_object *tree;
 	ImpiloJsonSlice value;
 	ImpiloJsonError error;
-	bool		read;
 
 	if (length > ERROR_BODY_LIMIT ||
 		!impilo_json_check(body, length, ERROR_DEPTH - 1, &value, &error))
 		return false;
+	if (value.kind < IMPILO_JSON_STRING)
+		return true;
 	tokener = json_tokener_new_ex(ERROR_DEPTH);
 	if (tokener == NULL)
-		return false;
+		return true;
 	/* not strict: version 0.18 would refuse all bytes above 0x7f */
-	tree = json_tokener_parse_ex(tokener, body, (int) length);
-	if (json_tokener_get_error(tokener) == json_tokener_continue)
-		tree = json_tokener_parse_ex(tokener, "\n", 1); /* ends a number */
-	read = json_tokener_get_error(tokener) == json_tokener_success;
-	json_tokener_free(tokener);
-	if (read)
+	tree = json_tokener_parse_ex(tokener, value.data, (int) value.length);
+	if (json_tokener_get_error(tokener) == json_tokener_success)
 		gather_texts(texts, tree, false);
+	json_tokener_free(tokener);
 	json_object_put(tree);
-	return read;
+	return true;
 }
 
 /*
@@ -175,7 +149,7 @@ char *
 impilo_json_error_text(const char *body, size_t length,
 					   const char *content_type)
 {
-	ErrorTexts	texts;
+	char		texts[TEXTS_SIZE] = "";
 	char	   *clean;
 
 	while (length > 0 && strchr(" \t\r\n", *body) && *body != '\0')
@@ -187,9 +161,8 @@ impilo_json_error_text(const char *body, size_t length,
 		(content_type && strstr(content_type, "html")))
 		return NULL;
 
-	texts.used = 0;
-	if (read_tree(body, length, &texts))
-		clean = impilo_text_clean(texts.text, texts.used, ERROR_TEXT_LIMIT);
+	if (read_tree(body, length, texts))
+		clean = impilo_text_clean(texts, strlen(texts), ERROR_TEXT_LIMIT);
 	else if (strchr("{[\"", *body) && *body != '\0')
 		return NULL;
 	else

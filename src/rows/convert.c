@@ -5,10 +5,12 @@
  *
  * A converter is made once for each column and knows everything that can be
  * known before the first value.  The types of nearly all columns are read
- * here and in scalar.c.  All others go through their input function, which
- * gets the characters of a string and the JSON text of anything else, under
- * fixed settings if it might read any.  Arrays and domains use the converter
- * of their element or base type.
+ * here, by functions that never throw because of a value.  Numbers and
+ * booleans may also be strings that hold one.  Dates and times must be
+ * written as ISO 8601, and no zone means UTC.  All other types go through
+ * their input function, which gets the characters of a string and the JSON
+ * text of anything else, under fixed settings if it might read any.  Arrays
+ * and domains use the converter of their element or base type.
  *
  * No message may show a value, because it may be a patient's, but input
  * functions and constraints show it in their errors.  So their errors are
@@ -25,6 +27,9 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include <ctype.h>
+#include <math.h>
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
@@ -43,18 +48,25 @@
 #include "json/text.h"
 #include "rows/convert.h"
 
+/* digits that numeric can hold before and after the point */
+#define NUMERIC_WHOLE_DIGITS 131072
+#define NUMERIC_FRACTION_DIGITS 16383
+
+/* a greater exponent counts as this one */
+#define MAX_EXPONENT 1000000000
+
+#define TWO_DIGITS(p) (((p)[0] - '0') * 10 + ((p)[1] - '0'))
+
 /* ------------------------------------------------------------------------
  * Errors
  * ------------------------------------------------------------------------
  */
 
 /*
- * impilo_refuse, impilo_refuse_kind, impilo_refuse_escape,
- * impilo_refuse_character
- *		Fill in an error; return false for the caller to return.
+ * Fill in an error; return false for the caller to return.
  */
-bool
-impilo_refuse(ImpiloConvertError *error, int sqlstate, const char *what)
+static bool
+refuse(ImpiloConvertError *error, int sqlstate, const char *what)
 {
 	error->sqlstate = sqlstate;
 	error->what = what;
@@ -77,11 +89,11 @@ impilo_json_kind(const ImpiloJsonSlice *value)
 	return kinds[value->kind];
 }
 
-bool
-impilo_refuse_kind(ImpiloConvertError *error, const ImpiloJsonSlice *value)
+static bool
+refuse_kind(ImpiloConvertError *error, const ImpiloJsonSlice *value)
 {
-	return impilo_refuse(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
-						 impilo_json_kind(value));
+	return refuse(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
+				  impilo_json_kind(value));
 }
 
 /*
@@ -184,75 +196,55 @@ impilo_fix_settings(void)
  * ------------------------------------------------------------------------
  */
 
-bool
-impilo_refuse_escape(ImpiloConvertError *error, const ImpiloJsonSlice *value,
-					 ImpiloJsonText outcome)
-{
-	return impilo_refuse(error, ERRCODE_UNTRANSLATABLE_CHARACTER,
-						 psprintf("%s with %s", impilo_json_kind(value),
-								  outcome == IMPILO_JSON_TEXT_NUL
-								  ? "the character \\u0000"
-								  : "half of a surrogate pair"));
-}
-
-bool
-impilo_refuse_character(ImpiloConvertError *error,
-						const ImpiloJsonSlice *value)
-{
-	return impilo_refuse(error, ERRCODE_UNTRANSLATABLE_CHARACTER,
-						 psprintf("%s with a character that encoding %s does not have",
-								  impilo_json_kind(value),
-								  GetDatabaseEncodingName()));
-}
-
-/*
- * impilo_check_utf8
- *		Check bytes of a value.
- */
-bool
-impilo_check_utf8(const ImpiloJsonSlice *value, const char *utf8, size_t length,
-				  ImpiloConvertError *error)
+static bool
+check_utf8(const char *kind, const char *utf8, size_t length,
+		   ImpiloConvertError *error)
 {
 	if (likely(pg_verify_mbstr(PG_UTF8, utf8, (int) length, true)))
 		return true;
-	return impilo_refuse(error, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-						 psprintf("%s that is not valid UTF-8",
-								  impilo_json_kind(value)));
+	return refuse(error, ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+				  psprintf("%s that is not valid UTF-8", kind));
 }
 
 /*
  * The text of a value in the database's encoding: of a string its characters,
  * of anything else, or with `as_json`, its JSON.  A NUL follows it, so that
- * VARDATA is a C string, too.
+ * VARDATA is a C string, too.  `kind` is what an error is about.
  */
 static bool
 read_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-		  bool as_json, text **result, ImpiloConvertError *error)
+		  bool as_json, const char *kind, text **result,
+		  ImpiloConvertError *error)
 {
 	bool		string = value->kind == IMPILO_JSON_STRING && !as_json;
 	text	   *utf8 = palloc(VARHDRSZ + value->length + 1);
 	size_t		length = value->length - (string ? 2 : 0);
-	ImpiloJsonText outcome = IMPILO_JSON_TEXT_OK;
+	const char *wrong = NULL;
 
 	if (string && value->escaped)
-		outcome = impilo_json_unescape(value, VARDATA(utf8), &length);
+		wrong = impilo_json_unescape(value, VARDATA(utf8), &length);
 	else
 		memcpy(VARDATA(utf8), value->data + (string ? 1 : 0), length);
-	if (outcome != IMPILO_JSON_TEXT_OK)
-		return impilo_refuse_escape(error, value, outcome);
+	if (wrong)
+		return refuse(error, ERRCODE_UNTRANSLATABLE_CHARACTER,
+					  psprintf("%s with %s", kind, wrong));
 	VARDATA(utf8)[length] = '\0';
 	SET_VARSIZE(utf8, VARHDRSZ + length);
 	*result = utf8;
 
 	if (value->kind == IMPILO_JSON_NUMBER || value->kind == IMPILO_JSON_BOOL)
 		return true;
-	if (!impilo_check_utf8(value, VARDATA(utf8), length, error))
+	if (!check_utf8(kind, VARDATA(utf8), length, error))
 		return false;
 	if (!OidIsValid(converter->conversion))
 		return true;
 	*result = impilo_text_convert(VARDATA(utf8), length,
 								  converter->conversion);
-	return *result != NULL || impilo_refuse_character(error, value);
+	if (*result)
+		return true;
+	return refuse(error, ERRCODE_UNTRANSLATABLE_CHARACTER,
+				  psprintf("%s with a character that encoding %s does not have",
+						   kind, GetDatabaseEncodingName()));
 }
 
 static bool
@@ -261,8 +253,8 @@ convert_to_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 {
 	text	   *string;
 
-	if (!read_text(converter, value, converter->type == JSONOID, &string,
-				   error))
+	if (!read_text(converter, value, converter->type == JSONOID,
+				   impilo_json_kind(value), &string, error))
 		return false;
 	*result = PointerGetDatum(string);
 	return true;
@@ -280,16 +272,493 @@ convert_to_limited(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 	int			length;
 	int			kept;
 
-	if (!read_text(converter, value, false, &string, error))
+	if (!read_text(converter, value, false, impilo_json_kind(value), &string,
+				   error))
 		return false;
 	length = VARSIZE(string) - VARHDRSZ;
 	kept = pg_mbcharcliplen(VARDATA(string), length,
 							converter->typmod - VARHDRSZ);
 	if (strspn(VARDATA(string) + kept, " ") != length - kept)
-		return impilo_refuse(error, ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
-							 "a value that is too long");
+		return refuse(error, ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
+					  "a value that is too long");
 	*result = InputFunctionCall(&converter->input, VARDATA(string),
 								converter->ioparam, converter->typmod);
+	return true;
+}
+
+/*
+ * The characters of a scalar as a C string; NULL if it is not a scalar or does
+ * not decode.
+ */
+static char *
+scalar_string(const ImpiloJsonSlice *value)
+{
+	size_t		quotes = value->kind == IMPILO_JSON_STRING ? 2 : 0;
+	size_t		length = value->length - quotes;
+	char	   *string;
+
+	if (value->kind >= IMPILO_JSON_ARRAY)
+		return NULL;
+	string = pnstrdup(value->data + quotes / 2, length);
+	if (value->escaped &&
+		impilo_json_unescape(value, string, &length) != NULL)
+		return NULL;
+	string[length] = '\0';
+	return string;
+}
+
+/* ------------------------------------------------------------------------
+ * Numbers and booleans
+ * ------------------------------------------------------------------------
+ */
+
+static bool
+refuse_range(ImpiloConvertError *error)
+{
+	return refuse(error, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
+				  "a number out of range");
+}
+
+/*
+ * Read a number, or a string that holds one: digits with an optional sign,
+ * fraction and exponent.  Returns it as a C string with its exponent, or NULL.
+ */
+static char *
+read_number(const ImpiloJsonSlice *value, long *exponent,
+			ImpiloConvertError *error)
+{
+	static const char digits[] = "0123456789";
+	char	   *string = value->kind == IMPILO_JSON_BOOL ? NULL :
+	scalar_string(value);
+	char	   *p = string ? string + (*string == '-' || *string == '+') : "";
+	bool		valid = isdigit((unsigned char) *p);
+
+	p += strspn(p, digits);
+	if (*p == '.')
+	{
+		valid &= isdigit((unsigned char) p[1]) != 0;
+		p += 1 + strspn(p + 1, digits);
+	}
+	*exponent = 0;
+	if (*p == 'e' || *p == 'E')
+	{
+		p += 1 + (p[1] == '-' || p[1] == '+');
+		valid &= isdigit((unsigned char) *p) != 0;
+		/* strtol stops at the greatest value that it can return */
+		*exponent = strtol(p[-1] == '-' ? p - 1 : p, &p, 10);
+		*exponent = Max(Min(*exponent, MAX_EXPONENT), -MAX_EXPONENT);
+	}
+	if (valid && *p == '\0')
+		return string;
+	refuse_kind(error, value);
+	return NULL;
+}
+
+/*
+ * A number as numeric, with all of its digits.  Within these limits
+ * numeric_in() cannot fail.
+ */
+static bool
+read_numeric(const ImpiloJsonSlice *value, Datum *result,
+			 ImpiloConvertError *error)
+{
+	long		exponent;
+	char	   *string = read_number(value, &exponent, error);
+	long		whole;
+	long		fraction;
+
+	if (string == NULL)
+		return false;
+	whole = strcspn(string, ".eE");
+	fraction = strcspn(string + whole, "eE");
+	if (whole + exponent > NUMERIC_WHOLE_DIGITS ||
+		fraction - exponent > NUMERIC_FRACTION_DIGITS)
+		return refuse_range(error);
+	*result = DirectFunctionCall3(numeric_in, CStringGetDatum(string),
+								  ObjectIdGetDatum(InvalidOid),
+								  Int32GetDatum(-1));
+	return true;
+}
+
+static bool
+convert_to_numeric(ImpiloConverter *converter, const ImpiloJsonSlice *value,
+				   Datum *result, ImpiloConvertError *error)
+{
+	return read_numeric(value, result, error);
+}
+
+/*
+ * bigint, integer and smallint.  A number may have a fraction or an exponent
+ * (42.0, 4.2e1), but it is not rounded.
+ */
+static bool
+convert_to_integer(ImpiloConverter *converter, const ImpiloJsonSlice *value,
+				   Datum *result, ImpiloConvertError *error)
+{
+	int64		max = converter->type == INT8OID ? PG_INT64_MAX :
+	converter->type == INT4OID ? PG_INT32_MAX : PG_INT16_MAX;
+	int64_t		integer;
+
+	if (unlikely(!impilo_json_int64(value, &integer)))
+	{
+		ImpiloJsonSlice plain = {NULL, 0, IMPILO_JSON_NUMBER, false};
+		Datum		numeric;
+
+		if (!read_numeric(value, &numeric, error))
+			return false;
+		numeric = DirectFunctionCall1(numeric_trim_scale, numeric);
+		plain.data = DatumGetCString(DirectFunctionCall1(numeric_out, numeric));
+		plain.length = strlen(plain.data);
+		if (strchr(plain.data, '.'))
+			return refuse(error, ERRCODE_INVALID_TEXT_REPRESENTATION,
+						  "a number that is not whole");
+		if (!impilo_json_int64(&plain, &integer))
+			return refuse_range(error);
+	}
+	if (integer > max || integer < -max - 1)
+		return refuse_range(error);
+	*result = converter->type == INT8OID ? Int64GetDatum(integer) :
+		converter->type == INT4OID ? Int32GetDatum((int32) integer) :
+		Int16GetDatum((int16) integer);
+	return true;
+}
+
+/*
+ * real and double precision.  As PostgreSQL does, a number too close to zero
+ * is out of range like one that is too large.
+ */
+static bool
+convert_to_float(ImpiloConverter *converter, const ImpiloJsonSlice *value,
+				 Datum *result, ImpiloConvertError *error)
+{
+	long		exponent;
+	char	   *string = read_number(value, &exponent, error);
+	double		real;
+
+	if (string == NULL)
+		return false;
+	errno = 0;
+	real = converter->type == FLOAT4OID ? strtof(string, NULL)
+		: strtod(string, NULL);
+	if (errno == ERANGE && (isinf(real) || real == 0))
+		return refuse_range(error);
+	*result = converter->type == FLOAT4OID ? Float4GetDatum((float4) real)
+		: Float8GetDatum(real);
+	return true;
+}
+
+static bool
+convert_to_bool(ImpiloConverter *converter, const ImpiloJsonSlice *value,
+				Datum *result, ImpiloConvertError *error)
+{
+	char	   *string = scalar_string(value);
+	bool		truth;
+
+	if (string == NULL || string[0] == '\0' || !parse_bool(string, &truth))
+		return refuse_kind(error, value);
+	*result = BoolGetDatum(truth);
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Forms of strings: dates, times and identifiers
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Returns the position behind the text at p that has the form of the pattern,
+ * in which a 9 stands for any digit; or NULL.
+ */
+static const char *
+match(const char *p, const char *pattern)
+{
+	for (; *pattern; pattern++, p++)
+	{
+		if (*pattern == '9' ? !isdigit((unsigned char) *p) : *p != *pattern)
+			return NULL;
+	}
+	return p;
+}
+
+/*
+ * HH:MM[:SS[.fraction]] and optionally Z, +HH, +HH:MM or +HHMM.  The time is
+ * returned in microseconds of the day in UTC.
+ */
+static bool
+read_clock(const char *start, int64 *microseconds)
+{
+	const char *p = match(start, "99:99");
+	const char *zone;
+	double		seconds = 0;
+	int			minutes = 0;
+
+	if (p && *p == ':')
+	{
+		const char *point = match(p, ":99");
+
+		if (point == NULL || (*point == '.' && !match(point, ".9")))
+			return false;
+		seconds = strtod(p + 1, NULL);
+		p = point + (*point == '.') + strspn(point + (*point == '.'),
+											 "0123456789");
+	}
+	if (p == NULL || TWO_DIGITS(start + 3) > 59 || seconds >= 61)
+		return false;
+	*microseconds = rint(seconds * USECS_PER_SEC) +
+		TWO_DIGITS(start) * USECS_PER_HOUR +
+		TWO_DIGITS(start + 3) * USECS_PER_MINUTE;
+	if (*microseconds > USECS_PER_DAY)
+		return false;
+
+	if (*p == 'Z' || *p == 'z' || *p == '\0')
+		return *p == '\0' || p[1] == '\0';
+	zone = *p == '+' || *p == '-' ? match(p + 1, "99") : NULL;
+	if (zone && *zone)
+	{
+		zone += *zone == ':';
+		minutes = match(zone, "99") ? TWO_DIGITS(zone) : 0;
+		zone = match(zone, "99");
+	}
+	if (zone == NULL || *zone != '\0' || minutes > 59 ||
+		TWO_DIGITS(p + 1) > 23)
+		return false;
+	*microseconds -= (*p == '+' ? 1 : -1) *
+		(TWO_DIGITS(p + 1) * USECS_PER_HOUR + minutes * USECS_PER_MINUTE);
+	return true;
+}
+
+static bool
+is_clock(const char *string)
+{
+	int64		ignored;
+
+	return read_clock(string, &ignored);
+}
+
+/*
+ * An interval, as P1DT12H
+ */
+static bool
+is_duration(const char *string)
+{
+	return *string == 'P' &&
+		strspn(string, "PTYMWDHS0123456789.,+-:") == strlen(string);
+}
+
+/*
+ * A range of dates or times: at least no words, such as tomorrow
+ */
+static bool
+is_range(const char *string)
+{
+	return strcmp(string, "empty") == 0 ||
+		strspn(string, "{}[](),\"0123456789-+:.TtZz ") == strlen(string);
+}
+
+/*
+ * A uuid that uuid_in() accepts without an error: 32 digits, with or without
+ * a hyphen behind every fourth
+ */
+static bool
+is_uuid(const char *string)
+{
+	for (int i = 0; i < 32; i++)
+	{
+		if (!isxdigit((unsigned char) *string++))
+			return false;
+		if (*string == '-' && i % 4 == 3 && i < 31)
+			string++;
+	}
+	return *string == '\0';
+}
+
+/*
+ * impilo_read_timestamp
+ *		Read a string as a time, and as the date that is written in it, if
+ *		`date` is not NULL; false if it is not in ISO 8601: YYYY-MM-DD,
+ *		optionally with T or a space and a time.
+ */
+bool
+impilo_read_timestamp(const ImpiloJsonSlice *value, TimestampTz *result,
+					  DateADT * date)
+{
+	const char *string = value->kind == IMPILO_JSON_STRING
+	? scalar_string(value) : NULL;
+	const char *p = string ? match(string, "9999-99-99") : NULL;
+	int64		microseconds = 0;
+	int			year;
+	int			month;
+	int			day;
+
+	if (p == NULL)
+		return false;
+	year = atoi(string);
+	month = TWO_DIGITS(string + 5);
+	day = TWO_DIGITS(string + 8);
+	if (year < 1 || month < 1 || month > 12 || day < 1 ||
+		day > day_tab[isleap(year)][month - 1] ||
+		(*p != '\0' && (strchr("Tt ", *p) == NULL ||
+						!read_clock(p + 1, &microseconds))))
+		return false;
+	day = date2j(year, month, day) - POSTGRES_EPOCH_JDATE;
+	*result = day * USECS_PER_DAY + microseconds;
+	if (date)
+		*date = day;
+	return true;
+}
+
+/*
+ * A date, a timestamp or a timestamptz.  The date of a time is the date as
+ * written: the API's old form of a birth date is midnight in UTC.
+ */
+static bool
+convert_to_time(ImpiloConverter *converter, const ImpiloJsonSlice *value,
+				Datum *result, ImpiloConvertError *error)
+{
+	TimestampTz timestamp;
+	DateADT		date;
+
+	if (!impilo_read_timestamp(value, &timestamp, &date))
+		return refuse(error, ERRCODE_INVALID_DATETIME_FORMAT,
+					  impilo_json_kind(value));
+	*result = converter->type == DATEOID ? DateADTGetDatum(date)
+		: TimestampTzGetDatum(timestamp);
+	if (converter->type != DATEOID && converter->typmod >= 0)
+		*result = DirectFunctionCall2(timestamptz_scale, *result,
+									  Int32GetDatum(converter->typmod));
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * jsonb
+ * ------------------------------------------------------------------------
+ */
+
+/* The value to convert, and what has been built of it. */
+typedef struct JsonbBuild
+{
+	ImpiloConverter *converter;
+	const char *kind;			/* of the value */
+	ImpiloConvertError *error;
+	JsonbParseState *state;
+	JsonbValue *built;			/* the container closed last */
+} JsonbBuild;
+
+/*
+ * A scalar: of a string the bytes where they are, or decoded; a number with
+ * all of its digits.
+ */
+static bool
+build_scalar(const JsonbBuild *build, const ImpiloJsonSlice *scalar,
+			 JsonbValue *result)
+{
+	Datum		numeric = (Datum) 0;
+	int64_t		integer;
+	size_t		length = scalar->length - 2;
+	text	   *string;
+
+	switch (scalar->kind)
+	{
+		case IMPILO_JSON_STRING:
+			result->type = jbvString;
+			result->val.string.val = unconstify(char *, scalar->data + 1);
+			if (scalar->escaped || OidIsValid(build->converter->conversion))
+			{
+				if (!read_text(build->converter, scalar, false, build->kind,
+							   &string, build->error))
+					return false;
+				result->val.string.val = VARDATA(string);
+				length = VARSIZE(string) - VARHDRSZ;
+			}
+			if (length > JENTRY_OFFLENMASK)
+				return refuse(build->error, ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+							  psprintf("%s that is too long for type jsonb",
+									   build->kind));
+			result->val.string.len = (int) length;
+			return true;
+		case IMPILO_JSON_NUMBER:
+			result->type = jbvNumeric;
+			if (impilo_json_int64(scalar, &integer))
+				result->val.numeric = int64_to_numeric(integer);
+			else if (read_numeric(scalar, &numeric, build->error))
+				result->val.numeric = DatumGetNumeric(numeric);
+			else
+				return false;
+			return true;
+		case IMPILO_JSON_BOOL:
+			result->type = jbvBool;
+			result->val.boolean = scalar->data[0] == 't';
+			return true;
+		default:
+			result->type = jbvNull;
+			return true;
+	}
+}
+
+/*
+ * An array or an object.  Returns false for what jsonb cannot hold.
+ */
+static bool
+build_container(JsonbBuild *build, const ImpiloJsonSlice *value)
+{
+	bool		object = value->kind == IMPILO_JSON_OBJECT;
+	ImpiloJsonCursor cursor;
+	ImpiloJsonSlice name;
+	ImpiloJsonSlice item;
+	ImpiloJsonError broken;
+	JsonbValue	scalar;
+
+	CHECK_FOR_INTERRUPTS();
+	(void) pushJsonbValue(&build->state,
+						  object ? WJB_BEGIN_OBJECT : WJB_BEGIN_ARRAY, NULL);
+	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
+	while (impilo_json_next(&cursor, object ? &name : NULL, &item, &broken) > 0)
+	{
+		if (object)
+		{
+			if (!build_scalar(build, &name, &scalar))
+				return false;
+			(void) pushJsonbValue(&build->state, WJB_KEY, &scalar);
+		}
+		if (item.kind >= IMPILO_JSON_ARRAY)
+		{
+			if (!build_container(build, &item))
+				return false;
+			continue;
+		}
+		if (!build_scalar(build, &item, &scalar))
+			return false;
+		(void) pushJsonbValue(&build->state, object ? WJB_VALUE : WJB_ELEM,
+							  &scalar);
+	}
+	build->built = pushJsonbValue(&build->state,
+								  object ? WJB_END_OBJECT : WJB_END_ARRAY, NULL);
+	return true;
+}
+
+/*
+ * The bytes have been checked, so they are read faster than by jsonb_in(),
+ * whose errors would show them.
+ */
+static bool
+convert_to_jsonb(ImpiloConverter *converter, const ImpiloJsonSlice *value,
+				 Datum *result, ImpiloConvertError *error)
+{
+	JsonbBuild	build = {converter, impilo_json_kind(value), error};
+	bool		container = value->kind >= IMPILO_JSON_ARRAY;
+	JsonbValue	scalar;
+
+	if (!check_utf8(build.kind, value->data, value->length, error))
+		return false;
+	if (!(container ? build_container(&build, value)
+		  : build_scalar(&build, value, &scalar)))
+	{
+		if (error->sqlstate == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE && container)
+			error->what = psprintf("%s with %s", build.kind, error->what);
+		return false;
+	}
+	*result = JsonbPGetDatum(JsonbValueToJsonb(container ? build.built
+											   : &scalar));
 	return true;
 }
 
@@ -306,14 +775,15 @@ convert_by_input(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 	bool		done;
 	int			nestlevel = 0;
 
-	if (!read_text(converter, value, false, &string, error))
+	if (!read_text(converter, value, false, impilo_json_kind(value), &string,
+				   error))
 		return false;
-	if (converter->check && !converter->check(VARDATA(string)))
-		return impilo_refuse(error,
-							 converter->type == UUIDOID
-							 ? ERRCODE_INVALID_TEXT_REPRESENTATION
-							 : ERRCODE_INVALID_DATETIME_FORMAT,
-							 impilo_json_kind(value));
+	if (converter->has_form && !converter->has_form(VARDATA(string)))
+		return refuse(error,
+					  converter->type == UUIDOID
+					  ? ERRCODE_INVALID_TEXT_REPRESENTATION
+					  : ERRCODE_INVALID_DATETIME_FORMAT,
+					  impilo_json_kind(value));
 	if (converter->fix_settings)
 		nestlevel = impilo_fix_settings();
 	done = guard(converter, VARDATA(string), result, false, error);
@@ -343,7 +813,7 @@ convert_to_array(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 	bool	   *nulls;
 
 	if (value->kind != IMPILO_JSON_ARRAY)
-		return impilo_refuse_kind(error, value);
+		return refuse_kind(error, value);
 	values = palloc(room * sizeof(Datum));
 	nulls = palloc(room * sizeof(bool));
 	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
@@ -400,20 +870,34 @@ convert_to_domain(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 static void
 prepare_input(ImpiloConverter *converter)
 {
+	Oid			type = converter->type;
 	Oid			function;
 	char		category;
 	bool		preferred;
 
-	getTypeInputInfo(converter->type, &function, &converter->ioparam);
+	getTypeInputInfo(type, &function, &converter->ioparam);
 	fmgr_info_cxt(function, &converter->input, converter->context);
-	get_type_category_preferred(converter->type, &category, &preferred);
-	converter->check = impilo_form_check(converter->type);
+	get_type_category_preferred(type, &category, &preferred);
 	converter->fix_settings = category != TYPCATEGORY_NUMERIC &&
 		category != TYPCATEGORY_STRING && category != TYPCATEGORY_ENUM;
 	if (converter->convert == NULL)
 	{
 		converter->convert = convert_by_input;
-		converter->soft = IMPILO_SOFT_INPUT || converter->type == UUIDOID;
+		converter->soft = IMPILO_SOFT_INPUT || type == UUIDOID;
+	}
+	if (type == TIMEOID || type == TIMETZOID)
+		converter->has_form = is_clock;
+	else if (type == INTERVALOID)
+		converter->has_form = is_duration;
+	else if (type == UUIDOID)
+		converter->has_form = is_uuid;
+	if (type_is_multirange(type))
+		type = get_multirange_range(type);
+	if (type_is_range(type))
+	{
+		type = get_range_subtype(type);
+		if (type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID)
+			converter->has_form = is_range;
 	}
 }
 
@@ -434,13 +918,42 @@ impilo_converter(Oid type, int32 typmod, MemoryContext context)
 	converter->typmod = typmod;
 	converter->context = context;
 	converter->conversion = impilo_text_conversion();
-	converter->convert = impilo_scalar_function(type, typmod);
-	if (type == TEXTOID || type == JSONOID)
-		converter->convert = convert_to_text;
-	else if (type == VARCHAROID || type == BPCHAROID)
-		converter->convert = typmod < VARHDRSZ ? convert_to_text
-			: convert_to_limited;
 	converter->soft = true;
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+			converter->convert = convert_to_integer;
+			break;
+		case FLOAT4OID:
+		case FLOAT8OID:
+			converter->convert = convert_to_float;
+			break;
+		case NUMERICOID:
+			converter->convert = typmod < 0 ? convert_to_numeric : NULL;
+			break;
+		case BOOLOID:
+			converter->convert = convert_to_bool;
+			break;
+		case DATEOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			converter->convert = convert_to_time;
+			break;
+		case TEXTOID:
+		case JSONOID:
+			converter->convert = convert_to_text;
+			break;
+		case VARCHAROID:
+		case BPCHAROID:
+			converter->convert = typmod < VARHDRSZ ? convert_to_text
+				: convert_to_limited;
+			break;
+		case JSONBOID:
+			converter->convert = convert_to_jsonb;
+			break;
+	}
 	if (get_typtype(type) == TYPTYPE_DOMAIN)
 	{
 		Oid			base = getBaseTypeAndTypmod(type, &typmod);

@@ -15,6 +15,7 @@
 
 #include "datatype/timestamp.h"
 #include "fmgr.h"
+#include "utils/date.h"
 
 #include "json/scan.h"
 
@@ -28,21 +29,13 @@ typedef struct ImpiloConvertError
 								 * must raise one, whatever on_invalid says */
 } ImpiloConvertError;
 
-typedef struct ImpiloConverter ImpiloConverter;
-
-/* Converts any value but null; see impilo_convert. */
-typedef bool (*ImpiloConvertFunction) (ImpiloConverter *converter,
-									   const ImpiloJsonSlice *value,
-									   Datum *result,
-									   ImpiloConvertError *error);
-
-/* Returns whether a string has the form that a type must be written in. */
-typedef bool (*ImpiloFormCheck) (const char *string);
-
 /* Converts JSON values to one type. */
-struct ImpiloConverter
+typedef struct ImpiloConverter
 {
-	ImpiloConvertFunction convert;
+	/* converts any value but null; see impilo_convert */
+	bool		(*convert) (struct ImpiloConverter *converter,
+							const ImpiloJsonSlice *value, Datum *result,
+							ImpiloConvertError *error);
 	Oid			type;
 	int32		typmod;
 	MemoryContext context;		/* that the converter lives in */
@@ -53,19 +46,20 @@ struct ImpiloConverter
 	/* of types that go through their input function */
 	FmgrInfo	input;
 	Oid			ioparam;
-	ImpiloFormCheck check;		/* or NULL */
+	bool		(*has_form) (const char *string);	/* of valid strings, or
+													 * NULL */
 	bool		fix_settings;	/* the function may read settings */
 
 	/* of arrays */
-	ImpiloConverter *element;
+	struct ImpiloConverter *element;
 	int16		typlen;
 	bool		typbyval;
 	char		typalign;
 
 	/* of domains */
-	ImpiloConverter *base;
+	struct ImpiloConverter *base;
 	void	   *constraints;	/* private to domain_check() */
-};
+} ImpiloConverter;
 
 /* in convert.c */
 
@@ -76,24 +70,8 @@ extern bool impilo_convert(ImpiloConverter *converter,
 						   const ImpiloJsonSlice *value,
 						   Datum *result, bool *isnull,
 						   ImpiloConvertError *error);
-extern bool impilo_refuse(ImpiloConvertError *error, int sqlstate,
-						  const char *what);
-extern bool impilo_refuse_kind(ImpiloConvertError *error,
-							   const ImpiloJsonSlice *value);
-extern bool impilo_refuse_escape(ImpiloConvertError *error,
-								 const ImpiloJsonSlice *value,
-								 ImpiloJsonText outcome);
-extern bool impilo_refuse_character(ImpiloConvertError *error,
-									const ImpiloJsonSlice *value);
-extern bool impilo_check_utf8(const ImpiloJsonSlice *value, const char *utf8,
-							  size_t length, ImpiloConvertError *error);
 extern const char *impilo_json_kind(const ImpiloJsonSlice *value);
-
-/* in scalar.c */
-
-extern ImpiloConvertFunction impilo_scalar_function(Oid type, int32 typmod);
-extern ImpiloFormCheck impilo_form_check(Oid type);
 extern bool impilo_read_timestamp(const ImpiloJsonSlice *value,
-								  TimestampTz *result);
+								  TimestampTz *result, DateADT * date);
 
 #endif							/* IMPILO_CONVERT_H */

@@ -28,7 +28,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
-#include "json/pointer.h"
 #include "json/scan.h"
 #include "rows/convert.h"
 #include "rows/read.h"
@@ -55,8 +54,7 @@ typedef struct ColumnSet
 /* The array whose elements are rows, or contain the array of rows. */
 typedef struct ArrayPath
 {
-	const char *pointer;		/* NULL: there is no such array */
-	ImpiloJsonWanted wanted;
+	const char *pointer;		/* one step; NULL: there is no such array */
 	ImpiloJsonCursor cursor;
 	bool		open;			/* the cursor is in an array */
 	int32		position;		/* of the current element, from 1 */
@@ -142,70 +140,31 @@ raise_unreadable(const ImpiloRowReader *reader, const char *detail)
 			 impilo_errtable(reader->table, NULL)));
 }
 
-static void
-raise_broken(const ImpiloRowReader *reader, const ImpiloJsonError *error)
-{
-	raise_unreadable(reader,
-					 psprintf("an error in that order: %s", error->what));
-}
-
 /* ------------------------------------------------------------------------
  * Preparation
  * ------------------------------------------------------------------------
  */
 
 /*
- * Make a set that has space for this many places.
- */
-static void
-begin_set(ImpiloJsonWanted *wanted, const char *const *pointers, int n)
-{
-	size_t		capacity = 1;
-
-	for (int i = 0; i < n; i++)
-		capacity += impilo_pointer_count(pointers[i], strlen(pointers[i]));
-	impilo_json_want_begin(wanted, palloc(capacity * sizeof(ImpiloJsonNode)),
-						   capacity);
-}
-
-/*
- * Add a pointer to a set and return its slot.  The steps live in
+ * Add a pointer to a set and return its slot.  The decoded names live in
  * CurrentMemoryContext, with the set.  Names are compared in UTF-8, which an
  * option need not be in.
  */
 static int
 add_pointer(ImpiloJsonWanted *wanted, const char *written)
 {
-	const char *pointer = pg_server_to_any(written, strlen(written), PG_UTF8);
-	size_t		length = strlen(pointer);
-	size_t		count = impilo_pointer_count(pointer, length);
-	ImpiloPointerStep *steps = palloc(Max(count, 1) * sizeof(*steps));
-	ImpiloPointerError error;
-	int			slot;
+	char	   *pointer = pg_server_to_any(pstrdup(written), strlen(written),
+										   PG_UTF8);
+	ImpiloJsonError error;
+	int			slot = impilo_json_want(wanted, pointer, strlen(pointer),
+										&error);
 
-	if (!impilo_pointer_parse(pointer, length, steps, palloc(length + 1),
-							  &error))
+	if (slot < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 				 errmsg("invalid JSON pointer \"%s\": %s at character %zu",
 						written, error.what, error.offset + 1)));
-	slot = impilo_json_want(wanted, steps, count);
-	if (slot < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-				 errmsg("cannot use JSON pointer \"%s\": it has more than %d steps",
-						written, IMPILO_JSON_MAX_DEPTH)));
 	return slot;
-}
-
-static void
-prepare_array(ArrayPath *path, const char *pointer)
-{
-	path->pointer = pointer;
-	if (pointer == NULL)
-		return;
-	begin_set(&path->wanted, &pointer, 1);
-	(void) add_pointer(&path->wanted, pointer);
 }
 
 /*
@@ -233,8 +192,7 @@ prepare_columns(const ImpiloTable *table, const Bitmapset *attributes,
 {
 	int			attnum = -1;
 	int			size = Max(bms_num_members(attributes), 1);
-	const char **pointers = palloc(size * sizeof(char *));
-	int			npointers = 0;
+	size_t		nodes = 1;
 
 	impilo_table_check(table, attributes);
 	set->columns = palloc0(size * sizeof(OutputColumn));
@@ -255,11 +213,12 @@ prepare_columns(const ImpiloTable *table, const Bitmapset *attributes,
 		output->type_name = format_type_with_typemod(column->type,
 													 column->typmod);
 		check_on_invalid(table, output);
-		if (column->source == IMPILO_SOURCE_POINTER)
-			pointers[npointers++] = column->pointer;
+		for (const char *p = column->pointer; p && *p; p++)
+			nodes += *p == '/';
 	}
 
-	begin_set(&set->wanted, pointers, npointers);
+	impilo_json_want_begin(&set->wanted, palloc(nodes * sizeof(ImpiloJsonNode)),
+						   nodes);
 	for (int i = 0; i < set->ncolumns; i++)
 	{
 		OutputColumn *output = &set->columns[i];
@@ -287,8 +246,8 @@ impilo_row_reader(const ImpiloTable *table, const Bitmapset *filter,
 	reader->table = table;
 	prepare_columns(table, filter, NULL, &reader->filter);
 	prepare_columns(table, rest, filter, &reader->rest);
-	prepare_array(&reader->outer, table->relation->array);
-	prepare_array(&reader->inner, table->relation->inner_array);
+	reader->outer.pointer = table->relation->array;
+	reader->inner.pointer = table->relation->inner_array;
 	MemoryContextSwitchTo(caller);
 	return reader;
 }
@@ -306,14 +265,10 @@ static void
 open_array(ImpiloRowReader *reader, ArrayPath *path,
 		   const ImpiloJsonSlice *document)
 {
-	ImpiloJsonSlice array;
-	ImpiloJsonError error;
+	ImpiloJsonSlice array = impilo_json_member(document, path->pointer + 1);
 
 	path->open = false;
 	path->position = 0;
-	if (!impilo_json_find(&path->wanted, document->data, document->length,
-						  IMPILO_JSON_CHECKED, &array, &error))
-		raise_broken(reader, &error);
 	if (array.kind <= IMPILO_JSON_NULL)
 		return;
 	if (array.kind != IMPILO_JSON_ARRAY && reader->table->invalid)
@@ -338,15 +293,11 @@ next_element(ImpiloRowReader *reader, ArrayPath *path,
 			 ImpiloJsonSlice *element)
 {
 	ImpiloJsonError error;
-	int			more;
 
 	if (!path->open)
 		return false;
-	more = impilo_json_next(&path->cursor, NULL, element, &error);
-	if (more < 0)
-		raise_broken(reader, &error);
 	path->position++;
-	path->open = more > 0;
+	path->open = impilo_json_next(&path->cursor, NULL, element, &error) > 0;
 	return path->open;
 }
 
@@ -465,9 +416,9 @@ fill_columns(ImpiloRowReader *reader, ColumnSet *set, Datum *values,
 	ImpiloJsonError error;
 
 	if (set->wanted.slots > 0 &&
-		!impilo_json_find(&set->wanted, reader->row.data, reader->row.length,
-						  IMPILO_JSON_CHECKED, set->found, &error))
-		raise_broken(reader, &error);
+		!impilo_json_find(&set->wanted, &reader->row, set->found, &error))
+		raise_unreadable(reader,
+						 psprintf("an error in that order: %s", error.what));
 	for (int i = 0; i < set->ncolumns; i++)
 	{
 		const OutputColumn *output = &set->columns[i];

@@ -33,8 +33,10 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/array.h"
+#include "nodes/makefuncs.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
@@ -82,33 +84,15 @@ static const Member members[] = {
 	{"returnPackedKits", MEMBER_RETURN},
 };
 
-/* How values of a type are written as JSON. */
-typedef enum OutForm
-{
-	OUT_BOOLEAN,
-	OUT_NUMBER,
-	OUT_JSON,
-	OUT_ARRAY,
-	OUT_STRING
-} OutForm;
-
-typedef struct OutType
-{
-	OutForm		form;
-	Oid			type;			/* the base type of a domain */
-	FmgrInfo	output;
-	struct OutType *element;	/* of arrays */
-	int16		typlen;			/* of the elements of arrays */
-	bool		typbyval;
-	char		typalign;
-} OutType;
-
 /* A column that INSERT writes. */
 typedef struct Writer
 {
 	const ImpiloColumn *column;
 	const Member *member;
-	OutType    *out;
+	Oid			type;			/* its base type */
+	FmgrInfo	to_json;		/* the function to_json(), for the type */
+	bool		padded;			/* trailing spaces of character(n) do not
+								 * belong to the value */
 } Writer;
 
 struct ImpiloRequestBuilder
@@ -127,139 +111,13 @@ struct ImpiloRequestBuilder
 typedef struct Build
 {
 	const ImpiloRequestBuilder *builder;
-	const Writer *writer;		/* of the current column, or NULL */
+	Writer	   *writer;			/* of the current column, or NULL */
 	const Writer *given;		/* the last one that gave something, or NULL */
 	ImpiloOrderRequest request;
 	StringInfoData body;
 	bool		has_recipient;
 	bool		has_content;
 } Build;
-
-/* ------------------------------------------------------------------------
- * Values as JSON
- * ------------------------------------------------------------------------
- */
-
-/*
- * Prepare to write values of a type, in CurrentMemoryContext.
- */
-static OutType *
-prepare_out(Oid type)
-{
-	OutType    *out = palloc0(sizeof(OutType));
-	Oid			element;
-	Oid			function;
-	bool		varlena;
-
-	out->type = getBaseType(type);
-	element = get_element_type(out->type);
-	switch (out->type)
-	{
-		case BOOLOID:
-			out->form = OUT_BOOLEAN;
-			break;
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case FLOAT4OID:
-		case FLOAT8OID:
-		case NUMERICOID:
-			out->form = OUT_NUMBER;
-			break;
-		case JSONOID:
-		case JSONBOID:
-			out->form = OUT_JSON;
-			break;
-		default:
-			out->form = OidIsValid(element) ? OUT_ARRAY : OUT_STRING;
-			break;
-	}
-	if (out->form == OUT_ARRAY)
-	{
-		out->element = prepare_out(element);
-		get_typlenbyvalalign(element, &out->typlen, &out->typbyval,
-							 &out->typalign);
-	}
-	getTypeOutputInfo(out->type, &function, &varlena);
-	fmgr_info(function, &out->output);
-	return out;
-}
-
-/*
- * The text of a value, in UTF-8.  Trailing spaces of character(n) do not
- * belong to the value.
- */
-static char *
-value_text(OutType *out, Datum value)
-{
-	char	   *text = OutputFunctionCall(&out->output, value);
-	size_t		length = strlen(text);
-
-	while (out->type == BPCHAROID && length > 0 && text[length - 1] == ' ')
-		text[--length] = '\0';
-	return pg_server_to_any(text, length, PG_UTF8);
-}
-
-/*
- * Append a value as JSON in UTF-8.  With `json` set, a string is JSON text
- * already; the caller checks it.
- */
-static void
-append_value(OutType *out, Datum value, bool json, StringInfo buffer)
-{
-	char	   *text;
-	ArrayType  *array;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-
-	switch (out->form)
-	{
-		case OUT_BOOLEAN:
-			appendStringInfoString(buffer,
-								   DatumGetBool(value) ? "true" : "false");
-			break;
-		case OUT_NUMBER:
-			text = value_text(out, value);
-			if (strspn(text, "+-.0123456789e") != strlen(text))
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("NaN and infinity cannot be written as JSON")));
-			appendStringInfoString(buffer, text);
-			break;
-		case OUT_JSON:
-			appendStringInfoString(buffer, value_text(out, value));
-			break;
-		case OUT_STRING:
-			if (json)
-				appendStringInfoString(buffer, value_text(out, value));
-			else
-				escape_json(buffer, value_text(out, value));
-			break;
-		case OUT_ARRAY:
-			array = DatumGetArrayTypeP(value);
-			if (ARR_NDIM(array) > 1)
-				ereport(ERROR,
-						(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						 errmsg("an array of %d dimensions cannot be written as JSON",
-								ARR_NDIM(array)),
-						 errhint("Use an array of one dimension, or jsonb.")));
-			deconstruct_array(array, out->element->type, out->typlen,
-							  out->typbyval, out->typalign,
-							  &elements, &nulls, &count);
-			for (int i = 0; i < count; i++)
-			{
-				CHECK_FOR_INTERRUPTS();
-				appendStringInfoChar(buffer, i == 0 ? '[' : ',');
-				if (nulls[i])
-					appendStringInfoString(buffer, "null");
-				else
-					append_value(out->element, elements[i], false, buffer);
-			}
-			appendStringInfoString(buffer, count == 0 ? "[]" : "]");
-			break;
-	}
-}
 
 /* ------------------------------------------------------------------------
  * Errors
@@ -356,21 +214,6 @@ raise_element(const Build *build, int number, bool has_more,
  */
 
 /*
- * The next element of an array that has been checked.
- */
-static bool
-next_element(ImpiloJsonCursor *cursor, ImpiloJsonSlice *element)
-{
-	ImpiloJsonError wrong;
-	int			more = impilo_json_next(cursor, NULL, element, &wrong);
-
-	CHECK_FOR_INTERRUPTS();
-	if (more < 0)
-		elog(ERROR, "impilo_fdw: a checked array is broken: %s", wrong.what);
-	return more > 0;
-}
-
-/*
  * Convert a value to one of the default types; false if it has no exact value
  * of that type.
  */
@@ -429,15 +272,17 @@ write_external_ids(Build *build, const ImpiloJsonSlice *array)
 	ImpiloOrderRequest *request = &build->request;
 	ImpiloJsonCursor cursor;
 	ImpiloJsonSlice element;
+	ImpiloJsonError wrong;
 	int			room = 4;
 
 	request->ids = palloc(room * sizeof(char *));
 	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
-	while (next_element(&cursor, &element))
+	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
 		char	   *id = pnstrdup(element.data, element.length);
-		size_t		length;
+		size_t		length = element.length;
 
+		CHECK_FOR_INTERRUPTS();
 		if (element.kind == IMPILO_JSON_NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_NOT_NULL_VIOLATION),
@@ -448,15 +293,13 @@ write_external_ids(Build *build, const ImpiloJsonSlice *array)
 							 quote_identifier(build->writer->column->name)),
 					 impilo_errtable(build->builder->table,
 									 build->writer->column)));
-		if (element.kind == IMPILO_JSON_STRING)
-		{
-			if (impilo_json_unescape(&element, id, &length) !=
-				IMPILO_JSON_TEXT_OK)
-				raise_not(build, "an array of strings");
-			id[length] = '\0';
-		}
-		else if (element.kind >= IMPILO_JSON_ARRAY)
+		if (element.kind >= IMPILO_JSON_ARRAY ||
+			(element.kind == IMPILO_JSON_STRING &&
+			 impilo_json_unescape(&element, id, &length) != NULL))
 			raise_not(build, "an array of strings");
+		while (build->writer->padded && length > 0 && id[length - 1] == ' ')
+			length--;
+		id[length] = '\0';
 		if (request->nids == room)
 		{
 			room *= 2;
@@ -516,10 +359,11 @@ write_content(Build *build, const ImpiloJsonSlice *array)
 	const char *const inner[] = {"id"};
 	ImpiloJsonCursor cursor;
 	ImpiloJsonSlice element;
+	ImpiloJsonError broken;
 	int			number = 0;
 
 	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
-	while (next_element(&cursor, &element))
+	while (impilo_json_next(&cursor, NULL, &element, &broken) > 0)
 	{
 		bool		has_more = false;
 		ImpiloJsonSlice values[2];
@@ -529,6 +373,7 @@ write_content(Build *build, const ImpiloJsonSlice *array)
 		int64		id;
 		int64		count;
 
+		CHECK_FOR_INTERRUPTS();
 		number++;
 		if (wrong)
 			raise_element(build, number,
@@ -608,6 +453,7 @@ write_value(Build *build, const ImpiloJsonSlice *value)
 	const Member *member = build->writer->member;
 	ImpiloJsonCursor cursor;
 	ImpiloJsonSlice element;
+	ImpiloJsonError wrong;
 	Datum		datum;
 	char	   *string;
 
@@ -619,7 +465,7 @@ write_value(Build *build, const ImpiloJsonSlice *value)
 	if (value->kind == IMPILO_JSON_ARRAY)
 	{
 		impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
-		if (!next_element(&cursor, &element))
+		if (impilo_json_next(&cursor, NULL, &element, &wrong) == 0)
 			return false;
 	}
 
@@ -675,6 +521,25 @@ write_value(Build *build, const ImpiloJsonSlice *value)
  */
 
 /*
+ * Prepare to write the values of a column as JSON.
+ */
+static void
+prepare_writer(Writer *writer)
+{
+	Node	   *argument;
+
+	writer->type = getBaseType(writer->column->type);
+	writer->padded = writer->type == BPCHAROID ||
+		get_element_type(writer->type) == BPCHAROID;
+	fmgr_info(F_TO_JSON, &writer->to_json);
+	argument = (Node *) makeNullConst(writer->type, -1, InvalidOid);
+	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSON, JSONOID,
+											 list_make1(argument), InvalidOid,
+											 InvalidOid, COERCE_EXPLICIT_CALL),
+					   &writer->to_json);
+}
+
+/*
  * impilo_request_builder
  *		Prepare to turn rows of a table into requests.
  *
@@ -700,7 +565,7 @@ impilo_request_builder(const ImpiloTable *table, MemoryContext context)
 				continue;
 			writer->column = column;
 			writer->member = &members[m];
-			writer->out = prepare_out(column->type);
+			prepare_writer(writer);
 			builder->nwriters++;
 		}
 	}
@@ -774,6 +639,41 @@ check_complete(const Build *build)
 }
 
 /*
+ * Returns a value as JSON in UTF-8, checked.
+ */
+static ImpiloJsonSlice
+value_as_json(Build *build, Datum value)
+{
+	Writer	   *writer = build->writer;
+	bool		json = writer->member->kind == MEMBER_CONTENT ||
+	writer->member->kind == MEMBER_RETURN ||
+	writer->member->kind == MEMBER_JSON;
+	ImpiloJsonSlice slice;
+	ImpiloJsonError wrong;
+	size_t		length;
+	char	   *string;
+
+	if (writer->type == BPCHAROID)
+		value = DirectFunctionCall1(rtrim1, value);
+	string = TextDatumGetCString(FunctionCall1(&writer->to_json, value));
+	string = pg_server_to_any(string, strlen(string), PG_UTF8);
+	if (!impilo_json_check(string, strlen(string), IMPILO_JSON_MAX_DEPTH - 1,
+						   &slice, &wrong))
+		raise_not(build, "valid JSON");
+	if (!json || slice.kind != IMPILO_JSON_STRING ||
+		writer->type == JSONOID || writer->type == JSONBOID)
+		return slice;
+
+	/* a string of another type is JSON text */
+	string = palloc(slice.length);
+	(void) impilo_json_unescape(&slice, string, &length);
+	if (!impilo_json_check(string, length, IMPILO_JSON_MAX_DEPTH - 1, &slice,
+						   &wrong))
+		raise_not(build, "valid JSON");
+	return slice;
+}
+
+/*
  * Fill in the request of a row.
  */
 static void
@@ -786,23 +686,14 @@ build_row(Build *build, TupleTableSlot *slot)
 	initStringInfo(&build->body);
 	for (int i = 0; i < builder->nwriters; i++)
 	{
-		const Writer *writer = &builder->writers[i];
+		Writer	   *writer = &builder->writers[i];
 		AttrNumber	attnum = writer->column->attnum;
-		bool		json = writer->member->kind == MEMBER_CONTENT ||
-		writer->member->kind == MEMBER_RETURN ||
-		writer->member->kind == MEMBER_JSON;
-		StringInfoData text;
 		ImpiloJsonSlice value;
-		ImpiloJsonError wrong;
 
 		if (slot->tts_isnull[attnum - 1])
 			continue;
 		build->writer = writer;
-		initStringInfo(&text);
-		append_value(writer->out, slot->tts_values[attnum - 1], json, &text);
-		if (!impilo_json_check(text.data, text.len, IMPILO_JSON_MAX_DEPTH - 1,
-							   &value, &wrong))
-			raise_not(build, "valid JSON");
+		value = value_as_json(build, slot->tts_values[attnum - 1]);
 		if (write_value(build, &value))
 			build->given = writer;
 	}

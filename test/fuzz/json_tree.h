@@ -38,9 +38,12 @@ extern bool fuzz_known_difference(const Document *doc,
 /* A slice must lie in the document and have a kind */
 extern void fuzz_inside(const Document *doc, const ImpiloJsonSlice *slice);
 
-/* Decode a string, which must fit and agree with name_equals; free *text */
-extern ImpiloJsonText fuzz_decode(const ImpiloJsonSlice *string, char **text,
-								  size_t *length);
+/*
+ * Decode a string, which must fit and agree with name_equals; free *text.
+ * Returns what is wrong with it, or NULL
+ */
+extern const char *fuzz_decode(const ImpiloJsonSlice *string, char **text,
+							   size_t *length);
 
 /* A value and all that is in it must be the tree's */
 extern void fuzz_compare_value(Document *doc, const ImpiloJsonSlice *slice,

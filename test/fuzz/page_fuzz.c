@@ -154,7 +154,7 @@ compare_order(Document *doc, ImpiloReadVerdict verdict,
  * broken one were.
  */
 static ImpiloReadVerdict
-read_orders(ImpiloPageReader *reader, Document *doc, ImpiloPage *page,
+read_orders(Document *doc, ImpiloPage *page,
 			struct json_object *tree, ImpiloJsonError *wrong)
 {
 	ImpiloJsonCursor cursor = page->content;
@@ -167,7 +167,7 @@ read_orders(ImpiloPageReader *reader, Document *doc, ImpiloPage *page,
 
 	for (;;)
 	{
-		verdict = impilo_page_next(reader, page, &order, &id, wrong);
+		verdict = impilo_page_next(page, &order, &id, wrong);
 		if (verdict == IMPILO_READ_END || verdict == IMPILO_READ_BROKEN)
 			break;
 		fuzz_inside(doc, &order);
@@ -191,7 +191,7 @@ read_orders(ImpiloPageReader *reader, Document *doc, ImpiloPage *page,
 /* --- the two kinds of answer ------------------------------------------- */
 
 static void
-check_page(ImpiloPageReader *reader, Document *doc,
+check_page(Document *doc,
 		   const ImpiloJsonSlice *whole, struct json_object *tree, bool valid)
 {
 	struct json_object *content = NULL;
@@ -201,7 +201,7 @@ check_page(ImpiloPageReader *reader, Document *doc,
 	bool		known = valid && !doc->odd_names;
 	bool		object = valid && whole->kind == IMPILO_JSON_OBJECT;
 
-	verdict = impilo_page_read(reader, doc->data, doc->size, &page, &wrong);
+	verdict = impilo_page_read(doc->data, doc->size, &page, &wrong);
 	if (object && is_repeated(whole))
 	{
 		REQUIRE(verdict == IMPILO_READ_BROKEN &&
@@ -220,7 +220,7 @@ check_page(ImpiloPageReader *reader, Document *doc,
 		REQUIRE(doc->data[page.content_at] == '[');
 		if (known)
 			compare_envelope(&page, tree);
-		verdict = read_orders(reader, doc, &page, known ? content : NULL,
+		verdict = read_orders(doc, &page, known ? content : NULL,
 							  &wrong);
 	}
 	/* what was read to its end was checked, and only that is refused */
@@ -231,7 +231,7 @@ check_page(ImpiloPageReader *reader, Document *doc,
 }
 
 static void
-check_order(ImpiloPageReader *reader, Document *doc,
+check_order(Document *doc,
 			struct json_object *tree, bool valid)
 {
 	ImpiloJsonSlice order;
@@ -240,7 +240,7 @@ check_order(ImpiloPageReader *reader, Document *doc,
 	ImpiloReadVerdict verdict;
 	int64_t		id = 0;
 
-	verdict = impilo_page_order(reader, doc->data, doc->size, &order, &id,
+	verdict = impilo_page_order(doc->data, doc->size, &order, &id,
 								&wrong);
 	REQUIRE((verdict == IMPILO_READ_BROKEN) ==
 			!impilo_json_check(doc->data, doc->size, IMPILO_ORDER_DEPTH,
@@ -260,21 +260,19 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	Document	doc = {(const char *) data, size, false, false, 7};
-	ImpiloPageReader reader;
 	ImpiloJsonSlice whole = {0};
 	ImpiloJsonError error;
 	struct json_object *tree = NULL;
 	bool		valid;
 
-	impilo_page_reader_init(&reader);
 	valid = impilo_json_check(doc.data, size, DEPTH, &whole, &error);
 	if (valid)
 	{
 		REQUIRE(fuzz_json_c_accepts(&doc, true, &tree));
 		fuzz_compare_value(&doc, &whole, tree);
 	}
-	check_page(&reader, &doc, &whole, tree, valid);
-	check_order(&reader, &doc, tree, valid);
+	check_page(&doc, &whole, tree, valid);
+	check_order(&doc, tree, valid);
 	json_object_put(tree);
 	return 0;
 }

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "json/scan.h"
+#include "api/page.h"
 
 #define ORDERS 250
 #define ROUNDS 40
@@ -32,10 +32,6 @@ static const char *const twelve[] = {
 	"/orderItems/0/count", "/shippingOption", NULL
 };
 static const char *const id_only[] = {"/id", NULL};
-static const char *const envelope[] = {
-	"/content", "/page", "/size", "/total", "/first", "/last", NULL
-};
-
 static ImpiloJsonSlice orders[MAX_ORDERS];
 static size_t norders;
 
@@ -44,29 +40,24 @@ typedef struct Places
 {
 	ImpiloJsonWanted wanted;
 	ImpiloJsonNode nodes[64];
-	ImpiloPointerStep steps[64];
 	char		names[1024];
 } Places;
 
 static void
 want_all(Places *places, const char *const *paths)
 {
-	ImpiloPointerError error;
-	ImpiloPointerStep *steps = places->steps;
 	char	   *names = places->names;
+	ImpiloJsonError error;
 	int32_t		slot;
 
 	impilo_json_want_begin(&places->wanted, places->nodes, 64);
 	for (slot = 0; paths[slot] != NULL; slot++)
 	{
-		size_t		length = strlen(paths[slot]);
-		size_t		count = impilo_pointer_count(paths[slot], length);
-
-		if (!impilo_pointer_parse(paths[slot], length, steps, names, &error) ||
-			impilo_json_want(&places->wanted, steps, count) != slot)
+		strcpy(names, paths[slot]);
+		if (impilo_json_want(&places->wanted, names, strlen(names),
+							 &error) != slot)
 			abort();
-		steps += count;
-		names += length;
+		names += strlen(paths[slot]);
 	}
 }
 
@@ -174,22 +165,20 @@ give_up(const ImpiloJsonError *error)
 
 /* What a scan does with a page as it comes from the network */
 static void
-split_page(Places *page_places, const char *page, size_t length)
+split_page(const char *body, size_t length)
 {
-	ImpiloJsonSlice found[6];
-	ImpiloJsonCursor cursor;
+	ImpiloPage	page;
 	ImpiloJsonError error;
-	int			more;
+	int64_t		id;
+	ImpiloReadVerdict verdict;
 
-	if (!impilo_json_find(&page_places->wanted, page, length,
-						  IMPILO_JSON_MAX_DEPTH, found, &error))
-		give_up(&error);
-	impilo_json_begin(&cursor, &found[0], IMPILO_JSON_MAX_DEPTH - 1);
 	norders = 0;
-	while ((more = impilo_json_next(&cursor, NULL, &orders[norders],
-									&error)) > 0)
+	verdict = impilo_page_read(body, length, &page, &error);
+	while (verdict == IMPILO_READ_OK &&
+		   (verdict = impilo_page_next(&page, &orders[norders], &id,
+									   &error)) == IMPILO_READ_OK)
 		norders++;
-	if (more < 0)
+	if (verdict != IMPILO_READ_END)
 		give_up(&error);
 }
 
@@ -205,9 +194,7 @@ find_all(Places *places)
 
 	for (i = 0; i < norders; i++)
 	{
-		if (!impilo_json_find(&places->wanted, orders[i].data,
-							  orders[i].length, IMPILO_JSON_CHECKED, found,
-							  &error))
+		if (!impilo_json_find(&places->wanted, &orders[i], found, &error))
 			give_up(&error);
 		for (slot = 0; slot < places->wanted.slots; slot++)
 			hits += found[slot].kind != IMPILO_JSON_ABSENT;
@@ -222,9 +209,9 @@ typedef enum Work
 } Work;
 
 static size_t
-work_once(Work work, Places *page_places, Places *places, const char *page,
-		  size_t length)
+work_once(Work work, Places *places, const char *page, size_t length)
 {
+	ImpiloPage	envelope;
 	ImpiloJsonSlice value;
 	ImpiloJsonError error;
 
@@ -232,11 +219,10 @@ work_once(Work work, Places *page_places, Places *places, const char *page,
 		!impilo_json_check(page, length, IMPILO_JSON_MAX_DEPTH, &value, &error))
 		give_up(&error);
 	if (work == WORK_SKIP &&
-		!impilo_json_find(&page_places->wanted, page, length,
-						  IMPILO_JSON_MAX_DEPTH, orders, &error))
+		impilo_page_read(page, length, &envelope, &error) != IMPILO_READ_OK)
 		give_up(&error);
 	if (work == WORK_SPLIT || work == WORK_ID || work == WORK_TWELVE)
-		split_page(page_places, page, length);
+		split_page(page, length);
 	if (work >= WORK_ID)
 		return find_all(places);
 	return 0;
@@ -246,16 +232,14 @@ static void
 measure(const char *name, Work work, const char *const *paths,
 		const char *page, size_t length)
 {
-	static Places page_places;
 	static Places places;
 	double		best = 0;
 	size_t		hits = 0;
 	int			round;
 	int			i;
 
-	want_all(&page_places, envelope);
 	want_all(&places, paths);
-	split_page(&page_places, page, length);
+	split_page(page, length);
 	for (round = 0; round < ROUNDS; round++)
 	{
 		struct timespec from;
@@ -264,7 +248,7 @@ measure(const char *name, Work work, const char *const *paths,
 
 		clock_gettime(CLOCK_MONOTONIC, &from);
 		for (i = 0; i < REPEAT; i++)
-			hits = work_once(work, &page_places, &places, page, length);
+			hits = work_once(work, &places, page, length);
 		clock_gettime(CLOCK_MONOTONIC, &to);
 		speed = (double) length * REPEAT / 1e6 /
 			((double) (to.tv_sec - from.tv_sec) +

@@ -13,7 +13,6 @@
 #include "api/page.h"
 #include "unit.h"
 
-static ImpiloPageReader reader;
 static char result[400];
 static size_t used;
 
@@ -63,7 +62,7 @@ page_of(const char *text)
 
 	used = 0;
 	add("");
-	verdict = impilo_page_read(&reader, unit_exact(text, length), length,
+	verdict = impilo_page_read(unit_exact(text, length), length,
 							   &page, &wrong);
 	if (verdict == IMPILO_READ_OK)
 	{
@@ -74,7 +73,7 @@ page_of(const char *text)
 		add_number(page.last);
 		add(":");
 		CHECK_FOR(text[page.content_at] == '[', text);
-		while ((verdict = impilo_page_next(&reader, &page, &order, &id,
+		while ((verdict = impilo_page_next(&page, &order, &id,
 										   &wrong)) == IMPILO_READ_OK)
 		{
 			CHECK_FOR(page.orders == ++n, text);
@@ -107,7 +106,7 @@ check_order(const char *text, const char *expected)
 
 	used = 0;
 	add("");
-	verdict = impilo_page_order(&reader, unit_exact(text, length), length,
+	verdict = impilo_page_order(unit_exact(text, length), length,
 								&order, &id, &wrong);
 	if (verdict == IMPILO_READ_OK)
 		add_number(id);
@@ -209,9 +208,6 @@ test_orders(void)
 void
 test_page(void)
 {
-	impilo_page_reader_init(&reader);
-	CHECK(reader.envelope.slots == IMPILO_PAGE_MEMBERS);
-	CHECK(reader.order_id.slots == 1);
 	test_envelope();
 	test_orders();
 }

@@ -248,7 +248,8 @@ test_elements(void)
 	walks("", "!", "!");
 	walks("{}", "!", "!");
 	walks("17", "!", "!");
-	walks("[1] ", "#!", "#!");
+	walks(" [1] ", "#", "#");
+	walks("[1] 2", "#!", "#!");
 	walks("[[1]", "a!", "a!");
 	walks("[[1", "!", "!");
 	walks("[{\"a\":[1]", "!", "!");
@@ -272,7 +273,7 @@ test_members(void)
 
 	CHECK(check(text, 8, &object, &error));
 	/* the strict walk, and the one over checked bytes */
-	for (depth = 0; depth <= 8; depth += 8)
+	for (depth = IMPILO_JSON_CHECKED; depth <= 8; depth += 9)
 	{
 		impilo_json_begin(&cursor, &object, depth);
 		CHECK(impilo_json_next(&cursor, &name, &value, &error) == 1);
@@ -335,7 +336,7 @@ test_skip_alignment(void)
 }
 
 /* Unescape a string written with its quotes */
-static ImpiloJsonText
+static const char *
 unescape(const char *text, char *buffer, size_t *length)
 {
 	ImpiloJsonSlice string;
@@ -353,28 +354,24 @@ decodes(const char *text, const char *expected)
 	char		buffer[100];
 	size_t		length;
 
-	CHECK_FOR(unescape(text, buffer, &length) == IMPILO_JSON_TEXT_OK, text);
+	CHECK_FOR(unescape(text, buffer, &length) == NULL, text);
 	CHECK_FOR(length == strlen(expected) &&
 			  memcmp(buffer, expected, length) == 0, text);
 }
 
 static void
-fails(const char *text, ImpiloJsonText expected, size_t before)
+fails(const char *text, const char *expected)
 {
 	char		buffer[100];
 	size_t		length;
+	const char *wrong = unescape(text, buffer, &length);
 
-	CHECK_FOR(unescape(text, buffer, &length) == expected, text);
-	CHECK_FOR(length == before, text);
+	CHECK_FOR(wrong && strcmp(wrong, expected) == 0, text);
 }
 
 static void
 test_unescape(void)
 {
-	ImpiloJsonSlice number = {"17", 2, IMPILO_JSON_NUMBER, false};
-	char		buffer[4];
-	size_t		length;
-
 	decodes("\"\"", "");
 	decodes("\"plain \xc3\xa9\"", "plain \xc3\xa9");
 	decodes("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t");
@@ -384,20 +381,17 @@ test_unescape(void)
 	decodes("\"\\uD83D\\uDE00.\"", "\xf0\x9f\x98\x80.");
 	decodes("\"\\ud800\\udc00\\udbff\\udfff\"",
 			"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf");
-	fails("\"ab\\u0000cd\"", IMPILO_JSON_TEXT_NUL, 2);
-	fails("\"ab\\ud800\"", IMPILO_JSON_TEXT_SURROGATE, 2);
-	fails("\"\\ud800x\"", IMPILO_JSON_TEXT_SURROGATE, 0);
-	fails("\"\\ud800\\n\"", IMPILO_JSON_TEXT_SURROGATE, 0);
-	fails("\"\\ud800\\ud800\"", IMPILO_JSON_TEXT_SURROGATE, 0);
-	fails("\"\\ud800\\u0041\"", IMPILO_JSON_TEXT_SURROGATE, 0);
-	fails("\"\\udc00\\udc00\"", IMPILO_JSON_TEXT_SURROGATE, 0);
-	fails("\"x\\udc00\\ud800\"", IMPILO_JSON_TEXT_SURROGATE, 1);
-	fails("\"\\x\"", IMPILO_JSON_TEXT_INVALID, 0);
-	fails("\"\\u12\"", IMPILO_JSON_TEXT_INVALID, 0);
-	fails("\"\\\"", IMPILO_JSON_TEXT_INVALID, 0);
-	fails("\"", IMPILO_JSON_TEXT_INVALID, 0);
-	CHECK(impilo_json_unescape(&number, buffer, &length) ==
-		  IMPILO_JSON_TEXT_INVALID && length == 0);
+	fails("\"ab\\u0000cd\"", "the character \\u0000");
+	fails("\"ab\\ud800\"", "half of a surrogate pair");
+	fails("\"\\ud800x\"", "half of a surrogate pair");
+	fails("\"\\ud800\\n\"", "half of a surrogate pair");
+	fails("\"\\ud800\\ud800\"", "half of a surrogate pair");
+	fails("\"\\ud800\\u0041\"", "half of a surrogate pair");
+	fails("\"\\udc00\\udc00\"", "half of a surrogate pair");
+	fails("\"x\\udc00\\ud800\"", "half of a surrogate pair");
+	fails("\"\\x\"", "an invalid escape");
+	fails("\"\\u12\"", "an invalid escape");
+	fails("\"\\\"", "an invalid escape");
 }
 
 static void
@@ -431,8 +425,6 @@ test_int64(void)
 	integer("99999999999999999999999", false, 0);
 	integer("1.0", false, 0);
 	integer("1e3", false, 0);
-	integer("-", false, 0);
-	integer("", false, 0);
 	CHECK(!impilo_json_int64(&string, &value));
 }
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json/pointer.h"
+#include "json/scan.h"
 #include "catalog/schema.h"
 #include "unit.h"
 
@@ -36,14 +36,13 @@ snake_case(const char *pointer)
 static bool
 is_pointer(const char *text)
 {
-	ImpiloPointerStep steps[32];
-	char		names[200];
-	ImpiloPointerError error;
-	size_t		length = strlen(text);
+	ImpiloJsonNode nodes[32];
+	ImpiloJsonWanted wanted;
+	ImpiloJsonError error;
 
-	return length < sizeof(names) &&
-		impilo_pointer_count(text, length) <= 32 &&
-		impilo_pointer_parse(text, length, steps, names, &error);
+	impilo_json_want_begin(&wanted, nodes, 32);
+	return impilo_json_want(&wanted, unit_exact(text, strlen(text)),
+							strlen(text), &error) == 0;
 }
 
 static bool
