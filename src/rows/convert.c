@@ -38,6 +38,7 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -281,8 +282,11 @@ convert_to_limited(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 	if (strspn(VARDATA(string) + kept, " ") != length - kept)
 		return refuse(error, ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
 					  "a value that is too long");
-	*result = InputFunctionCall(&converter->input, VARDATA(string),
-								converter->ioparam, converter->typmod);
+	*result = DirectFunctionCall3(converter->type == BPCHAROID ? bpchar
+								  : varchar,
+								  PointerGetDatum(string),
+								  Int32GetDatum(converter->typmod),
+								  BoolGetDatum(true));
 	return true;
 }
 
@@ -359,8 +363,8 @@ read_number(const ImpiloJsonSlice *value, long *exponent,
  * numeric_in() cannot fail.
  */
 static bool
-read_numeric(const ImpiloJsonSlice *value, Datum *result,
-			 ImpiloConvertError *error)
+convert_to_numeric(ImpiloConverter *converter, const ImpiloJsonSlice *value,
+				   Datum *result, ImpiloConvertError *error)
 {
 	long		exponent;
 	char	   *string = read_number(value, &exponent, error);
@@ -380,13 +384,6 @@ read_numeric(const ImpiloJsonSlice *value, Datum *result,
 	return true;
 }
 
-static bool
-convert_to_numeric(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-				   Datum *result, ImpiloConvertError *error)
-{
-	return read_numeric(value, result, error);
-}
-
 /*
  * bigint, integer and smallint.  A number may have a fraction or an exponent
  * (42.0, 4.2e1), but it is not rounded.
@@ -404,7 +401,7 @@ convert_to_integer(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 		ImpiloJsonSlice plain = {NULL, 0, IMPILO_JSON_NUMBER, false};
 		Datum		numeric;
 
-		if (!read_numeric(value, &numeric, error))
+		if (!convert_to_numeric(converter, value, &numeric, error))
 			return false;
 		numeric = DirectFunctionCall1(numeric_trim_scale, numeric);
 		plain.data = DatumGetCString(DirectFunctionCall1(numeric_out, numeric));
@@ -592,7 +589,7 @@ impilo_read_timestamp(const ImpiloJsonSlice *value, TimestampTz *result,
 
 	if (p == NULL)
 		return false;
-	year = atoi(string);
+	year = (int) strtol(string, NULL, 10);
 	month = TWO_DIGITS(string + 5);
 	day = TWO_DIGITS(string + 8);
 	if (year < 1 || month < 1 || month > 12 || day < 1 ||
@@ -680,7 +677,8 @@ build_scalar(const JsonbBuild *build, const ImpiloJsonSlice *scalar,
 			result->type = jbvNumeric;
 			if (impilo_json_int64(scalar, &integer))
 				result->val.numeric = int64_to_numeric(integer);
-			else if (read_numeric(scalar, &numeric, build->error))
+			else if (convert_to_numeric(build->converter, scalar, &numeric,
+										build->error))
 				result->val.numeric = DatumGetNumeric(numeric);
 			else
 				return false;
@@ -803,45 +801,30 @@ static bool
 convert_to_array(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 				 Datum *result, ImpiloConvertError *error)
 {
+	Oid			type = converter->element->type;
+	ArrayBuildState *state;
 	ImpiloJsonCursor cursor;
-	ImpiloJsonSlice element;
+	ImpiloJsonSlice item;
 	ImpiloJsonError broken;
-	int			room = 8;
-	int			count = 0;
-	int			lower = 1;
-	Datum	   *values;
-	bool	   *nulls;
+	Datum		element;
+	bool		isnull;
 
 	if (value->kind != IMPILO_JSON_ARRAY)
 		return refuse_kind(error, value);
-	values = palloc(room * sizeof(Datum));
-	nulls = palloc(room * sizeof(bool));
+	state = initArrayResult(type, CurrentMemoryContext, false);
 	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
-	while (impilo_json_next(&cursor, NULL, &element, &broken) > 0)
+	while (impilo_json_next(&cursor, NULL, &item, &broken) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (count == room)
-		{
-			room *= 2;
-			values = repalloc(values, room * sizeof(Datum));
-			nulls = repalloc(nulls, room * sizeof(bool));
-		}
-		if (!impilo_convert(converter->element, &element, &values[count],
-							&nulls[count], error))
+		if (!impilo_convert(converter->element, &item, &element, &isnull,
+							error))
 		{
 			error->what = psprintf("an array with %s in it", error->what);
 			return false;
 		}
-		count++;
+		accumArrayResult(state, element, isnull, type, CurrentMemoryContext);
 	}
-	*result = PointerGetDatum(count == 0
-							  ? construct_empty_array(converter->element->type)
-							  : construct_md_array(values, nulls, 1, &count,
-												   &lower,
-												   converter->element->type,
-												   converter->typlen,
-												   converter->typbyval,
-												   converter->typalign));
+	*result = makeArrayResult(state, CurrentMemoryContext);
 	return true;
 }
 
@@ -880,11 +863,8 @@ prepare_input(ImpiloConverter *converter)
 	get_type_category_preferred(type, &category, &preferred);
 	converter->fix_settings = category != TYPCATEGORY_NUMERIC &&
 		category != TYPCATEGORY_STRING && category != TYPCATEGORY_ENUM;
-	if (converter->convert == NULL)
-	{
-		converter->convert = convert_by_input;
-		converter->soft = IMPILO_SOFT_INPUT || type == UUIDOID;
-	}
+	converter->convert = convert_by_input;
+	converter->soft = IMPILO_SOFT_INPUT || type == UUIDOID;
 	if (type == TIMEOID || type == TIMETZOID)
 		converter->has_form = is_clock;
 	else if (type == INTERVALOID)
@@ -900,6 +880,31 @@ prepare_input(ImpiloConverter *converter)
 			converter->has_form = is_range;
 	}
 }
+
+/* The types that are read without their input function. */
+static const struct
+{
+	Oid			type;
+	bool		(*convert) (ImpiloConverter *converter,
+							const ImpiloJsonSlice *value, Datum *result,
+							ImpiloConvertError *error);
+}			functions[] = {
+	{INT2OID, convert_to_integer},
+	{INT4OID, convert_to_integer},
+	{INT8OID, convert_to_integer},
+	{FLOAT4OID, convert_to_float},
+	{FLOAT8OID, convert_to_float},
+	{NUMERICOID, convert_to_numeric},
+	{BOOLOID, convert_to_bool},
+	{DATEOID, convert_to_time},
+	{TIMESTAMPOID, convert_to_time},
+	{TIMESTAMPTZOID, convert_to_time},
+	{TEXTOID, convert_to_text},
+	{JSONOID, convert_to_text},
+	{VARCHAROID, convert_to_text},
+	{BPCHAROID, convert_to_text},
+	{JSONBOID, convert_to_jsonb}
+};
 
 /*
  * impilo_converter
@@ -919,41 +924,15 @@ impilo_converter(Oid type, int32 typmod, MemoryContext context)
 	converter->context = context;
 	converter->conversion = impilo_text_conversion();
 	converter->soft = true;
-	switch (type)
+	for (int i = 0; i < lengthof(functions); i++)
 	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-			converter->convert = convert_to_integer;
-			break;
-		case FLOAT4OID:
-		case FLOAT8OID:
-			converter->convert = convert_to_float;
-			break;
-		case NUMERICOID:
-			converter->convert = typmod < 0 ? convert_to_numeric : NULL;
-			break;
-		case BOOLOID:
-			converter->convert = convert_to_bool;
-			break;
-		case DATEOID:
-		case TIMESTAMPOID:
-		case TIMESTAMPTZOID:
-			converter->convert = convert_to_time;
-			break;
-		case TEXTOID:
-		case JSONOID:
-			converter->convert = convert_to_text;
-			break;
-		case VARCHAROID:
-		case BPCHAROID:
-			converter->convert = typmod < VARHDRSZ ? convert_to_text
-				: convert_to_limited;
-			break;
-		case JSONBOID:
-			converter->convert = convert_to_jsonb;
-			break;
+		if (functions[i].type == type)
+			converter->convert = functions[i].convert;
 	}
+	if (type == NUMERICOID && typmod >= VARHDRSZ)
+		converter->convert = NULL;
+	if ((type == VARCHAROID || type == BPCHAROID) && typmod >= VARHDRSZ)
+		converter->convert = convert_to_limited;
 	if (get_typtype(type) == TYPTYPE_DOMAIN)
 	{
 		Oid			base = getBaseTypeAndTypmod(type, &typmod);
@@ -966,12 +945,9 @@ impilo_converter(Oid type, int32 typmod, MemoryContext context)
 	{
 		converter->convert = convert_to_array;
 		converter->element = impilo_converter(element, typmod, context);
-		get_typlenbyvalalign(element, &converter->typlen,
-							 &converter->typbyval, &converter->typalign);
 		converter->soft = converter->element->soft;
 	}
-	else if (converter->convert == NULL ||
-			 converter->convert == convert_to_limited)
+	else if (converter->convert == NULL)
 		prepare_input(converter);
 	MemoryContextSwitchTo(caller);
 	return converter;

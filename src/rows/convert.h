@@ -50,14 +50,8 @@ typedef struct ImpiloConverter
 													 * NULL */
 	bool		fix_settings;	/* the function may read settings */
 
-	/* of arrays */
-	struct ImpiloConverter *element;
-	int16		typlen;
-	bool		typbyval;
-	char		typalign;
-
-	/* of domains */
-	struct ImpiloConverter *base;
+	struct ImpiloConverter *element;	/* of arrays */
+	struct ImpiloConverter *base;	/* of domains */
 	void	   *constraints;	/* private to domain_check() */
 } ImpiloConverter;
 

@@ -101,7 +101,6 @@ struct ImpiloRequestBuilder
 	Writer	   *writers;		/* in the order of members */
 	int			nwriters;
 	ImpiloConverter *to_int8;	/* to the default types */
-	ImpiloConverter *to_text;
 	ImpiloConverter *to_bool;
 	ImpiloConverter *to_jsonb;
 	MemoryContext context;		/* reset for each row */
@@ -264,6 +263,26 @@ write_recipient(Build *build, const ImpiloJsonSlice *value)
 }
 
 /*
+ * The characters of a scalar, in UTF-8; `what` says what the column has to
+ * hold.
+ */
+static char *
+scalar_text(const Build *build, const ImpiloJsonSlice *value, const char *what)
+{
+	size_t		length = value->length;
+	char	   *string = pnstrdup(value->data, length);
+
+	if (value->kind >= IMPILO_JSON_ARRAY ||
+		(value->kind == IMPILO_JSON_STRING &&
+		 impilo_json_unescape(value, string, &length) != NULL))
+		raise_not(build, what);
+	while (build->writer->padded && length > 0 && string[length - 1] == ' ')
+		length--;
+	string[length] = '\0';
+	return string;
+}
+
+/*
  * The external ids are sent as they are kept in the request.
  */
 static void
@@ -279,8 +298,7 @@ write_external_ids(Build *build, const ImpiloJsonSlice *array)
 	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
 	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
-		char	   *id = pnstrdup(element.data, element.length);
-		size_t		length = element.length;
+		char	   *id;
 
 		CHECK_FOR_INTERRUPTS();
 		if (element.kind == IMPILO_JSON_NULL)
@@ -293,13 +311,7 @@ write_external_ids(Build *build, const ImpiloJsonSlice *array)
 							 quote_identifier(build->writer->column->name)),
 					 impilo_errtable(build->builder->table,
 									 build->writer->column)));
-		if (element.kind >= IMPILO_JSON_ARRAY ||
-			(element.kind == IMPILO_JSON_STRING &&
-			 impilo_json_unescape(&element, id, &length) != NULL))
-			raise_not(build, "an array of strings");
-		while (build->writer->padded && length > 0 && id[length - 1] == ' ')
-			length--;
-		id[length] = '\0';
+		id = scalar_text(build, &element, "an array of strings");
 		if (request->nids == room)
 		{
 			room *= 2;
@@ -455,7 +467,6 @@ write_value(Build *build, const ImpiloJsonSlice *value)
 	ImpiloJsonSlice element;
 	ImpiloJsonError wrong;
 	Datum		datum;
-	char	   *string;
 
 	if (value->kind == IMPILO_JSON_NULL)
 		return false;
@@ -493,12 +504,7 @@ write_value(Build *build, const ImpiloJsonSlice *value)
 			write_content(build, value);
 			break;
 		case MEMBER_TEXT:
-			if (value->kind >= IMPILO_JSON_ARRAY ||
-				!to_default(build->builder->to_text, value, &datum))
-				raise_not(build, "a string");
-			string = TextDatumGetCString(datum);
-			escape_json(&build->body,
-						pg_server_to_any(string, strlen(string), PG_UTF8));
+			escape_json(&build->body, scalar_text(build, value, "a string"));
 			break;
 		case MEMBER_BOOLEAN:
 			if (!to_default(build->builder->to_bool, value, &datum))
@@ -570,7 +576,6 @@ impilo_request_builder(const ImpiloTable *table, MemoryContext context)
 		}
 	}
 	builder->to_int8 = impilo_converter(INT8OID, -1, context);
-	builder->to_text = impilo_converter(TEXTOID, -1, context);
 	builder->to_bool = impilo_converter(BOOLOID, -1, context);
 	builder->to_jsonb = impilo_converter(JSONBOID, -1, context);
 	builder->context = AllocSetContextCreate(context, "impilo_fdw request",

@@ -53,8 +53,8 @@ want_all(Places *places, const char *const *paths)
 	impilo_json_want_begin(&places->wanted, places->nodes, 64);
 	for (slot = 0; paths[slot] != NULL; slot++)
 	{
-		strcpy(names, paths[slot]);
-		if (impilo_json_want(&places->wanted, names, strlen(names),
+		memcpy(names, paths[slot], strlen(paths[slot]));
+		if (impilo_json_want(&places->wanted, names, strlen(paths[slot]),
 							 &error) != slot)
 			abort();
 		names += strlen(paths[slot]);
