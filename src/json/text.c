@@ -5,7 +5,7 @@
  *
  * JSON is UTF-8; a database may use any encoding.  PostgreSQL's functions
  * raise errors that show the bytes if these are invalid, so only those are
- * used here that can be told not to.
+ * used here that can be called without raising them.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *

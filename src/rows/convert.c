@@ -496,8 +496,7 @@ read_clock(const char *start, int64 *microseconds)
 		if (point == NULL || (*point == '.' && !match(point, ".9")))
 			return false;
 		seconds = strtod(p + 1, NULL);
-		p = point + (*point == '.') + strspn(point + (*point == '.'),
-											 "0123456789");
+		p = *point == '.' ? point + 1 + strspn(point + 1, "0123456789") : point;
 	}
 	if (p == NULL || TWO_DIGITS(start + 3) > 59 || seconds >= 61)
 		return false;
@@ -577,7 +576,7 @@ is_uuid(const char *string)
  */
 bool
 impilo_read_timestamp(const ImpiloJsonSlice *value, TimestampTz *result,
-					  DateADT * date)
+					  DateADT *date)
 {
 	const char *string = value->kind == IMPILO_JSON_STRING
 	? scalar_string(value) : NULL;

@@ -66,6 +66,6 @@ extern bool impilo_convert(ImpiloConverter *converter,
 						   ImpiloConvertError *error);
 extern const char *impilo_json_kind(const ImpiloJsonSlice *value);
 extern bool impilo_read_timestamp(const ImpiloJsonSlice *value,
-								  TimestampTz *result, DateADT * date);
+								  TimestampTz *result, DateADT *date);
 
 #endif							/* IMPILO_CONVERT_H */
