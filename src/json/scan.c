@@ -220,12 +220,13 @@ skip_container(Lexer *lex, const char *p)
 /* ------------------------------------------------------------------------
  * Tokens
  *
- * Inline, because a page consists of tens of thousands of tokens of some ten
- * bytes each.
+ * Always inline, because a page consists of tens of thousands of tokens of
+ * some ten bytes each.
  * ------------------------------------------------------------------------
  */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
-static inline const char *
+static ALWAYS_INLINE const char *
 skip_space(const char *p, const char *end)
 {
 	while (p < end && (unsigned char) *p <= ' ' &&
@@ -235,7 +236,7 @@ skip_space(const char *p, const char *end)
 }
 
 /* The kind is known, or it is a container: then the first byte says which */
-static inline const char *
+static ALWAYS_INLINE const char *
 set_slice(ImpiloJsonSlice *value, const char *start, const char *end,
 		  ImpiloJsonKind kind)
 {
@@ -282,7 +283,7 @@ read_escape(const char *p, const char *end, uint32_t *unit)
 }
 
 /* A string whose opening quote is at p */
-static inline const char *
+static ALWAYS_INLINE const char *
 read_string(Lexer *lex, const char *p, ImpiloJsonSlice *value)
 {
 	const char *start = p;
@@ -310,7 +311,7 @@ read_string(Lexer *lex, const char *p, ImpiloJsonSlice *value)
 }
 
 /* One digit or more */
-static inline const char *
+static ALWAYS_INLINE const char *
 read_digits(Lexer *lex, const char *p)
 {
 	const char *start = p;
@@ -320,7 +321,7 @@ read_digits(Lexer *lex, const char *p)
 	return p > start ? p : fail(lex, p, "digit expected");
 }
 
-static inline const char *
+static ALWAYS_INLINE const char *
 read_number(Lexer *lex, const char *p, ImpiloJsonSlice *value)
 {
 	const char *start = p;
@@ -353,7 +354,7 @@ read_literal(Lexer *lex, const char *p, ImpiloJsonSlice *value)
 }
 
 /* A value that is not a container; p is before the end */
-static inline const char *
+static ALWAYS_INLINE const char *
 read_scalar(Lexer *lex, const char *p, ImpiloJsonSlice *value)
 {
 	if (*p == '"')
@@ -364,7 +365,7 @@ read_scalar(Lexer *lex, const char *p, ImpiloJsonSlice *value)
 }
 
 /* The name of a member and its colon, up to the value */
-static inline const char *
+static ALWAYS_INLINE const char *
 read_name(Lexer *lex, const char *p, ImpiloJsonSlice *name)
 {
 	if (p == lex->end || *p != '"')
@@ -388,7 +389,7 @@ read_name(Lexer *lex, const char *p, ImpiloJsonSlice *name)
  * the next element or member name.  If there is none, *closed is set and the
  * position is the one behind the closing bracket.
  */
-static inline const char *
+static ALWAYS_INLINE const char *
 next_place(Lexer *lex, const char *p, bool object, bool first, bool *closed)
 {
 	*closed = false;
@@ -416,7 +417,7 @@ static const char *read_container(Lexer *lex, const char *p, int max_depth,
  * The value at p: checked with everything inside it, at most `max_depth`
  * containers deep, or with IMPILO_JSON_CHECKED skipped.
  */
-static inline const char *
+static ALWAYS_INLINE const char *
 read_value(Lexer *lex, const char *p, int max_depth, ImpiloJsonSlice *value)
 {
 	if (p == lex->end)
