@@ -461,25 +461,20 @@ COMMENT ON FUNCTION impilo_fdw_diag() IS
  * ---------------------------------------------------------------------
  */
 
-CREATE FUNCTION impilo_order_rows(relation text, id bigint, document jsonb)
+-- The rows of a document in a relation.  Values that do not fit are NULL.
+CREATE FUNCTION impilo_order_rows(relation text, id bigint, document text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'impilo_order_rows_1_0'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20 ROWS 3;
-COMMENT ON FUNCTION impilo_order_rows(text, bigint, jsonb) IS
-'rows of an order in a relation of the API; values that do not fit are NULL';
 
-CREATE FUNCTION impilo_invalid_values(document jsonb)
+-- The number of values of a document that do not fit, over all relations.
+CREATE FUNCTION impilo_invalid_values(document text)
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'impilo_invalid_values_1_0'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
-COMMENT ON FUNCTION impilo_invalid_values(jsonb) IS
-'number of values of an order that do not fit the columns of the relations';
 
-CREATE FUNCTION impilo_mirror_guard()
-RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $function$
+CREATE FUNCTION impilo_mirror_guard() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
     IF current_setting('impilo_mirror.writer', true) IS DISTINCT FROM 'on' THEN
         RAISE EXCEPTION 'cannot write to mirror "%"', tg_table_schema
@@ -493,10 +488,8 @@ $function$;
 
 -- Makes names refer to a mirror, until the calling function ends, which must
 -- set search_path itself.
-CREATE FUNCTION impilo_mirror_enter(mirror name, writing boolean)
-RETURNS void
-LANGUAGE plpgsql
-AS $function$
+CREATE FUNCTION impilo_mirror_enter(mirror name, writing boolean) RETURNS void
+LANGUAGE plpgsql AS $function$
 DECLARE
     data regclass := to_regclass(format('%I.order_data', mirror));
 BEGIN
@@ -523,8 +516,7 @@ $function$;
 
 -- The address of the server of order_list.
 CREATE FUNCTION impilo_mirror_address(OUT server name, OUT base_url text)
-LANGUAGE sql STABLE
-AS $function$
+LANGUAGE sql STABLE AS $function$
     SELECT s.srvname, coalesce((SELECT option_value FROM pg_options_to_table(s.srvoptions)
         WHERE option_name = 'base_url'), 'default')
     FROM pg_foreign_table t JOIN pg_foreign_server s ON s.oid = t.ftserver
@@ -533,37 +525,32 @@ $function$;
 
 -- Creates or replaces the views: orders, and one for each relation whose
 -- array is in order_data.  Columns of an existing view keep their places.
-CREATE FUNCTION impilo_mirror_views(mirror name)
-RETURNS void
-LANGUAGE plpgsql
-AS $function$
+CREATE FUNCTION impilo_mirror_views(mirror name) RETURNS void
+LANGUAGE plpgsql AS $function$
 DECLARE
     data regclass := format('%I.order_data', mirror);
     target record;
 BEGIN
     FOR target IN
-        SELECT d.relation, v.member, v.source, string_agg(
-                quote_ident(d.column_name), ', ' ORDER BY a.attnum NULLS LAST, d.nth) AS names,
+        SELECT d.relation, b.member, s.column_name AS source,
+            string_agg(quote_ident(d.column_name), ', ' ORDER BY a.attnum NULLS LAST, d.nth) AS names,
             string_agg(format('%I %s', d.column_name, d.type), ', ' ORDER BY d.nth)
                 FILTER (WHERE d.column_name <> 'order_id') AS definitions
-        FROM (VALUES ('orders', NULL, NULL), ('order_external_ids', 'externalOrderIds', 'external_order_ids'),
-            ('order_items', 'orderItems', 'order_items'), ('order_kits', 'orderKits', 'order_kits'),
-            ('order_events', 'orderEvents', 'order_events'), ('order_devices', 'devices', 'devices'),
-            ('order_tracking_numbers', 'trackingNumbers', 'tracking_numbers'),
-            ('order_packed_kits', 'packedKits', 'packed_kits'), ('order_notes', 'orderNotes', 'order_notes'),
-            ('order_packed_kit_devices', 'packedKits', 'packed_kits')) v (relation, member, source)
-        JOIN (SELECT *, row_number() OVER () AS nth FROM @extschema@.impilo_data_dictionary()) d USING (relation)
+        FROM (SELECT *, row_number() OVER () AS nth FROM @extschema@.impilo_data_dictionary()) d
+        JOIN (SELECT relation, split_part(json_path, '/', 2) AS member FROM @extschema@.impilo_data_dictionary()
+            WHERE column_name = 'document') b USING (relation)
+        LEFT JOIN @extschema@.impilo_data_dictionary() s ON s.relation = 'orders' AND s.json_path = '/' || b.member
         LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.%I', mirror, d.relation))
             AND a.attname = d.column_name
         WHERE EXISTS (SELECT FROM pg_attribute c WHERE c.attrelid = data AND NOT c.attisdropped
-            AND c.attname = CASE WHEN d.column_name IS NOT NULL THEN coalesce(v.source, d.column_name) END)
-        GROUP BY d.relation, v.member, v.source
+            AND c.attname = coalesce(s.column_name, d.column_name))
+        GROUP BY d.relation, b.member, s.column_name
     LOOP
-        EXECUTE format(CASE WHEN target.member IS NULL
+        EXECUTE format(CASE target.member WHEN ''
             THEN 'CREATE OR REPLACE VIEW %1$I.orders AS SELECT %3$s FROM %4$s WHERE gone_at IS NULL'
             ELSE 'CREATE OR REPLACE VIEW %1$I.%2$I AS SELECT %3$s FROM (SELECT o.id AS order_id, r.* FROM %4$s o '
                 'CROSS JOIN LATERAL @extschema@.impilo_order_rows(%2$L, o.id, '
-                'jsonb_build_object(%5$L, to_jsonb(o.%6$I))) AS r (%7$s) WHERE o.gone_at IS NULL) AS rows' END,
+                'json_build_object(%5$L, o.%6$I)::text) AS r (%7$s) WHERE o.gone_at IS NULL) AS rows' END,
             mirror, target.relation, target.names, data, target.member, target.source, target.definitions);
     END LOOP;
 END
@@ -571,10 +558,8 @@ $function$;
 
 -- Reads pages, orders by id, or the whole list into the stage.  A document is
 -- left out if order_data has it.
-CREATE FUNCTION impilo_mirror_fetch(step integer, source text, numbers bigint[])
-RETURNS void
-LANGUAGE plpgsql
-AS $function$
+CREATE FUNCTION impilo_mirror_fetch(step integer, source text, numbers bigint[]) RETURNS void
+LANGUAGE plpgsql AS $function$
 DECLARE
     nothing text := 'NULL::bigint AS list_page, NULL::bigint AS list_total, NULL::bigint AS list_size, ';
 BEGIN
@@ -582,8 +567,8 @@ BEGIN
         INSERT INTO order_stage (step, list_page, list_place, list_total, list_size, id, hash, document)
         SELECT $1, list_page, list_place, list_total, list_size, s.id, s.hash, CASE WHEN d.hash = s.hash
             AND d.gone_at IS NULL AND (d.listed OR list_place IS NULL) THEN NULL ELSE s.document END
-        FROM (SELECT *, jsonb_hash_extended(document, 0) AS hash
-            FROM (SELECT id, coalesce(document, jsonb_build_object('id', id)) AS document, %s OFFSET 0) l OFFSET 0) s
+        FROM (SELECT *, hashtextextended(document, 0) AS hash
+            FROM (SELECT id, coalesce(document, '{"id":' || id || '}') AS document, %s OFFSET 0) l OFFSET 0) s
         LEFT JOIN order_data d ON d.id = s.id
         $query$, CASE source
         WHEN 'pages' THEN 'list_page, list_place, list_total, list_size FROM order_list WHERE list_page = ANY ($2)'
@@ -597,8 +582,7 @@ $function$;
 -- 'proven', 'unproven' after five passes, or why the whole list is needed:
 -- 'rank', 'total' or 'size'; the new ids by rank; and how many pages it read.
 CREATE FUNCTION impilo_mirror_newest(INOUT step integer, OUT verdict text, OUT appended bigint[], OUT pages bigint)
-LANGUAGE plpgsql
-AS $function$
+LANGUAGE plpgsql AS $function$
 DECLARE
     state record;
     newest boolean;
@@ -689,8 +673,7 @@ $function$;
 -- and their ids that the API does not have.
 CREATE FUNCTION impilo_mirror_due(
     now timestamptz, total bigint, INOUT step integer, OUT requests bigint, OUT blocks bigint[], OUT gone bigint[])
-LANGUAGE plpgsql
-AS $function$
+LANGUAGE plpgsql AS $function$
 DECLARE
     state record;
     wanted bigint[];
@@ -708,12 +691,10 @@ BEGIN
     -- By page.  The list may have moved, so an order was read only if its id
     -- was seen.  Unknown orders are left to the next refresh.
     step := step + 1;
-    wanted := ARRAY(
-        SELECT DISTINCT p.page FROM unnest(blocks) b (block) CROSS JOIN LATERAL generate_series(
-            CASE state.list_order WHEN 'newest' THEN (total - b.block * state.list_size) / state.list_size + 1
-                ELSE b.block END,
-            CASE state.list_order WHEN 'newest' THEN (total - (b.block - 1) * state.list_size - 1) / state.list_size + 1
-                ELSE b.block END) p (page)
+    wanted := ARRAY(SELECT DISTINCT p.page
+        FROM unnest(blocks) b (block) CROSS JOIN unnest(ARRAY[1, state.list_size]) n (nth) CROSS JOIN LATERAL (
+            SELECT CASE state.list_order WHEN 'newest'
+                THEN (total - (b.block - 1) * state.list_size - n.nth) / state.list_size + 1 ELSE b.block END) p (page)
         WHERE p.page > 0 AND NOT EXISTS (SELECT FROM order_stage s WHERE s.list_page = p.page));
     PERFORM @extschema@.impilo_mirror_fetch(step, 'pages', wanted);
     requests := cardinality(wanted);
@@ -739,8 +720,7 @@ $function$;
 CREATE FUNCTION impilo_mirror_whole(
     by_page boolean, INOUT step integer, OUT ids bigint[], OUT direction text, OUT page_size bigint,
     OUT certain boolean, OUT requests bigint)
-LANGUAGE plpgsql
-AS $function$
+LANGUAGE plpgsql AS $function$
 DECLARE
     state record;
     got record;
@@ -811,10 +791,8 @@ $function$;
 
 -- Raises an error if the stage may come from another account: many orders
 -- have disappeared, or have another patient or site.
-CREATE FUNCTION impilo_mirror_account(lost bigint[])
-RETURNS void
-LANGUAGE plpgsql
-AS $function$
+CREATE FUNCTION impilo_mirror_account(lost bigint[]) RETURNS void
+LANGUAGE plpgsql AS $function$
 DECLARE
     orders bigint;
     others bigint;
@@ -823,11 +801,11 @@ BEGIN
         RETURN;
     END IF;
     orders := (SELECT count(*) FROM order_data d WHERE d.gone_at IS NULL);
-    others := (SELECT count(*) FROM order_stage s JOIN order_data d ON d.id = s.id CROSS JOIN LATERAL to_jsonb(d) m
-        WHERE s.document IS NOT NULL AND d.gone_at IS NULL AND (
-            jsonb_typeof(s.document #> '{site,id}') = 'number' AND m -> 'site_id' <> s.document #> '{site,id}'
-            OR jsonb_typeof(s.document #> '{patient,id}') = 'number'
-            AND m -> 'patient_id' <> s.document #> '{patient,id}'));
+    -- patient_id is that of r if order_data has none
+    others := (SELECT count(*) FROM order_stage s
+        CROSS JOIN LATERAL @extschema@.impilo_order_rows('orders', s.id, s.document) AS r (site_id bigint, patient_id bigint)
+        WHERE EXISTS (SELECT FROM order_data d WHERE d.id = s.id AND d.gone_at IS NULL
+            AND (d.site_id <> r.site_id OR patient_id <> r.patient_id)));
     IF greatest(cardinality(lost), others) > greatest(20, orders / 10) THEN
         RAISE EXCEPTION 'the orders of the API are not those of the mirror'
             USING ERRCODE = 'data_exception',
@@ -842,8 +820,7 @@ $function$;
 -- read later.  Returns how many orders are new, changed and gone.
 CREATE FUNCTION impilo_mirror_store(
     read_at timestamptz, gone bigint[], OUT new_orders bigint, OUT changed_orders bigint, OUT gone_orders bigint)
-LANGUAGE plpgsql
-AS $function$
+LANGUAGE plpgsql AS $function$
 DECLARE
     lists record;
 BEGIN
@@ -865,19 +842,18 @@ BEGIN
         WITH written AS (
             INSERT INTO order_data AS d (%1$s, hash, progress_hash, change_no, first_seen, changed_at, read_at,
                 last_event_at, listed, invalid_values)
-            SELECT r.*, s.hash, jsonb_hash_extended(jsonb_build_array(s.document -> 'currentStatus',
-                    s.document -> 'orderEvents', s.document -> 'trackingNumbers', s.document -> 'orderItems',
-                    s.document -> 'orderKits', s.document -> 'orderNotes',
-                    jsonb_path_query_array(s.document, '$.devices[*].id')), 0),
+            SELECT r.*, s.hash, hash_record_extended((p.current_status, p.order_events, p.tracking_numbers, p.order_items,
+                    p.order_kits, p.order_notes, jsonb_path_query_array(p.devices, '$[*].id')), 0),
                 nextval('order_change'), clock_timestamp(), clock_timestamp(), $1,
-                (SELECT max(e.at) FROM (
-                    SELECT event_timestamp FROM @extschema@.impilo_order_rows('order_events', s.id,
-                        jsonb_build_object('orderEvents', s.document -> 'orderEvents'))
-                        AS o (event_timestamp timestamptz)) e (at) WHERE e.at <= $1),
+                (SELECT max(event_timestamp) FROM @extschema@.impilo_order_rows('order_events', s.id, s.document)
+                    AS e (event_timestamp timestamptz) WHERE event_timestamp <= $1),
                 s.list_place IS NOT NULL,
-                @extschema@.impilo_invalid_values(s.document) + (s.document = jsonb_build_object('id', s.id))::integer
+                @extschema@.impilo_invalid_values(s.document) + (s.document = '{"id":' || s.id || '}')::integer
             FROM order_stage s
             CROSS JOIN LATERAL @extschema@.impilo_order_rows('orders', s.id, s.document) AS r (%2$s)
+            CROSS JOIN LATERAL @extschema@.impilo_order_rows('orders', s.id, s.document) AS p (current_status text,
+                order_events jsonb, tracking_numbers jsonb, order_items jsonb, order_kits jsonb, order_notes jsonb,
+                devices jsonb)
             WHERE s.document IS NOT NULL AND NOT EXISTS (SELECT FROM order_stage l
                 WHERE l.id = s.id AND (l.step, l.ctid) > (s.step, s.ctid))
             ON CONFLICT (id) DO UPDATE SET %3$s, hash = excluded.hash, progress_hash = excluded.progress_hash,
@@ -901,10 +877,8 @@ $function$;
 -- read: of the blocks given and those from `low` on, each of which all orders
 -- are in the stage.
 CREATE FUNCTION impilo_mirror_rank(
-    now timestamptz, size bigint, first_block bigint, ids bigint[], low bigint, blocks bigint[])
-RETURNS void
-LANGUAGE plpgsql
-AS $function$
+    now timestamptz, size bigint, first_block bigint, ids bigint[], low bigint, blocks bigint[]) RETURNS void
+LANGUAGE plpgsql AS $function$
 BEGIN
     INSERT INTO order_rank AS r
     SELECT n.block, n.ids
@@ -931,13 +905,11 @@ $function$;
 
 CREATE FUNCTION impilo_create_mirror(
     server name, schema name, document boolean DEFAULT true, patient_data boolean DEFAULT true,
-    freshness real DEFAULT 0.02, full_every interval DEFAULT '1 day')
-RETURNS void
-LANGUAGE plpgsql VOLATILE STRICT
-SET search_path = pg_catalog, pg_temp
-AS $function$
+    freshness real DEFAULT 0.02, full_every interval DEFAULT '1 day') RETURNS void
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
-    target record;
+    private constant text := '^$|^/(patient|devices|packedKits|orderNotes|return)';
+    columns record;
 BEGIN
     IF NOT freshness BETWEEN 0 AND 1 OR full_every <= interval '0' THEN
         RAISE EXCEPTION 'freshness must be between 0 and 1, and full_every above 0'
@@ -946,45 +918,42 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
         EXECUTE format('CREATE SCHEMA %I', schema);
     END IF;
-    EXECUTE format('CREATE FOREIGN TABLE %I.order_list (id bigint, document jsonb OPTIONS (on_invalid ''null''), '
-        'list_page bigint, list_place bigint, list_total bigint, list_size bigint) '
-        'SERVER %I OPTIONS (relation ''orders'', updatable ''false'')', schema, server);
-    EXECUTE format('CREATE TABLE %I.order_data (%s, hash bigint, progress_hash bigint NOT NULL, '
-        'change_no bigint NOT NULL, first_seen timestamptz NOT NULL, changed_at timestamptz NOT NULL, '
-        'read_at timestamptz NOT NULL, gone_at timestamptz, last_event_at timestamptz, '
-        'listed boolean NOT NULL, invalid_values bigint NOT NULL, PRIMARY KEY (id))', schema, (
-            SELECT string_agg(format('%I %s', column_name, type), ', ')
-            FROM @extschema@.impilo_data_dictionary()
-            WHERE relation = 'orders' AND column_name <> '' AND (column_name <> 'document' OR document)
-                AND (patient_data OR json_path !~ '^$|^/(patient|devices|packedKits|orderNotes|return)')));
-    EXECUTE format('CREATE SEQUENCE %I.order_change OWNED BY %1$I.order_data.change_no', schema);
-    EXECUTE format('CREATE TABLE %I.order_rank (block bigint PRIMARY KEY, ids bigint[] NOT NULL)', schema);
-    EXECUTE format('CREATE TABLE %I.order_block (block bigint PRIMARY KEY, read_at timestamptz NOT NULL, '
-        'progress_at timestamptz NOT NULL)', schema);
-    EXECUTE format('CREATE UNLOGGED TABLE %I.order_stage (step integer, list_page bigint, list_place bigint, '
-        'list_total bigint, list_size bigint, id bigint, hash bigint, document jsonb)', schema);
-    EXECUTE format('CREATE TABLE %I.mirror_state (base_url text, freshness real NOT NULL, '
-        'full_every interval NOT NULL, list_order text, list_size bigint, listed bigint NOT NULL DEFAULT 0, '
-        'rank_failures integer NOT NULL DEFAULT 0, first_full timestamptz, last_full timestamptz, '
-        'last_refresh timestamptz, last_complete timestamptz)', schema);
-    EXECUTE format('INSERT INTO %I.mirror_state (freshness, full_every) VALUES ($1, $2)', schema)
-    USING freshness, full_every;
     -- Names and birth dates do not go into pg_statistic.
-    FOR target IN SELECT a.attname
-        FROM @extschema@.impilo_data_dictionary() d JOIN pg_attribute a ON a.attname = d.column_name
-        WHERE a.attrelid = format('%I.order_data', schema)::regclass AND d.relation = 'orders'
-            AND d.json_path ~ '^$|^/(patient/(?!id$)|devices|packedKits|orderNotes|return)'
-    LOOP
-        EXECUTE format('ALTER TABLE %I.order_data ALTER COLUMN %I SET STATISTICS 0', schema, target.attname);
-    END LOOP;
+    SELECT string_agg(format('%I %s', column_name, type), ', ') AS definitions, string_agg(
+            format(', ALTER %I SET STATISTICS 0', column_name), '') FILTER (
+            WHERE json_path ~ private AND json_path <> '/patient/id') AS no_statistics
+    INTO columns FROM @extschema@.impilo_data_dictionary()
+    WHERE relation = 'orders' AND column_name <> '' AND (column_name <> 'document' OR document)
+        AND (patient_data OR json_path !~ private);
+    EXECUTE format($ddl$
+        CREATE FOREIGN TABLE %1$I.order_list (id bigint, document text OPTIONS (on_invalid 'null'),
+            list_page bigint, list_place bigint, list_total bigint, list_size bigint)
+            SERVER %2$I OPTIONS (relation 'orders', updatable 'false');
+        CREATE TABLE %1$I.order_data (%3$s, hash bigint, progress_hash bigint NOT NULL,
+            change_no bigint NOT NULL, first_seen timestamptz NOT NULL, changed_at timestamptz NOT NULL,
+            read_at timestamptz NOT NULL, gone_at timestamptz, last_event_at timestamptz,
+            listed boolean NOT NULL, invalid_values bigint NOT NULL, PRIMARY KEY (id));
+        ALTER TABLE %1$I.order_data ALTER hash SET STATISTICS 0%4$s;
+        CREATE INDEX ON %1$I.order_data (site_id);
+        CREATE INDEX ON %1$I.order_data USING gin (external_order_ids);
+        CREATE INDEX ON %1$I.order_data (change_no);
+        CREATE SEQUENCE %1$I.order_change OWNED BY %1$I.order_data.change_no;
+        CREATE TABLE %1$I.order_rank (block bigint PRIMARY KEY, ids bigint[] NOT NULL);
+        CREATE TABLE %1$I.order_block (block bigint PRIMARY KEY, read_at timestamptz NOT NULL,
+            progress_at timestamptz NOT NULL);
+        CREATE UNLOGGED TABLE %1$I.order_stage (step integer, list_page bigint, list_place bigint,
+            list_total bigint, list_size bigint, id bigint, hash bigint, document text);
+        CREATE TABLE %1$I.mirror_state (base_url text, freshness real NOT NULL,
+            full_every interval NOT NULL, list_order text, list_size bigint, listed bigint NOT NULL DEFAULT 0,
+            rank_failures integer NOT NULL DEFAULT 0, first_full timestamptz, last_full timestamptz,
+            last_refresh timestamptz, last_complete timestamptz);
+        INSERT INTO %1$I.mirror_state (freshness, full_every) VALUES (%5$L, %6$L);
+        CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.order_data
+            FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.impilo_mirror_guard();
+        $ddl$, schema, server, columns.definitions, columns.no_statistics, freshness, full_every);
     IF patient_data THEN
         EXECUTE format('CREATE INDEX ON %I.order_data (patient_id)', schema);
     END IF;
-    EXECUTE format('CREATE INDEX ON %I.order_data (site_id)', schema);
-    EXECUTE format('CREATE INDEX ON %I.order_data USING gin (external_order_ids)', schema);
-    EXECUTE format('CREATE INDEX ON %I.order_data (change_no)', schema);
-    EXECUTE format('CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %I.order_data '
-        'FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.impilo_mirror_guard()', schema);
     PERFORM @extschema@.impilo_mirror_views(schema);
 END
 $function$;
@@ -995,10 +964,7 @@ CREATE FUNCTION impilo_refresh_mirror(
     schema name, INOUT complete boolean DEFAULT false, wait boolean DEFAULT true, accept_loss boolean DEFAULT false,
     OUT kind text, OUT requests bigint, OUT orders_read bigint, OUT new_orders bigint, OUT changed_orders bigint,
     OUT gone_orders bigint, OUT duration interval)
-LANGUAGE plpgsql VOLATILE STRICT
-SET search_path = pg_catalog, pg_temp
-SET impilo_mirror.writer = 'on'
-AS $function$
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET impilo_mirror.writer = 'on' AS $function$
 DECLARE
     started timestamptz := clock_timestamp();
     key bigint;
@@ -1114,12 +1080,8 @@ $function$;
 COMMENT ON FUNCTION impilo_refresh_mirror(name, boolean, boolean, boolean) IS
 'brings a mirror up to date: reads what is new and what is due, or the whole list';
 
-CREATE FUNCTION impilo_apply_webhook(schema name, payload jsonb)
-RETURNS text
-LANGUAGE plpgsql VOLATILE STRICT
-SET search_path = pg_catalog, pg_temp
-SET impilo_mirror.writer = 'on'
-AS $function$
+CREATE FUNCTION impilo_apply_webhook(schema name, payload jsonb) RETURNS text
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET impilo_mirror.writer = 'on' AS $function$
 DECLARE
     kind text := payload ->> 'type';
     content jsonb := payload -> 'payload';
@@ -1163,9 +1125,7 @@ CREATE FUNCTION impilo_mirror_status(
     schema name, OUT server name, OUT orders bigint, OUT gone_orders bigint, OUT list_order text,
     OUT last_refresh timestamptz, OUT last_complete timestamptz, OUT last_full timestamptz,
     OUT blocks bigint, OUT blocks_due bigint, OUT oldest_read timestamptz, OUT invalid_values bigint)
-LANGUAGE plpgsql STABLE STRICT
-SET search_path = pg_catalog, pg_temp
-AS $function$
+LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
     PERFORM @extschema@.impilo_mirror_enter(schema, false);
     SELECT a.server, d.orders, d.gone, s.list_order, s.last_refresh, s.last_complete, s.last_full,
@@ -1183,40 +1143,31 @@ $function$;
 COMMENT ON FUNCTION impilo_mirror_status(name) IS
 'when a mirror was refreshed, what it holds, and how many blocks of the list are due to be read again';
 
-CREATE FUNCTION impilo_upgrade_mirror(schema name)
-RETURNS void
-LANGUAGE plpgsql VOLATILE STRICT
-SET search_path = pg_catalog, pg_temp
-SET impilo_mirror.writer = 'on'
-AS $function$
+CREATE FUNCTION impilo_upgrade_mirror(schema name) RETURNS void
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET impilo_mirror.writer = 'on' AS $function$
 DECLARE
     data regclass := format('%I.order_data', schema);
-    target record;
+    added text;
 BEGIN
-    FOR target IN
-        SELECT d.column_name, d.type
-        FROM @extschema@.impilo_data_dictionary() d
-        WHERE d.relation = 'orders' AND d.column_name <> 'document'
-            AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = data AND a.attname = d.column_name)
-            AND (d.json_path !~ '^/(patient|devices|packedKits|orderNotes|return)'
-                OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = data AND a.attname = 'patient_id'))
-    LOOP
-        EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', data, target.column_name, target.type);
-        -- The next refresh fills it.
+    SELECT string_agg(format('ADD COLUMN %I %s', d.column_name, d.type), ', ') INTO added
+    FROM @extschema@.impilo_data_dictionary() d
+    WHERE d.relation = 'orders' AND d.column_name <> 'document'
+        AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = data AND a.attname = d.column_name)
+        AND (d.json_path !~ '^/(patient|devices|packedKits|orderNotes|return)'
+            OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = data AND a.attname = 'patient_id'));
+    IF added IS NOT NULL THEN       -- the next refresh fills them
+        EXECUTE format('ALTER TABLE %s %s', data, added);
         EXECUTE format('UPDATE %s SET hash = NULL WHERE hash IS NOT NULL', data);
         EXECUTE format('UPDATE %I.mirror_state SET last_full = NULL', schema);
-    END LOOP;
+    END IF;
     PERFORM @extschema@.impilo_mirror_views(schema);
 END
 $function$;
 COMMENT ON FUNCTION impilo_upgrade_mirror(name) IS
 'adds the columns of a newer version of the extension to a mirror, and creates the views that do not exist';
 
-CREATE FUNCTION impilo_drop_mirror(schema name)
-RETURNS void
-LANGUAGE plpgsql VOLATILE STRICT
-SET search_path = pg_catalog, pg_temp
-AS $function$
+CREATE FUNCTION impilo_drop_mirror(schema name) RETURNS void
+LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
     PERFORM @extschema@.impilo_mirror_enter(schema, false);
     EXECUTE (SELECT 'DROP VIEW ' || string_agg(c.oid::regclass::text, ', ') FROM pg_class c

@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * order_rows.c
- *	  Rows of the API's relations from an order that is in the database.
+ *	  Rows of the API's relations from the document of an order.
  *
- * The views of a mirror must have exactly the rows of the foreign tables, so
- * they are made by the code that reads the foreign tables.  There is one
- * difference: a value that does not fit is NULL, and an array that is none
- * has no rows, because a stored order must not break every report.
- * impilo_invalid_values counts what became NULL in this way.
+ * The views of a mirror have exactly the rows of the foreign tables, because
+ * the same code makes both.  There is one difference: a stored order must not
+ * break a report, so a value that does not fit its column is NULL, and a
+ * value that should be an array but is not has no rows.
+ * impilo_invalid_values counts such values.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -23,7 +23,6 @@
 #include "miscadmin.h"
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/memutils.h"
 
 #include "catalog/table.h"
@@ -45,8 +44,8 @@ typedef struct OrderRows
 } OrderRows;
 
 /*
- * Bind columns by name: those of a row type, or without one all columns of
- * the relation with their own types.  The result lives in `context`.
+ * Bind the columns of a row type by name, or without a row type all columns
+ * of the relation with their own types.  The result lives in `context`.
  */
 static OrderRows *
 bind(const ImpiloSchemaRelation *relation, TupleDesc row, MemoryContext context)
@@ -95,16 +94,6 @@ bind(const ImpiloSchemaRelation *relation, TupleDesc row, MemoryContext context)
 }
 
 /*
- * Give the bytes of an order to the reader of a relation.  The bytes are
- * well-formed: PostgreSQL wrote them.
- */
-static void
-take_order(OrderRows *rows, int64 id, const ImpiloJsonSlice *document)
-{
-	impilo_row_reader_order(rows->reader, id, document, "a stored order");
-}
-
-/*
  * Move to the next row and convert its columns into rows->values, which are
  * valid until the next call.  Returns false at the end.
  */
@@ -128,28 +117,28 @@ next_row(OrderRows *rows)
 }
 
 /*
- * The text of a jsonb value in UTF-8, in CurrentMemoryContext.
+ * Returns the JSON of an argument in UTF-8, in CurrentMemoryContext.
  */
 static ImpiloJsonSlice
-json_of(Jsonb *document)
+json_of(text *document)
 {
-	char	   *text = JsonbToCString(NULL, &document->root, VARSIZE(document));
-	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
+	char	   *json = text_to_cstring(document);
+	char	   *utf8 = pg_server_to_any(json, strlen(json), PG_UTF8);
 	ImpiloJsonSlice slice;
 	ImpiloJsonError error;
 
 	if (!impilo_json_check(utf8, strlen(utf8), IMPILO_JSON_MAX_DEPTH, &slice,
 						   &error))
 		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("the document of an order cannot be read: %s",
 						error.what)));
 	return slice;
 }
 
 /*
- * impilo_order_rows(relation text, id bigint, document jsonb)
- *		The rows that an order has in a relation, with the columns of the
+ * impilo_order_rows(relation text, id bigint, document text)
+ *		Returns the rows of an order in a relation, with the columns of the
  *		query's column definition list.
  */
 Datum
@@ -174,8 +163,9 @@ impilo_order_rows_1_0(PG_FUNCTION_ARGS)
 		rows = bind(relation, result->setDesc, fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = rows;
 	}
-	document = json_of(PG_GETARG_JSONB_P(2));
-	take_order(rows, PG_GETARG_INT64(1), &document);
+	document = json_of(PG_GETARG_TEXT_PP(2));
+	impilo_row_reader_order(rows->reader, PG_GETARG_INT64(1), &document,
+							"a stored order");
 	while (next_row(rows))
 		tuplestore_putvalues(result->setResult, result->setDesc,
 							 rows->values, rows->nulls);
@@ -183,14 +173,15 @@ impilo_order_rows_1_0(PG_FUNCTION_ARGS)
 }
 
 /*
- * impilo_invalid_values(document jsonb)
- *		How many values of an order do not fit the columns of any relation.
+ * impilo_invalid_values(document text)
+ *		Returns how many values of an order do not fit their columns, over
+ *		all relations.
  */
 Datum
 impilo_invalid_values_1_0(PG_FUNCTION_ARGS)
 {
 	OrderRows **all = fcinfo->flinfo->fn_extra;
-	ImpiloJsonSlice document = json_of(PG_GETARG_JSONB_P(0));
+	ImpiloJsonSlice document = json_of(PG_GETARG_TEXT_PP(0));
 	int64		invalid = 0;
 
 	if (all == NULL)
@@ -205,7 +196,8 @@ impilo_invalid_values_1_0(PG_FUNCTION_ARGS)
 	for (int i = 0; i < impilo_schema_nrelations; i++)
 	{
 		all[i]->invalid = 0;
-		take_order(all[i], 0, &document);
+		impilo_row_reader_order(all[i]->reader, 0, &document,
+								"a stored order");
 		while (next_row(all[i]))
 			;
 		invalid += all[i]->invalid;

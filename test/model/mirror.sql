@@ -61,7 +61,7 @@ BEGIN
 		INSERT INTO order_stage (step, list_page, list_place, list_total, list_size, id, document, hash)
 		SELECT $1, CASE source WHEN 'pages' THEN number END, CASE WHEN source <> 'ids' THEN o.nth END,
 			CASE source WHEN 'pages' THEN o.total END, CASE source WHEN 'pages' THEN s.size END, o.id,
-			jsonb_build_object('id', o.id, 'currentStatus', o.status), o.id * 100 + o.status
+			o.status, o.id * 100 + o.status
 		FROM (SELECT *, row_number() OVER (ORDER BY place) AS nth, count(*) OVER () AS total
 			FROM public.sim_order) o
 		WHERE CASE source WHEN 'ids' THEN o.id = number
@@ -86,7 +86,7 @@ BEGIN
 	UPDATE order_data d SET gone_at = $1, listed = false WHERE d.id = ANY ($2);
 	INSERT INTO order_data AS d (id, current_status, hash, progress_hash, change_no, first_seen, changed_at, read_at,
 		listed, invalid_values)
-	SELECT s.id, s.document ->> 'currentStatus', s.hash, s.hash, 0, $1, $1, $1, s.list_place IS NOT NULL, 0
+	SELECT s.id, s.document, s.hash, s.hash, 0, $1, $1, $1, s.list_place IS NOT NULL, 0
 	FROM order_stage s
 	WHERE s.document IS NOT NULL AND NOT EXISTS (SELECT FROM order_stage l
 		WHERE l.id = s.id AND (l.step, l.ctid) > (s.step, s.ctid))
