@@ -438,10 +438,9 @@ COMMENT ON FUNCTION impilo_fdw_diag() IS
  * order_rank holds the ids in this order, in blocks of one page; order_block
  * holds when each block was read.
  *
- * A refresh that does not read the whole list reads the end where new orders
- * appear, in passes from the same page on, until a pass brings nothing
- * unknown and each of its totals is the number of known ids.  Why this is
- * enough:
+ * An incremental refresh reads the end of the list where new orders appear, in
+ * passes from the same page on, until a pass brings nothing unknown and each
+ * of its totals is the number of known ids.  Why this is enough:
  *
  * 1. Nothing in the last pass was unknown, so each id had been seen in a
  *    response that was complete before that pass.  If no order disappears,
@@ -452,10 +451,9 @@ COMMENT ON FUNCTION impilo_fdw_diag() IS
  *    it.  Known orders at unchanged ranks with nothing unknown behind them
  *    exclude a deletion, even one that a creation makes up for.
  *
- * Anything else makes the refresh read the whole list.  Two things only a
- * later reading of the whole list shows: a deletion together with as many
- * insertions in the middle, and a deletion together with a creation while the
- * whole list was read for the first time.
+ * Anything else makes the refresh read the whole list.  Only the next such
+ * refresh sees a deletion together with as many insertions in the middle, and
+ * a deletion together with a creation while the list is first read.
  *
  * The functions between here and impilo_create_mirror() are internal.
  * ---------------------------------------------------------------------
@@ -463,14 +461,12 @@ COMMENT ON FUNCTION impilo_fdw_diag() IS
 
 -- The rows of a document in a relation.  Values that do not fit are NULL.
 CREATE FUNCTION impilo_order_rows(relation text, id bigint, document text)
-RETURNS SETOF record
-AS 'MODULE_PATHNAME', 'impilo_order_rows_1_0'
+RETURNS SETOF record AS 'MODULE_PATHNAME', 'impilo_order_rows_1_0'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20 ROWS 3;
 
 -- The number of values of a document that do not fit, over all relations.
 CREATE FUNCTION impilo_invalid_values(document text)
-RETURNS bigint
-AS 'MODULE_PATHNAME', 'impilo_invalid_values_1_0'
+RETURNS bigint AS 'MODULE_PATHNAME', 'impilo_invalid_values_1_0'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100;
 
 CREATE FUNCTION impilo_mirror_guard() RETURNS trigger
@@ -487,8 +483,8 @@ END
 $function$;
 
 -- Makes names refer to a mirror, until the calling function ends, which must
--- set search_path itself.
-CREATE FUNCTION impilo_mirror_enter(mirror name, writing boolean) RETURNS void
+-- set search_path itself.  Returns the mirror's server.
+CREATE FUNCTION impilo_mirror_enter(mirror name, writing boolean, OUT server name, OUT base_url text)
 LANGUAGE plpgsql AS $function$
 DECLARE
     data regclass := to_regclass(format('%I.order_data', mirror));
@@ -502,25 +498,17 @@ BEGIN
     ELSIF writing AND current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'a mirror is written in READ COMMITTED transactions only'
             USING ERRCODE = 'active_sql_transaction';
-    ELSIF EXISTS (              -- whose functions would run as this role
-        SELECT FROM pg_namespace n, aclexplode(n.nspacl) a
+    ELSIF EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a    -- their functions would run as this role
         WHERE n.nspname = mirror AND a.privilege_type = 'CREATE'
-            AND a.grantee NOT IN (n.nspowner, (SELECT relowner FROM pg_class WHERE oid = data)))
-    THEN
+            AND a.grantee NOT IN (n.nspowner, (SELECT relowner FROM pg_class WHERE oid = data))) THEN
         RAISE EXCEPTION 'other roles can create objects in schema "%"', mirror
             USING ERRCODE = 'insufficient_privilege', HINT = 'Revoke CREATE on the schema from them.';
     END IF;
     PERFORM set_config('search_path', format('pg_catalog, %I, pg_temp', mirror), true);
-END
-$function$;
-
--- The address of the server of order_list.
-CREATE FUNCTION impilo_mirror_address(OUT server name, OUT base_url text)
-LANGUAGE sql STABLE AS $function$
     SELECT s.srvname, coalesce((SELECT option_value FROM pg_options_to_table(s.srvoptions)
-        WHERE option_name = 'base_url'), 'default')
-    FROM pg_foreign_table t JOIN pg_foreign_server s ON s.oid = t.ftserver
-    WHERE t.ftrelid = to_regclass('order_list')
+        WHERE option_name = 'base_url'), 'default') INTO server, base_url
+    FROM pg_foreign_table t JOIN pg_foreign_server s ON s.oid = t.ftserver WHERE t.ftrelid = to_regclass('order_list');
+END
 $function$;
 
 -- Creates or replaces the views: orders, and one for each relation whose
@@ -540,8 +528,8 @@ BEGIN
         JOIN (SELECT relation, split_part(json_path, '/', 2) AS member FROM @extschema@.impilo_data_dictionary()
             WHERE column_name = 'document') b USING (relation)
         LEFT JOIN @extschema@.impilo_data_dictionary() s ON s.relation = 'orders' AND s.json_path = '/' || b.member
-        LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(format('%I.%I', mirror, d.relation))
-            AND a.attname = d.column_name
+        LEFT JOIN pg_attribute a
+            ON a.attrelid = to_regclass(format('%I.%I', mirror, d.relation)) AND a.attname = d.column_name
         WHERE EXISTS (SELECT FROM pg_attribute c WHERE c.attrelid = data AND NOT c.attisdropped
             AND c.attname = coalesce(s.column_name, d.column_name))
         GROUP BY d.relation, b.member, s.column_name
@@ -580,18 +568,17 @@ $function$;
 
 -- Reads the end of the list where new orders appear, in passes.  Returns
 -- 'proven', 'unproven' after five passes, or why the whole list is needed:
--- 'rank', 'total' or 'size'; the new ids by rank; and how many pages it read.
+-- known orders 'moved', or the total or size of the pages 'changed'; the new
+-- ids by rank; and how many pages it read.
 CREATE FUNCTION impilo_mirror_newest(INOUT step integer, OUT verdict text, OUT appended bigint[], OUT pages bigint)
 LANGUAGE plpgsql AS $function$
 DECLARE
-    state record;
+    state record; got record;
     newest boolean;
     start bigint;               -- the page that each pass begins with
-    last bigint;                -- page of this pass
-    needed bigint;
+    last bigint; needed bigint; -- pages of this pass
     known bigint;               -- number of ids
     total bigint := 0;          -- the greatest of the passes before
-    got record;
     fresh bigint[];
 BEGIN
     SELECT * INTO state FROM mirror_state;
@@ -608,20 +595,19 @@ BEGIN
             PERFORM @extschema@.impilo_mirror_fetch(step, 'pages', ARRAY(SELECT generate_series(last + 1, needed)));
             pages := pages + needed - last;
             last := needed;
-            SELECT min(s.list_total) AS least, max(s.list_total) AS most,
-                bool_and(s.list_size = state.list_size) AS same_size, bool_and(s.list_total IS NOT NULL) AS counted
+            SELECT max(s.list_total) AS total, bool_and(coalesce(
+                s.list_size = state.list_size AND s.list_total >= greatest(total, known), false)) AS fits
             INTO got FROM order_stage s WHERE s.step = impilo_mirror_newest.step;
-            verdict := CASE WHEN got.counted IS NOT TRUE OR got.least < greatest(total, known) THEN 'total'
-                WHEN got.same_size IS NOT TRUE THEN 'size' END;
-            IF verdict IS NOT NULL THEN
+            IF got.fits IS NOT TRUE THEN
+                verdict := 'changed';
                 RETURN;
             END IF;
-            needed := greatest(got.most - 1, 0) / state.list_size + 1;
+            needed := greatest(got.total - 1, 0) / state.list_size + 1;
             IF newest THEN      -- up to the page where a known order must be
-                needed := least(needed, (got.most - known) / state.list_size + 1);
+                needed := least(needed, (got.total - known) / state.list_size + 1);
             END IF;
         END LOOP;
-        total := got.most;
+        total := got.total;
 
         IF state.list_order = 'unordered' THEN
             SELECT array_agg(DISTINCT s.id) INTO fresh FROM order_stage s LEFT JOIN order_data d ON d.id = s.id
@@ -640,28 +626,21 @@ BEGIN
                 UNION ALL
                 SELECT a.id, state.listed + a.nth FROM unnest(appended) WITH ORDINALITY a (id, nth)
             )
-            SELECT count(*) FILTER (WHERE s.rank <= known AND e.id IS DISTINCT FROM s.id) AS misplaced,
-                count(*) FILTER (WHERE s.rank > known AND (s.id = ANY (appended) OR d.listed)) AS moved,
-                count(*) FILTER (WHERE s.rank > known) AS behind,
-                count(DISTINCT s.rank) FILTER (WHERE s.rank > known) AS ranks,
+            SELECT bool_or(CASE WHEN s.rank > known THEN s.id = ANY (appended) OR d.listed IS TRUE
+                    ELSE e.id IS DISTINCT FROM s.id END) AS moved,
                 count(DISTINCT s.id) FILTER (WHERE s.rank > known) AS ids,
-                coalesce(max(s.rank), 0) - known AS furthest,
+                count(DISTINCT s.rank) FILTER (WHERE s.rank > known) AS ranks, max(s.rank) - known AS furthest,
                 array_agg(s.id ORDER BY s.rank) FILTER (WHERE s.rank > known) AS fresh
             INTO got FROM seen s LEFT JOIN expected e ON e.rank = s.rank LEFT JOIN order_data d ON d.id = s.id;
-            IF got.misplaced > 0 OR got.moved > 0 OR got.furthest > got.behind
-                OR got.behind <> got.ranks OR got.behind <> got.ids
-            THEN
-                verdict := 'rank';
+            fresh := got.fresh;
+            IF got.moved OR NOT got.ids = ALL (ARRAY[got.ranks, cardinality(fresh), greatest(got.furthest, 0)]) THEN
+                verdict := 'moved';
                 RETURN;
             END IF;
-            fresh := got.fresh;
         END IF;
         appended := appended || fresh;
-        verdict := CASE WHEN fresh IS NOT NULL THEN NULL
-            WHEN NOT EXISTS (SELECT FROM order_stage s
-                WHERE s.step = impilo_mirror_newest.step AND s.list_total <> known) THEN 'proven'
-            WHEN state.list_order = 'unordered' THEN 'total' END;
-        IF verdict IS NOT NULL THEN
+        IF fresh IS NULL AND (total = known OR state.list_order = 'unordered') THEN
+            verdict := CASE total WHEN known THEN 'proven' ELSE 'changed' END;
             RETURN;
         END IF;
     END LOOP;
@@ -675,8 +654,7 @@ CREATE FUNCTION impilo_mirror_due(
     now timestamptz, total bigint, INOUT step integer, OUT requests bigint, OUT blocks bigint[], OUT gone bigint[])
 LANGUAGE plpgsql AS $function$
 DECLARE
-    state record;
-    wanted bigint[];
+    state record; wanted bigint[];
 BEGIN
     SELECT * INTO state FROM mirror_state;
     requests := 0;
@@ -684,10 +662,7 @@ BEGIN
     blocks := ARRAY(SELECT b.block FROM order_block b JOIN order_rank r USING (block)
         WHERE now - b.read_at > state.freshness * (now - b.progress_at)
             AND NOT r.ids <@ ARRAY(SELECT s.id FROM order_stage s WHERE s.id IS NOT NULL));
-    IF blocks = '{}' THEN
-        RETURN;
-    END IF;
-
+    IF blocks = '{}' THEN RETURN; END IF;
     -- By page.  The list may have moved, so an order was read only if its id
     -- was seen.  Unknown orders are left to the next refresh.
     step := step + 1;
@@ -722,9 +697,8 @@ CREATE FUNCTION impilo_mirror_whole(
     OUT certain boolean, OUT requests bigint)
 LANGUAGE plpgsql AS $function$
 DECLARE
-    state record;
-    got record;
-    fits record;
+    state record; got record;
+    ends text[];                -- from which the places can be counted
     wanted bigint[] := '{1}';
 BEGIN
     SELECT * INTO state FROM mirror_state;
@@ -747,27 +721,27 @@ BEGIN
 
         -- Each id has one rank and each rank one id, without gaps, if the
         -- places are counted from one end or from the other.
-        SELECT coalesce(bool_or(r.newest), false) AS newest, coalesce(bool_or(NOT r.newest), false) AS oldest INTO fits
-        FROM (SELECT u.newest FROM (
-                SELECT DISTINCT n.newest, s.id,
-                    CASE WHEN n.newest THEN s.list_total - s.list_place + 1 ELSE s.list_place END AS rank
-                FROM order_stage s CROSS JOIN (VALUES (true), (false)) n (newest)
-                WHERE s.id IS NOT NULL AND (n.newest OR got.least < got.most)) u
-            GROUP BY u.newest
-            HAVING count(*) = count(DISTINCT u.id) AND count(*) = count(DISTINCT u.rank) AND max(u.rank) = count(*)) r;
-        certain := got.orders = got.most AND (fits.newest OR fits.oldest OR got.orders = 0);
-        EXIT WHEN certain OR got.orders > got.most OR NOT (fits.newest OR fits.oldest OR got.orders = 0);
+        ends := ARRAY(SELECT r.direction FROM (
+                SELECT DISTINCT n.direction, s.id,
+                    CASE n.direction WHEN 'newest' THEN s.list_total - s.list_place + 1 ELSE s.list_place END AS rank
+                FROM order_stage s CROSS JOIN (VALUES ('newest'), ('oldest')) n (direction)
+                WHERE s.id IS NOT NULL AND (n.direction = 'newest' OR got.least < got.most)) r
+            GROUP BY r.direction
+            HAVING count(*) = ALL (ARRAY[count(DISTINCT r.id), count(DISTINCT r.rank), max(r.rank)]));
+        EXIT WHEN ends = '{}' AND got.orders > 0;
+        certain := got.orders = got.most;
+        EXIT WHEN got.orders >= got.most;
         wanted := ARRAY(SELECT generate_series(     -- what was added meanwhile
-            CASE WHEN fits.oldest THEN greatest(got.orders - 1, 0) / page_size + 1 ELSE 1 END,
-            (got.most - CASE WHEN fits.oldest THEN 1 ELSE got.orders END) / page_size + 1));
+            CASE WHEN 'oldest' = ANY (ends) THEN greatest(got.orders - 1, 0) / page_size + 1 ELSE 1 END,
+            (got.most - CASE WHEN 'oldest' = ANY (ends) THEN 1 ELSE got.orders END) / page_size + 1));
     END LOOP;
-    IF certain AND got.least < got.most THEN
-        direction := CASE WHEN NOT fits.newest THEN 'oldest' WHEN NOT fits.oldest THEN 'newest' END;
-    ELSIF NOT certain THEN
+    IF NOT certain THEN
         DELETE FROM order_stage;
         step := step + 1;
         PERFORM @extschema@.impilo_mirror_fetch(step, 'list', NULL);
         requests := requests + (SELECT count(*) / coalesce(page_size, 250) + 1 FROM order_stage);
+    ELSIF got.least < got.most AND cardinality(ends) = 1 THEN
+        direction := ends[1];
     END IF;
 
     -- The place of new orders says which end is the newest.  Without any, the
@@ -778,11 +752,9 @@ BEGIN
         max(s.list_place) FILTER (WHERE d.listed IS NOT TRUE) AS last_fresh,
         (array_agg(s.id ORDER BY s.list_place))[1] > (array_agg(s.id ORDER BY s.list_place DESC))[1] AS falling
     INTO got FROM order_stage s LEFT JOIN order_data d ON d.id = s.id WHERE s.id IS NOT NULL;
-    direction := CASE WHEN state.list_order = 'unordered' THEN 'unordered'
-        WHEN direction IS NOT NULL THEN direction
-        WHEN got.first_fresh > got.last_known THEN 'oldest'
-        WHEN got.last_fresh < got.first_known THEN 'newest'
-        ELSE coalesce(state.list_order, CASE WHEN got.falling THEN 'newest' ELSE 'oldest' END) END;
+    direction := CASE state.list_order WHEN 'unordered' THEN 'unordered' ELSE coalesce(direction,
+        CASE WHEN got.first_fresh > got.last_known THEN 'oldest' WHEN got.last_fresh < got.first_known THEN 'newest' END,
+        state.list_order, CASE WHEN got.falling THEN 'newest' ELSE 'oldest' END) END;
     ids := ARRAY(SELECT s.id FROM order_stage s WHERE s.id IS NOT NULL GROUP BY s.id
         ORDER BY max(CASE WHEN direction <> 'newest' THEN s.list_place
             WHEN certain THEN s.list_total - s.list_place + 1 ELSE -s.list_place END));
@@ -791,15 +763,13 @@ $function$;
 
 -- Raises an error if the stage may come from another account: many orders
 -- have disappeared, or have another patient or site.
-CREATE FUNCTION impilo_mirror_account(lost bigint[]) RETURNS void
+CREATE FUNCTION impilo_mirror_account(lost bigint[], accept_loss boolean) RETURNS void
 LANGUAGE plpgsql AS $function$
 DECLARE
-    orders bigint;
-    others bigint;
+    orders bigint; others bigint;
 BEGIN
-    IF cardinality(lost) <= 20 AND (SELECT count(*) <= 20 FROM order_stage s WHERE s.document IS NOT NULL) THEN
-        RETURN;
-    END IF;
+    IF accept_loss OR cardinality(lost) <= 20
+        AND (SELECT count(*) <= 20 FROM order_stage s WHERE s.document IS NOT NULL) THEN RETURN; END IF;
     orders := (SELECT count(*) FROM order_data d WHERE d.gone_at IS NULL);
     -- patient_id is that of r if order_data has none
     others := (SELECT count(*) FROM order_stage s
@@ -828,11 +798,6 @@ BEGIN
         change_no = nextval('order_change')
     WHERE d.id = ANY (gone) AND d.gone_at IS NULL AND d.read_at <= impilo_mirror_store.read_at;
     GET DIAGNOSTICS gone_orders = ROW_COUNT;
-    new_orders := 0;
-    changed_orders := 0;
-    IF NOT EXISTS (SELECT FROM order_stage WHERE document IS NOT NULL) THEN
-        RETURN;
-    END IF;
     SELECT string_agg(quote_ident(d.column_name), ', ' ORDER BY a.attnum) AS names,
         string_agg(format('%I %s', d.column_name, d.type), ', ' ORDER BY a.attnum) AS definitions,
         string_agg(format('%1$I = excluded.%1$I', d.column_name), ', ' ORDER BY a.attnum) AS assignments
@@ -852,8 +817,7 @@ BEGIN
             FROM order_stage s
             CROSS JOIN LATERAL @extschema@.impilo_order_rows('orders', s.id, s.document) AS r (%2$s)
             CROSS JOIN LATERAL @extschema@.impilo_order_rows('orders', s.id, s.document) AS p (current_status text,
-                order_events jsonb, tracking_numbers jsonb, order_items jsonb, order_kits jsonb, order_notes jsonb,
-                devices jsonb)
+                order_events jsonb, tracking_numbers jsonb, order_items jsonb, order_kits jsonb, order_notes jsonb, devices jsonb)
             WHERE s.document IS NOT NULL AND NOT EXISTS (SELECT FROM order_stage l
                 WHERE l.id = s.id AND (l.step, l.ctid) > (s.step, s.ctid))
             ON CONFLICT (id) DO UPDATE SET %3$s, hash = excluded.hash, progress_hash = excluded.progress_hash,
@@ -867,15 +831,12 @@ BEGIN
         ) SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written
         $query$, lists.names, lists.definitions, lists.assignments)
     INTO new_orders, changed_orders USING read_at;
-    IF new_orders > 1000 THEN
-        ANALYZE order_data;
-    END IF;
+    IF new_orders > 1000 THEN ANALYZE order_data; END IF;
 END
 $function$;
 
 -- Stores the ids of the list by rank, from a block on, and when blocks were
--- read: of the blocks given and those from `low` on, each of which all orders
--- are in the stage.
+-- read: the blocks given and those from `low` on, if the stage has all orders.
 CREATE FUNCTION impilo_mirror_rank(
     now timestamptz, size bigint, first_block bigint, ids bigint[], low bigint, blocks bigint[]) RETURNS void
 LANGUAGE plpgsql AS $function$
@@ -929,24 +890,23 @@ BEGIN
         CREATE FOREIGN TABLE %1$I.order_list (id bigint, document text OPTIONS (on_invalid 'null'),
             list_page bigint, list_place bigint, list_total bigint, list_size bigint)
             SERVER %2$I OPTIONS (relation 'orders', updatable 'false');
-        CREATE TABLE %1$I.order_data (%3$s, hash bigint, progress_hash bigint NOT NULL,
-            change_no bigint NOT NULL, first_seen timestamptz NOT NULL, changed_at timestamptz NOT NULL,
-            read_at timestamptz NOT NULL, gone_at timestamptz, last_event_at timestamptz,
-            listed boolean NOT NULL, invalid_values bigint NOT NULL, PRIMARY KEY (id));
+        CREATE TABLE %1$I.order_data (%3$s, hash bigint, progress_hash bigint NOT NULL, change_no bigint NOT NULL,
+            first_seen timestamptz NOT NULL, changed_at timestamptz NOT NULL, read_at timestamptz NOT NULL,
+            gone_at timestamptz, last_event_at timestamptz, listed boolean NOT NULL, invalid_values bigint NOT NULL,
+            PRIMARY KEY (id));
         ALTER TABLE %1$I.order_data ALTER hash SET STATISTICS 0%4$s;
         CREATE INDEX ON %1$I.order_data (site_id);
         CREATE INDEX ON %1$I.order_data USING gin (external_order_ids);
         CREATE INDEX ON %1$I.order_data (change_no);
         CREATE SEQUENCE %1$I.order_change OWNED BY %1$I.order_data.change_no;
         CREATE TABLE %1$I.order_rank (block bigint PRIMARY KEY, ids bigint[] NOT NULL);
-        CREATE TABLE %1$I.order_block (block bigint PRIMARY KEY, read_at timestamptz NOT NULL,
-            progress_at timestamptz NOT NULL);
+        CREATE TABLE %1$I.order_block (
+            block bigint PRIMARY KEY, read_at timestamptz NOT NULL, progress_at timestamptz NOT NULL);
         CREATE UNLOGGED TABLE %1$I.order_stage (step integer, list_page bigint, list_place bigint,
             list_total bigint, list_size bigint, id bigint, hash bigint, document text);
-        CREATE TABLE %1$I.mirror_state (base_url text, freshness real NOT NULL,
-            full_every interval NOT NULL, list_order text, list_size bigint, listed bigint NOT NULL DEFAULT 0,
-            rank_failures integer NOT NULL DEFAULT 0, first_full timestamptz, last_full timestamptz,
-            last_refresh timestamptz, last_complete timestamptz);
+        CREATE TABLE %1$I.mirror_state (base_url text, freshness real NOT NULL, full_every interval NOT NULL,
+            list_order text, list_size bigint, listed bigint NOT NULL DEFAULT 0, rank_failures integer NOT NULL DEFAULT 0,
+            first_full timestamptz, last_full timestamptz, last_refresh timestamptz, last_complete timestamptz);
         INSERT INTO %1$I.mirror_state (freshness, full_every) VALUES (%5$L, %6$L);
         CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.order_data
             FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.impilo_mirror_guard();
@@ -957,8 +917,7 @@ BEGIN
     PERFORM @extschema@.impilo_mirror_views(schema);
 END
 $function$;
-COMMENT ON FUNCTION impilo_create_mirror(name, name, boolean, boolean, real, interval) IS
-'creates a local copy of the orders of a server, which impilo_refresh_mirror() fills';
+COMMENT ON FUNCTION impilo_create_mirror IS 'creates an empty local copy of the orders of a server';
 
 CREATE FUNCTION impilo_refresh_mirror(
     schema name, INOUT complete boolean DEFAULT false, wait boolean DEFAULT true, accept_loss boolean DEFAULT false,
@@ -967,18 +926,13 @@ CREATE FUNCTION impilo_refresh_mirror(
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET impilo_mirror.writer = 'on' AS $function$
 DECLARE
     started timestamptz := clock_timestamp();
-    key bigint;
-    address record;
-    state record;
-    got record;
+    key bigint; address record; state record; got record;
     step integer := 0;
-    ids bigint[];
-    first_block bigint := 1;
-    low bigint := 0;
-    blocks bigint[] := '{}';
-    lost bigint[] := '{}';
+    first_block bigint := 1;        -- of ids
+    ids bigint[]; lost bigint[] := '{}';
+    low bigint := 0; blocks bigint[] := '{}';   -- blocks that were read
 BEGIN
-    PERFORM @extschema@.impilo_mirror_enter(schema, true);
+    SELECT * INTO address FROM @extschema@.impilo_mirror_enter(schema, true);
     key := hashtextextended('impilo_fdw mirror', 'order_data'::regclass::oid::bigint);
     IF wait THEN
         PERFORM pg_advisory_xact_lock(key);
@@ -988,7 +942,6 @@ BEGIN
         RETURN;
     END IF;
     SELECT * INTO STRICT state FROM mirror_state;
-    SELECT * INTO STRICT address FROM @extschema@.impilo_mirror_address();
     IF state.base_url <> address.base_url AND NOT accept_loss THEN
         RAISE EXCEPTION 'server "%" has another base_url than at the refreshes before', address.server
             USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -996,7 +949,6 @@ BEGIN
     END IF;
     started := clock_timestamp();
     DELETE FROM order_stage;
-
     kind := CASE WHEN complete OR state.list_size IS NULL OR state.last_full IS NULL
         OR started - state.last_full >= state.full_every THEN 'complete' ELSE 'incremental' END;
     IF kind = 'incremental' THEN
@@ -1024,7 +976,7 @@ BEGIN
             END IF;
         ELSE
             kind := 'complete';
-            state.rank_failures := CASE got.verdict WHEN 'rank' THEN state.rank_failures + 1 ELSE 0 END;
+            state.rank_failures := CASE got.verdict WHEN 'moved' THEN state.rank_failures + 1 ELSE 0 END;
         END IF;
     END IF;
 
@@ -1037,9 +989,7 @@ BEGIN
             -- the stage are often those of an empty table.
             lost := ARRAY(SELECT d.id FROM order_data d WHERE d.gone_at IS NULL EXCEPT SELECT s.id FROM order_stage s);
             EXIT WHEN lost = '{}' OR cardinality(lost) > 1000 AND accept_loss;
-            IF NOT accept_loss THEN
-                PERFORM @extschema@.impilo_mirror_account(lost);
-            END IF;
+            PERFORM @extschema@.impilo_mirror_account(lost, accept_loss);
             -- An order that exists but was not in the list was missed because
             -- another one disappeared meanwhile: read the list again.
             step := got.step + 1;
@@ -1061,9 +1011,7 @@ BEGIN
         state.last_full := started;
     END IF;
 
-    IF NOT accept_loss THEN
-        PERFORM @extschema@.impilo_mirror_account(lost);
-    END IF;
+    PERFORM @extschema@.impilo_mirror_account(lost, accept_loss);
     orders_read := (SELECT count(DISTINCT s.id) FROM order_stage s);
     PERFORM pg_advisory_xact_lock(key + 1);     -- excludes webhooks
     SELECT w.new_orders, w.changed_orders, w.gone_orders INTO new_orders, changed_orders, gone_orders
@@ -1077,8 +1025,7 @@ BEGIN
     duration := clock_timestamp() - started;
 END
 $function$;
-COMMENT ON FUNCTION impilo_refresh_mirror(name, boolean, boolean, boolean) IS
-'brings a mirror up to date: reads what is new and what is due, or the whole list';
+COMMENT ON FUNCTION impilo_refresh_mirror IS 'brings a mirror up to date';
 
 CREATE FUNCTION impilo_apply_webhook(schema name, payload jsonb) RETURNS text
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET impilo_mirror.writer = 'on' AS $function$
@@ -1086,8 +1033,7 @@ DECLARE
     kind text := payload ->> 'type';
     content jsonb := payload -> 'payload';
     id bigint;
-    started timestamptz;
-    written record;
+    started timestamptz; written record;
 BEGIN
     IF jsonb_typeof(payload -> 'type') IS DISTINCT FROM 'string' OR jsonb_typeof(content) IS DISTINCT FROM 'object' THEN
         RAISE EXCEPTION 'not a webhook delivery of the API' USING ERRCODE = 'invalid_parameter_value',
@@ -1097,9 +1043,8 @@ BEGIN
             USING HINT = 'The types order.status and order.statusFull are used.';
         RETURN 'ignored';
     END IF;
-    SELECT v.value::text::bigint INTO id
-    FROM (VALUES (1, content -> 'orderId'), (2, content #> '{order,id}'), (3, content -> 'id')) v (nth, value)
-    WHERE v.value::text ~ '^\d{1,18}$' ORDER BY v.nth LIMIT 1;
+    SELECT v::text::bigint INTO id FROM unnest(ARRAY[content -> 'orderId', content #> '{order,id}', content -> 'id']) v
+    WHERE v::text ~ '^\d{1,18}$' LIMIT 1;
     IF id IS NULL THEN
         RAISE EXCEPTION 'webhook delivery of type "%" has no order id', kind USING ERRCODE = 'invalid_parameter_value',
             DETAIL = 'The payload must have a number "orderId", "order.id" or "id".';
@@ -1118,8 +1063,7 @@ BEGIN
         WHEN written.gone_orders > 0 THEN 'gone' ELSE 'unchanged' END;
 END
 $function$;
-COMMENT ON FUNCTION impilo_apply_webhook(name, jsonb) IS
-'reads the order that a webhook delivery names; returns new, changed, gone, unchanged or ignored';
+COMMENT ON FUNCTION impilo_apply_webhook IS 'reads the order that a webhook delivery names';
 
 CREATE FUNCTION impilo_mirror_status(
     schema name, OUT server name, OUT orders bigint, OUT gone_orders bigint, OUT list_order text,
@@ -1127,21 +1071,17 @@ CREATE FUNCTION impilo_mirror_status(
     OUT blocks bigint, OUT blocks_due bigint, OUT oldest_read timestamptz, OUT invalid_values bigint)
 LANGUAGE plpgsql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $function$
 BEGIN
-    PERFORM @extschema@.impilo_mirror_enter(schema, false);
-    SELECT a.server, d.orders, d.gone, s.list_order, s.last_refresh, s.last_complete, s.last_full,
-        b.blocks, b.due, b.oldest, d.invalid
-    INTO server, orders, gone_orders, list_order, last_refresh, last_complete, last_full,
+    server := (SELECT e.server FROM @extschema@.impilo_mirror_enter(schema, false) e);
+    SELECT d.orders, d.gone, s.list_order, s.last_refresh, s.last_complete, s.last_full, b.*, d.invalid
+    INTO orders, gone_orders, list_order, last_refresh, last_complete, last_full,
         blocks, blocks_due, oldest_read, invalid_values
-    FROM mirror_state s CROSS JOIN @extschema@.impilo_mirror_address() a
-    CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE gone_at IS NULL), count(gone_at),
+    FROM mirror_state s CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE gone_at IS NULL), count(gone_at),
         coalesce(sum(o.invalid_values) FILTER (WHERE gone_at IS NULL), 0) FROM order_data o) d (orders, gone, invalid)
-    CROSS JOIN LATERAL (SELECT count(*), min(read_at),
-        count(*) FILTER (WHERE clock_timestamp() - read_at > s.freshness * (clock_timestamp() - progress_at))
-        FROM order_block) b (blocks, oldest, due);
+    CROSS JOIN LATERAL (SELECT count(*), count(*) FILTER (WHERE clock_timestamp() - read_at
+        > s.freshness * (clock_timestamp() - progress_at)), min(read_at) FROM order_block) b;
 END
 $function$;
-COMMENT ON FUNCTION impilo_mirror_status(name) IS
-'when a mirror was refreshed, what it holds, and how many blocks of the list are due to be read again';
+COMMENT ON FUNCTION impilo_mirror_status IS 'when a mirror was refreshed, and what it holds';
 
 CREATE FUNCTION impilo_upgrade_mirror(schema name) RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp SET impilo_mirror.writer = 'on' AS $function$
@@ -1163,8 +1103,7 @@ BEGIN
     PERFORM @extschema@.impilo_mirror_views(schema);
 END
 $function$;
-COMMENT ON FUNCTION impilo_upgrade_mirror(name) IS
-'adds the columns of a newer version of the extension to a mirror, and creates the views that do not exist';
+COMMENT ON FUNCTION impilo_upgrade_mirror IS 'adds columns and views of a newer version to a mirror';
 
 CREATE FUNCTION impilo_drop_mirror(schema name) RETURNS void
 LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $function$
@@ -1182,9 +1121,7 @@ BEGIN
     END IF;
 END
 $function$;
-COMMENT ON FUNCTION impilo_drop_mirror(name) IS
-'drops the tables and views of a mirror, and its schema if nothing else is in it';
+COMMENT ON FUNCTION impilo_drop_mirror IS 'drops a mirror, and its schema if nothing else is in it';
 
-REVOKE EXECUTE ON FUNCTION impilo_create_mirror(name, name, boolean, boolean, real, interval),
-    impilo_refresh_mirror(name, boolean, boolean, boolean), impilo_mirror_status(name),
-    impilo_apply_webhook(name, jsonb), impilo_upgrade_mirror(name), impilo_drop_mirror(name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION impilo_create_mirror, impilo_refresh_mirror, impilo_mirror_status,
+    impilo_apply_webhook, impilo_upgrade_mirror, impilo_drop_mirror FROM PUBLIC;
