@@ -7,8 +7,8 @@ SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS mirror CASCADE;
 RESET client_min_messages;
 
--- rows that only the foreign tables, or only the mirror, have
-CREATE FUNCTION pg_temp.differences(foreign_tables text, mirror text) RETURNS text LANGUAGE plpgsql AS $$
+-- relations with rows that only the foreign tables, or only the mirror, have
+CREATE FUNCTION pg_temp.differences(mirror text DEFAULT 'mirror', foreign_tables text DEFAULT 'impilo') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE relation text; names text; found bigint; result text := '';
 BEGIN
 	FOR relation, names IN
@@ -21,9 +21,11 @@ BEGIN
 			(SELECT %1$s FROM %2$I.%4$I EXCEPT ALL SELECT %1$s FROM %3$I.%4$I) UNION ALL
 			(SELECT %1$s FROM %3$I.%4$I EXCEPT ALL SELECT %1$s FROM %2$I.%4$I)) d',
 			names, foreign_tables, mirror, relation) INTO found;
-		result := result || format('%s: %s ', relation, found);
+		IF found > 0 THEN
+			result := result || format('%s: %s ', relation, found);
+		END IF;
 	END LOOP;
-	RETURN result;
+	RETURN coalesce(nullif(result, ''), 'none');
 END $$;
 -- without what depends on the clock
 CREATE FUNCTION pg_temp.refresh(OUT complete boolean, OUT kind text, OUT requests bigint, OUT orders_read bigint,
@@ -36,7 +38,7 @@ CREATE FUNCTION pg_temp.refresh(OUT complete boolean, OUT kind text, OUT request
 SELECT impilo_create_mirror('impilo', 'mirror');
 SELECT relname, relkind FROM pg_class WHERE relnamespace = 'mirror'::regnamespace AND relkind <> 'i' ORDER BY relkind, relname COLLATE "C";
 SELECT * FROM pg_temp.refresh();
-SELECT pg_temp.differences('impilo', 'mirror');
+SELECT pg_temp.differences();
 -- names and types are those of the foreign tables
 SELECT count(*), count(*) FILTER (WHERE m.attname IS NULL) AS missing
 FROM pg_attribute f JOIN pg_class c ON c.oid = f.attrelid AND c.relnamespace = 'impilo'::regnamespace AND c.relkind = 'f'
@@ -52,28 +54,31 @@ SELECT * FROM pg_temp.refresh();
 -- new orders, in a first order of events that the mirror has
 \! ctl generate 3
 SELECT * FROM pg_temp.refresh();
+SELECT pg_temp.differences();
 -- a changed order on the newest page, and one that only a complete refresh sees
 \! ctl replace 1002 '{"id":1002,"currentStatus":"shipped","orderEvents":[{"name":"shipped","eventTimestamp":"2024-02-01T00:00:00Z"}]}'
 \! ctl replace 7 '{"id":7,"currentStatus":"shipped"}'
 SELECT * FROM pg_temp.refresh();
 SELECT id, current_status FROM mirror.orders WHERE id IN (7, 1002) ORDER BY id;
+SELECT pg_temp.differences();
 SELECT complete, kind, changed_orders FROM impilo_refresh_mirror('mirror', complete => true);
 SELECT id, current_status FROM mirror.orders WHERE id = 7;
+SELECT pg_temp.differences();
 -- an order that disappeared: it is kept, but the views do not show it
 \! ctl delete 8
 SELECT * FROM pg_temp.refresh();
-SELECT count(*) FROM mirror.orders WHERE id = 8;
 SELECT id, gone_at IS NOT NULL AS gone FROM mirror.order_data WHERE id = 8;
+SELECT pg_temp.differences();
 -- a deletion that a creation makes up for
 \! ctl delete 9 10
 \! ctl generate 2
 SELECT * FROM pg_temp.refresh();
-SELECT pg_temp.differences('impilo', 'mirror');
+SELECT pg_temp.differences();
 -- a block is read again when it is due
 UPDATE mirror.order_block SET read_at = now() - interval '1 month';
 \! ctl replace 300 '{"id":300,"currentStatus":"shipped"}'
 SELECT * FROM pg_temp.refresh();
-SELECT pg_temp.differences('impilo', 'mirror');
+SELECT pg_temp.differences();
 -- what changed, for clients that poll
 SELECT id, current_status, gone_at IS NOT NULL AS gone FROM mirror.order_data
 WHERE change_no > (SELECT change_no FROM mirror.order_data WHERE id = 8) ORDER BY change_no;
@@ -87,13 +92,14 @@ SELECT orders, gone_orders, list_order, last_refresh > last_full AS later, block
 SELECT impilo_drop_mirror('mirror');
 SELECT impilo_create_mirror('impilo', 'mirror');
 SELECT * FROM pg_temp.refresh();
+SELECT pg_temp.differences();
 \! ctl generate 300
 SELECT * FROM pg_temp.refresh();
 SELECT * FROM pg_temp.refresh();
 \! ctl delete 500
 \! ctl generate 1
 SELECT * FROM pg_temp.refresh();
-SELECT pg_temp.differences('impilo', 'mirror');
+SELECT pg_temp.differences();
 -- the end where new orders appear can change
 \! ctl reset
 \! ctl front '{"id":5001}'
@@ -110,22 +116,32 @@ SELECT count(*) FROM mirror.orders;
 SELECT impilo_apply_webhook('mirror', '{"id":1,"type":"order.status","payload":{"orderId":42,"status":"lost"}}');
 \! ctl log
 SELECT current_status FROM mirror.orders WHERE id = 42;
+SELECT pg_temp.differences();
 -- repeated, and late
 SELECT impilo_apply_webhook('mirror', '{"id":1,"type":"order.status","payload":{"orderId":42,"status":"lost"}}');
 \! ctl put '{"id":6000,"currentStatus":"created"}'
 SELECT impilo_apply_webhook('mirror', '{"id":2,"type":"order.statusFull","payload":{"id":6000,"currentStatus":"created"}}');
+-- a new order, an unknown one, one that is gone, and one that is back
 SELECT impilo_apply_webhook('mirror', '{"id":3,"type":"order.statusFull","payload":{"id":6001,"currentStatus":"created"}}');
 \! ctl delete 43
 SELECT impilo_apply_webhook('mirror', '{"id":4,"type":"order.status","payload":{"order":{"id":43}}}');
-SELECT count(*) FROM mirror.orders WHERE id IN (43, 6000);
+SELECT impilo_apply_webhook('mirror', '{"id":4,"type":"order.status","payload":{"order":{"id":43}}}');
+SELECT pg_temp.differences();
+\! ctl put '{"id":43,"currentStatus":"created"}'
+SELECT impilo_apply_webhook('mirror', '{"id":5,"type":"order.status","payload":{"orderId":43}}');
+SELECT pg_temp.differences();
 SELECT * FROM pg_temp.refresh();
-SELECT pg_temp.differences('impilo', 'mirror');
+SELECT pg_temp.differences();
 -- other types are ignored, other documents refused
 SELECT impilo_apply_webhook('mirror', '{"id":5,"type":"device.status","payload":{"id":42}}');
 SELECT impilo_apply_webhook('mirror', '{"id":6,"type":"order.status","payload":{"status":"lost"}}');
 SELECT impilo_apply_webhook('mirror', '{"id":6,"type":"order.status","payload":{"orderId":"42; --"}}');
 SELECT impilo_apply_webhook('mirror', '{"type":"order.status"}');
+SELECT impilo_apply_webhook('mirror', '{"type":1,"payload":{"orderId":42}}');
+SELECT impilo_apply_webhook('mirror', '{"type":"order.status","payload":null}');
 SELECT impilo_apply_webhook('mirror', '[1]');
+SELECT impilo_apply_webhook('mirror', NULL);
+SELECT impilo_apply_webhook('mirror', '{"id":7,"type":"order.status","payload":{"orderId":99999999999999999999}}');
 SELECT impilo_apply_webhook('nosuch', '{"id":1,"type":"order.status","payload":{"orderId":42}}');
 
 --
@@ -189,7 +205,7 @@ RESET ROLE;
 --
 SELECT impilo_create_mirror('impilo', 'small', document => false, patient_data => false);
 SELECT complete, new_orders FROM impilo_refresh_mirror('small');
-SELECT pg_temp.differences('impilo', 'small');
+SELECT pg_temp.differences('small');
 SELECT count(*) FROM pg_attribute WHERE attrelid = 'small.order_data'::regclass AND attname ~ 'patient|device|note|document';
 SELECT relname FROM pg_class WHERE relnamespace = 'small'::regnamespace AND relkind = 'v' ORDER BY relname COLLATE "C";
 -- statistics hold no patient data
@@ -202,7 +218,7 @@ SELECT attname FROM pg_stats WHERE schemaname = 'mirror' AND tablename = 'order_
 ALTER TABLE small.order_data DROP COLUMN current_status CASCADE;
 SELECT impilo_upgrade_mirror('small');
 SELECT kind, changed_orders FROM impilo_refresh_mirror('small');
-SELECT pg_temp.differences('impilo', 'small');
+SELECT pg_temp.differences('small');
 CREATE VIEW small.report AS SELECT count(*) FROM small.order_items;
 SELECT impilo_drop_mirror('small');
 CREATE TABLE small.mine ();

@@ -95,6 +95,7 @@ my $api = sandbox(orders => 1000);
 attach($node, $api, server => { fetch_size => 100, max_retries => 1, request_timeout => '1s' });
 $node->safe_psql('postgres', q(SELECT impilo_create_mirror('impilo', 'mirror')));
 is(refresh(), 't|complete|1000|0|0', 'the first refresh');
+is(differences(), 0, 'the mirror has the rows of the foreign tables');
 
 # A refresh that fails leaves the mirror as it was.
 my $checksum = q(SELECT hashtext(string_agg(t::text, E'\n' ORDER BY t::text)) FROM (
@@ -154,7 +155,7 @@ foreach my $case (
 	$api->config(latency_ms => 0);
 }
 refresh('complete => true');
-is(differences(), 0, 'the mirror has the rows of the foreign tables');
+is(differences(), 0, 'the mirror has the rows of the foreign tables after all that');
 
 # Dump and restore.
 {
