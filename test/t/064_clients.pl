@@ -18,6 +18,8 @@ my $node = cluster('main', conf => "listen_addresses = '127.0.0.1'\n");    # JDB
 attach($node, $api);
 $node->safe_psql('postgres',
 	"CREATE TABLE patients (mrn text PRIMARY KEY, impilo_id bigint); INSERT INTO patients VALUES ('A-17', 38), ('A-18', 75)");
+$node->safe_psql('postgres',
+	"SELECT impilo_create_mirror('impilo', 'mirror'); SELECT impilo_refresh_mirror('mirror')");
 
 my %connection = (PGHOST => $node->host, PGPORT => $node->port, PGUSER => getpwuid($<) . '', PGDATABASE => 'postgres');
 
@@ -56,6 +58,10 @@ my @clients = (
 	[
 		'python3-django', [ 'python3', '-c', 'import django, psycopg2' ],
 		[ 'python3', "$clients/models.py", 'Django' ], model => 'created True'
+	],
+	[
+		'python3-psycopg (webhook)', [ 'python3', '-c', 'import psycopg' ],
+		[ 'python3', "$clients/webhook.py" ], webhook => '403 200 500'
 	]);
 my %expected = (
 	read => '3 shipped 1',
@@ -72,7 +78,7 @@ foreach my $client (@clients)
 {
 	my ($package, $check, $command, %differs) = @$client;
 	my ($out, $err) = ('', '');
-	my %results = exists $differs{model} ? %differs : (%expected, %differs);
+	my %results = exists $differs{model} || exists $differs{webhook} ? %differs : (%expected, %differs);
 	my %got;
 
   SKIP:
