@@ -95,7 +95,7 @@ sub run_page
 	$node->safe_psql('postgres',
 		'DROP EXTENSION impilo_fdw CASCADE; CREATE EXTENSION impilo_fdw');
 	$node->safe_psql('postgres',
-		'DROP SCHEMA IF EXISTS impilo, mirror, api, app CASCADE; DROP TABLE IF EXISTS patients');
+		'DROP SCHEMA IF EXISTS impilo, mirror, api, app CASCADE; DROP TABLE IF EXISTS patients, shipments');
 	attach($node, $api);
 	run_in($node, 'postgres', grep { $_->{kind} =~ /^sql(?: varies)?$/ } @blocks);
 	foreach my $block (grep { $_->{kind} eq 'sql new' } @blocks)
