@@ -3,10 +3,11 @@
 #
 # Builds the extension with warnings as errors and runs every test, or only
 # the PARTs named.  The parts are build, clang, release, style, unit, fuzz,
-# sandbox, regress, tap, sanitize and valgrind.  The part assert runs the
-# regression tests and random SQL in a PostgreSQL built with assertions, if it
-# is named or SLOW=1 is set.  The exit code is 0 if every test passed.  The
-# last line is "N passed, N failed".
+# sandbox, regress, tap, sanitize and valgrind.  Two parts run if they are named
+# or SLOW=1 is set: compilers runs the regression tests with extensions built by
+# gcc without optimization and by clang with and without; assert runs them and
+# random SQL in a PostgreSQL built with assertions.  The exit code is 0 if every
+# test passed.  The last line is "N passed, N failed".
 #
 # Runs on a bare Debian or Ubuntu as root or as a user with sudo.  Installs
 # missing packages with apt-get.  Builds in a copy of the checkout, installs
@@ -25,7 +26,7 @@ set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 all_parts='build clang release style unit fuzz sandbox regress tap sanitize valgrind'
-[ -z "${SLOW:-}" ] || all_parts+=' assert'
+[ -z "${SLOW:-}" ] || all_parts+=' compilers assert'
 
 #----------------------------------------------------------------------
 # As the caller: install packages, then run this script in the private folder
@@ -35,9 +36,9 @@ outside() {
 	local part packages cron
 
 	for part in "$@"; do
-		case " --keep $all_parts assert " in
+		case " --keep $all_parts compilers assert " in
 			*" $part "*) ;;
-			*) die "unknown part: $part (parts: $all_parts assert; see --help)" ;;
+			*) die "unknown part: $part (parts: $all_parts compilers assert; see --help)" ;;
 		esac
 	done
 
@@ -150,31 +151,50 @@ part_tap() {
 	make -s installcheck REGRESS= PG_CONFIG="$PG_CONFIG" PROVE_FLAGS='-v --timer -j3'
 }
 
-# The regression tests again, with an extension built with gcc's sanitizer for
-# undefined behavior, in a separate copy of PostgreSQL.  The sanitizer writes
-# its findings to the server's log.
-part_sanitize() {
-	local home=$HOME_FOLDER/sanitize status=0
+# regress_with NAME CC FLAGS: runs the regression tests with an extension built
+# by CC, in a separate copy of PostgreSQL in $HOME_FOLDER/NAME
+regress_with() {
+	local home=$HOME_FOLDER/$1
 
-	build_in "$home/source" gcc '-fsanitize=undefined,float-cast-overflow -DUSE_ASSERT_CHECKING' &&
-		nm -D "$home/source/impilo_fdw.so" | grep __ubsan_handle >/dev/null || {
+	build_in "$home/source" "$2" "$3" || return
+	(
+		private_postgres "$home/postgres"
+		cd "$home/source" &&
+			make -s install with_llvm=no PG_CONFIG="$PG_CONFIG" || exit
+		start_postgres "$home"
+		make -s installcheck TAP_TESTS= PG_CONFIG="$PG_CONFIG" with_llvm=no && exit
+		head -n 200 regression.diffs
+		exit 1
+	)
+}
+
+# The regression tests again, with an extension built with gcc's sanitizer for
+# undefined behavior, which writes its findings to the server's log.
+part_sanitize() {
+	local status=0
+
+	export UBSAN_OPTIONS=print_stacktrace=1
+	regress_with sanitize gcc '-fsanitize=undefined,float-cast-overflow -DUSE_ASSERT_CHECKING' || status=1
+	nm -D "$HOME_FOLDER/sanitize/source/impilo_fdw.so" | grep __ubsan_handle >/dev/null || {
 		echo 'not ok - the extension is built with the sanitizer'
 		return 1
 	}
-	private_postgres "$home/postgres"
-	cd "$home/source" || return 1
-	make -s install with_llvm=no PG_CONFIG="$PG_CONFIG"
-	export UBSAN_OPTIONS=print_stacktrace=1
-	start_postgres "$home"
-	make -s installcheck TAP_TESTS= PG_CONFIG="$PG_CONFIG" with_llvm=no || {
-		status=1
-		head -n 200 regression.diffs
-	}
-	if grep -aE -A 20 'runtime error:|PANIC|terminated by signal' "$home/server.log"; then
+	if grep -aE -A 20 'runtime error:|PANIC|terminated by signal' "$HOME_FOLDER/sanitize/server.log"; then
 		echo 'not ok - the sanitizer reports nothing'
 		return 1
 	fi
 	echo 'ok - the sanitizer reports nothing'
+	return $status
+}
+
+# The part regress has the extension built by gcc with -O2.  glibc's headers
+# warn if _FORTIFY_SOURCE, one of Debian's flags, is used without optimization.
+part_compilers() {
+	local status=0
+
+	regress_with gcc-O0 gcc "$strict -O0 -Wno-cpp" || status=1
+	regress_with clang-O2 clang "$strict_clang -O2" || status=1
+	regress_with clang-O0 clang "$strict_clang -O0 -Wno-cpp" || status=1
 	return $status
 }
 
@@ -365,7 +385,7 @@ inside() {
 		# two lanes for two cores
 		lane clang release unit fuzz sandbox style valgrind &
 		lane=$!
-		lane regress tap sanitize assert
+		lane regress tap sanitize compilers assert
 		wait "$lane"
 	fi
 	kill "$progress"

@@ -319,6 +319,9 @@ check_versions() {
 		"The control file, the script and the User-Agent have MAJOR.MINOR.  META.json and
 the changelogs add the patch number."
 
+	[ ! -e test/released.sha256 ] || sha256sum --quiet -c test/released.sha256 2>&1 |
+		rule "released scripts have not changed" "Users have installed them: write an upgrade script."
+
 	sed 's/PGVERSION/18/g' debian/control.in | diff - debian/control |
 		rule "debian/control is up to date" "Run pg_buildext updatecontrol on Debian unstable."
 }
