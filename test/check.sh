@@ -284,8 +284,8 @@ run() {
 	local part=$1 log=$HOME_FOLDER/log/$1.log start=$SECONDS status=0
 	local passed failed text limit=$patience
 
-	# A hanging test is stopped here.  Valgrind is slow on a busy machine.
-	[ "$part" != valgrind ] || limit=$((2 * patience))
+	# A hanging test is stopped here.  Some parts are slow on a busy machine.
+	case $part in valgrind | compilers) limit=$((2 * patience)) ;; esac
 	echo "$SECONDS" >"$HOME_FOLDER/running/$part"
 	say "$(numbered "$part") started"
 	timeout -k 10 "$limit" bash test/check.sh --part "$part" >"$log" 2>&1 </dev/null ||
