@@ -114,12 +114,12 @@ COMMENT ON FUNCTION impilo_order_kit(bigint, bigint) IS
 
 CREATE FUNCTION impilo_order_items_step(internal, id bigint, count bigint)
 RETURNS internal
-AS 'MODULE_PATHNAME', 'impilo_order_items_step_1_0'
+AS 'MODULE_PATHNAME', 'impilo_order_item_1_0'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
 CREATE FUNCTION impilo_order_kits_step(internal, id bigint, count bigint)
 RETURNS internal
-AS 'MODULE_PATHNAME', 'impilo_order_kits_step_1_0'
+AS 'MODULE_PATHNAME', 'impilo_order_kit_1_0'
 LANGUAGE C IMMUTABLE PARALLEL SAFE;
 
 CREATE FUNCTION impilo_order_parts_final(internal)
@@ -377,7 +377,7 @@ COMMENT ON FUNCTION impilo_fdw_disconnect(text) IS
 
 CREATE FUNCTION impilo_fdw_disconnect_all()
 RETURNS boolean
-AS 'MODULE_PATHNAME', 'impilo_fdw_disconnect_all_1_0'
+AS 'MODULE_PATHNAME', 'impilo_fdw_disconnect_1_0'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION impilo_fdw_disconnect_all() IS
 'closes all cached connections that no statement uses; returns whether there was one';

@@ -20,24 +20,22 @@
 #error "impilo_fdw needs PostgreSQL 15, 16, 17 or 18"
 #endif
 
-#if PG_VERSION_NUM >= 180000
+/* 18 moved the functions that print properties out of explain.h. */
+#if defined(EXPLAIN_H) && PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
 #endif
 
-/*
- * 16 moved VARDATA etc. out of postgres.h.
- */
+/* 16 moved VARDATA etc. out of postgres.h. */
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
 
 /*
- * 16 added the search for the name that a misspelt one is closest to.
+ * 16 added the search for the name that a misspelt one is closest to, for
+ * files that include varlena.h before this one.
  */
-#include "utils/varlena.h"
-
-#if PG_VERSION_NUM < 160000
+#if defined(VARLENA_H) && PG_VERSION_NUM < 160000
 typedef struct ClosestMatchState
 {
 	const char *source;
@@ -58,16 +56,16 @@ initClosestMatch(ClosestMatchState *state, const char *source, int max_d)
 static inline void
 updateClosestMatch(ClosestMatchState *state, const char *candidate)
 {
-	size_t		length = strlen(state->source);
+	int			length = strlen(state->source);
 	int			distance;
 
 	/* longer names are an error of the function */
 	if (length == 0 || length > 255 || strlen(candidate) > 255)
 		return;
-	distance = varstr_levenshtein_less_equal(state->source, (int) length, candidate,
+	distance = varstr_levenshtein_less_equal(state->source, length, candidate,
 											 strlen(candidate), 1, 1, 1,
 											 state->max_d, false);
-	if (distance <= state->max_d && distance <= (int) length / 2 &&
+	if (distance <= state->max_d && distance <= length / 2 &&
 		(state->min_d == -1 || distance < state->min_d))
 	{
 		state->min_d = distance;
@@ -75,11 +73,7 @@ updateClosestMatch(ClosestMatchState *state, const char *candidate)
 	}
 }
 
-static inline const char *
-getClosestMatch(ClosestMatchState *state)
-{
-	return state->match;
-}
+#define getClosestMatch(state) ((state)->match)
 #endif
 
 /* A function that does not return says so in front of it from 18 on. */
@@ -99,51 +93,54 @@ getClosestMatch(ClosestMatchState *state)
  * the number of disabled nodes.
  */
 #if PG_VERSION_NUM >= 180000
-#define impilo_create_scan_path(root, rel, rows, startup, total, outer, private) \
-	create_foreignscan_path(root, rel, NULL, rows, 0, startup, total, NIL, \
-							outer, NULL, NIL, private)
-#define impilo_create_upper_path(root, rel, target, rows, startup, total, private) \
-	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, \
-							  NIL, NULL, NIL, private)
-#elif PG_VERSION_NUM >= 170000
-#define impilo_create_scan_path(root, rel, rows, startup, total, outer, private) \
-	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, \
-							outer, NULL, NIL, private)
-#define impilo_create_upper_path(root, rel, target, rows, startup, total, private) \
-	create_foreign_upper_path(root, rel, target, rows, startup, total, \
-							  NIL, NULL, NIL, private)
+#define IMPILO_DISABLED_NODES 0,
 #else
-#define impilo_create_scan_path(root, rel, rows, startup, total, outer, private) \
-	create_foreignscan_path(root, rel, NULL, rows, startup, total, NIL, \
-							outer, NULL, private)
-#define impilo_create_upper_path(root, rel, target, rows, startup, total, private) \
-	create_foreign_upper_path(root, rel, target, rows, startup, total, \
-							  NIL, NULL, private)
+#define IMPILO_DISABLED_NODES
 #endif
-
 #if PG_VERSION_NUM >= 170000
+#define IMPILO_RESTRICTIONS NIL,
 #define impilo_estimate_array_length(root, array) \
 	estimate_array_length(root, array)
 #else
+#define IMPILO_RESTRICTIONS
 #define impilo_estimate_array_length(root, array) \
 	((double) estimate_array_length(array))
 #endif
 
+#define impilo_create_scan_path(root, rel, rows, startup, total, outer, private) \
+	create_foreignscan_path(root, rel, NULL, rows, \
+							IMPILO_DISABLED_NODES startup, total, NIL, outer, \
+							NULL, IMPILO_RESTRICTIONS private)
+#define impilo_create_upper_path(root, rel, target, rows, startup, total, private) \
+	create_foreign_upper_path(root, rel, target, rows, \
+							  IMPILO_DISABLED_NODES startup, total, NIL, \
+							  NULL, IMPILO_RESTRICTIONS private)
+
 /*
- * The user whose rights a scan has: through a view, its owner.  `rtindex` is
- * any relation of the scan.
+ * The user whose rights count: through a view, its owner.  For a scan, of
+ * which `rtindex` is any relation, InvalidOid is the current user.  Up to 15
+ * the user is in the range table entry, which a partition that is modified
+ * has through its root only.
  */
 #if PG_VERSION_NUM >= 160000
 #define impilo_scan_check_as_user(plan, rtindex, estate) \
 	((plan)->checkAsUser)
+#define impilo_check_as_user(rinfo, estate) \
+	ExecGetResultRelCheckAsUser(rinfo, estate)
 #else
 #define impilo_scan_check_as_user(plan, rtindex, estate) \
 	(exec_rt_fetch(rtindex, estate)->checkAsUser)
+#define impilo_modify_check_as_user(rinfo, estate) \
+	(exec_rt_fetch((rinfo)->ri_RangeTableIndex ? (rinfo)->ri_RangeTableIndex \
+				   : (rinfo)->ri_RootResultRelInfo->ri_RangeTableIndex, \
+				   estate)->checkAsUser)
+#define impilo_check_as_user(rinfo, estate) \
+	(OidIsValid(impilo_modify_check_as_user(rinfo, estate)) \
+	 ? impilo_modify_check_as_user(rinfo, estate) : GetUserId())
 #endif
 
 /*
- * Temporary files.  Before 16 a read that came short had to be noticed by
- * the caller, and what is written was not declared const.
+ * Temporary files.  Before 16 the caller had to notice that a read came short.
  */
 #if PG_VERSION_NUM >= 160000
 #define impilo_buffile_read_exact(file, data, size) \
@@ -168,16 +165,14 @@ getClosestMatch(ClosestMatchState *state)
 #endif
 
 /* 7.85: protocols by name; the bit masks are deprecated since */
-static inline CURLcode
-impilo_curl_restrict_protocols(CURL *easy)
-{
 #if LIBCURL_VERSION_NUM >= 0x075500
-	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#define impilo_curl_restrict_protocols(easy) \
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https")
 #else
-	return curl_easy_setopt(easy, CURLOPT_PROTOCOLS,
-							(long) (CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#define impilo_curl_restrict_protocols(easy) \
+	curl_easy_setopt(easy, CURLOPT_PROTOCOLS, \
+					 (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS))
 #endif
-}
 
 /*
  * Returns the version of nghttp2, by which libcurl speaks HTTP/2, or NULL.
@@ -195,25 +190,18 @@ impilo_curl_http2(void)
  * it waits for the lookup.  8.20: the threads that look up names belong to the
  * multi handle.
  */
-static inline CURLcode
-impilo_curl_quick_exit(CURL *easy)
-{
 #if LIBCURL_VERSION_NUM >= 0x075700
-	return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#define impilo_curl_quick_exit(easy) \
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L)
 #else
-	return CURLE_OK;
+#define impilo_curl_quick_exit(easy) CURLE_OK
 #endif
-}
-
-static inline CURLMcode
-impilo_curl_multi_quick_exit(CURLM *multi)
-{
 #if LIBCURL_VERSION_NUM >= 0x081400
-	return curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L);
+#define impilo_curl_multi_quick_exit(multi) \
+	curl_multi_setopt(multi, CURLMOPT_QUICK_EXIT, 1L)
 #else
-	return CURLM_OK;
+#define impilo_curl_multi_quick_exit(multi) CURLM_OK
 #endif
-}
 
 #endif							/* LIBCURL_VERSION_NUM */
 
@@ -254,39 +242,6 @@ InputFunctionCallSafe(FmgrInfo *flinfo, char *str, Oid typioparam,
 #define IMPILO_SOFT_DOMAINS false
 #define domain_check_safe(value, isnull, type, extra, context, escontext) \
 	(domain_check(value, isnull, type, extra, context), true)
-#endif
-
-/*
- * The role that a result relation is modified as: the owner of a view in
- * between, or the current user.  Up to 15 it is in the range table entry,
- * which a partition has through its root only.
- */
-#include "executor/executor.h"
-#include "miscadmin.h"
-#include "parser/parsetree.h"
-
-static inline Oid
-impilo_check_as_user(ResultRelInfo *rinfo, EState *estate)
-{
-#if PG_VERSION_NUM >= 160000
-	return ExecGetResultRelCheckAsUser(rinfo, estate);
-#else
-	RangeTblEntry *rte;
-
-	if (rinfo->ri_RangeTableIndex == 0)
-		rinfo = rinfo->ri_RootResultRelInfo;
-	rte = exec_rt_fetch(rinfo->ri_RangeTableIndex, estate);
-	return OidIsValid(rte->checkAsUser) ? rte->checkAsUser : GetUserId();
-#endif
-}
-
-/* 18 can leave room in front of a minimal tuple. */
-#if PG_VERSION_NUM >= 180000
-#define impilo_form_minimal_tuple(descriptor, values, nulls) \
-	heap_form_minimal_tuple(descriptor, values, nulls, 0)
-#else
-#define impilo_form_minimal_tuple(descriptor, values, nulls) \
-	heap_form_minimal_tuple(descriptor, values, nulls)
 #endif
 
 #endif							/* IMPILO_COMPAT_H */

@@ -22,8 +22,7 @@
 #include "utils/guc.h"
 
 #include "create/journal.h"
-#include "fdw/analyze.h"
-#include "fdw/import.h"
+#include "fdw/fdw.h"
 #include "fdw/modify.h"
 #include "fdw/scan.h"
 #include "read/list.h"
@@ -66,8 +65,8 @@ static const struct config_enum_entry post_at_values[] = {
 /*
  * Any role can switch allow_create off, only a superuser on.  PostgreSQL lets
  * only superusers, and those to whom they grant it, change the sources that
- * are accepted here unseen: the configuration file, and the settings of
- * databases and roles, which are checked when they are made (PGC_S_TEST).
+ * are accepted here without a check: the configuration file, and the settings
+ * of databases and roles, which are checked when they are made (PGC_S_TEST).
  *
  * While the settings are defined, the current user can be the owner of a
  * SECURITY DEFINER function that happens to load the library; the role that
@@ -88,19 +87,18 @@ check_allow_create(bool *newval, void **extra, GucSource source)
 	return false;
 }
 
+/*
+ * Returns whether a value is valid, as a Boolean value if `values` is NULL.
+ */
 static bool
-is_boolean(const char *value)
+is_valid(const char *value, const struct config_enum_entry *values)
 {
 	bool		parsed;
 
-	return parse_bool(value, &parsed);
-}
-
-static bool
-is_post_at(const char *value)
-{
-	for (const struct config_enum_entry *entry = post_at_values; entry->name; entry++)
-		if (pg_strcasecmp(entry->name, value) == 0)
+	if (values == NULL)
+		return parse_bool(value, &parsed);
+	for (; values->name; values++)
+		if (pg_strcasecmp(values->name, value) == 0)
 			return true;
 	return false;
 }
@@ -111,20 +109,17 @@ is_post_at(const char *value)
  * configuration, which PostgreSQL drops when the setting is defined.
  */
 static bool
-has_invalid_value(const char *name, bool (*is_valid) (const char *))
+has_invalid_value(const char *name, const struct config_enum_entry *values)
 {
 	const char *value = GetConfigOption(name, true, false);
+	const char *reset = value ? GetConfigOptionResetString(name) : NULL;
 
-	if (value == NULL)
-		return false;
-	if (!is_valid(value))
-		return true;
-	value = GetConfigOptionResetString(name);
-	return value && value[0] && !is_valid(value);
+	return value && (!is_valid(value, values) ||
+					 (reset && reset[0] && !is_valid(reset, values)));
 }
 
 /*
- * Set a setting to its safe value, for RESET too.  In a parallel worker the
+ * Gives a setting its safe value, for RESET too.  In a parallel worker the
  * leader's value counts, which it gets after the library was loaded.
  */
 static void
@@ -137,10 +132,10 @@ fail_closed(const char *name, const char *value)
 static void
 define_settings(void)
 {
-	bool		allow_create_invalid = has_invalid_value("impilo_fdw.allow_create",
-														 is_boolean);
-	bool		post_at_invalid = has_invalid_value("impilo_fdw.post_at",
-													is_post_at);
+	bool		allow_create_invalid =
+	has_invalid_value("impilo_fdw.allow_create", NULL);
+	bool		post_at_invalid =
+	has_invalid_value("impilo_fdw.post_at", post_at_values);
 
 	defining = true;
 	DefineCustomBoolVariable("impilo_fdw.allow_create",
@@ -183,7 +178,7 @@ _PG_init(void)
 
 /*
  * impilo_fdw_handler
- *		What PostgreSQL may ask of this wrapper.
+ *		Returns the callbacks of this wrapper.
  */
 Datum
 impilo_fdw_handler_1_0(PG_FUNCTION_ARGS)

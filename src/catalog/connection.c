@@ -26,18 +26,13 @@
  */
 #include "postgres.h"
 
-#include "access/reloptions.h"
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "access/htup_details.h"
-#include "catalog/pg_user_mapping.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -50,57 +45,49 @@
 /* how often server and mapping are read until they belong together */
 #define MAX_TRIES 10
 
-typedef struct ConnCacheEntry
-{
-	Oid			umid;			/* hash key */
-	ImpiloConnection *connection;
-} ConnCacheEntry;
-
 /*
  * A use of a connection.  It ends when the memory context that contains it is
  * reset or deleted.
  */
 typedef struct Pin
 {
-	struct Pin *next;
+	dlist_node	node;			/* in pins */
 	MemoryContextCallback callback;
 	MemoryContext holder;
 	Oid			userid;			/* who asked; InvalidOid: an additional pin */
 	ImpiloConnection *connection;
 } Pin;
 
-static HTAB *cache = NULL;
-static List *all_stats = NIL;	/* of ImpiloServerStats, in CacheMemoryContext */
-static Pin *pins = NULL;
+dlist_head	impilo_connections = DLIST_STATIC_INIT(impilo_connections);
+dlist_head	impilo_server_stats = DLIST_STATIC_INIT(impilo_server_stats);
+
+static dlist_head pins = DLIST_STATIC_INIT(pins);
 
 /* number of invalidation messages so far */
 static uint64 changes = 0;
 
 
 /*
- * Closes a connection that is not pinned.  Does not throw.
+ * Takes a connection out of the list, where it may be no longer.
  */
 static void
-close_connection(ImpiloConnection *connection)
+unlist(ImpiloConnection *connection)
 {
-	ConnCacheEntry *entry = hash_search(cache, &connection->umid, HASH_FIND,
-										NULL);
-
-	/* a new connection may have replaced an invalidated one */
-	if (entry && entry->connection == connection)
-		hash_search(cache, &connection->umid, HASH_REMOVE, NULL);
-	MemoryContextDelete(connection->context);
+	dlist_delete(&connection->node);
+	connection->node.prev = connection->node.next = &connection->node;
 }
 
 /*
- * Stops handing out a connection, and closes it as soon as it is not pinned.
+ * Closes a connection as soon as it is not pinned.  Does not throw.
  */
 static void
 invalidate(ImpiloConnection *connection)
 {
 	connection->invalidated = true;
-	if (connection->pins == 0)
-		close_connection(connection);
+	if (connection->pins > 0)
+		return;
+	unlist(connection);
+	MemoryContextDelete(connection->context);
 }
 
 /*
@@ -110,18 +97,17 @@ invalidate(ImpiloConnection *connection)
 static void
 catalog_changed(Datum arg, int cacheid, uint32 hashvalue)
 {
-	HASH_SEQ_STATUS scan;
-	ConnCacheEntry *entry;
+	dlist_mutable_iter iter;
 
 	changes++;
-	hash_seq_init(&scan, cache);
-	while ((entry = hash_seq_search(&scan)) != NULL)
+	dlist_foreach_modify(iter, &impilo_connections)
 	{
-		ImpiloConnection *connection = entry->connection;
+		ImpiloConnection *connection = dlist_container(ImpiloConnection, node,
+													   iter.cur);
 
 		if (hashvalue == 0 ||
-			(cacheid == FOREIGNSERVEROID && hashvalue == connection->server_hash) ||
-			(cacheid == USERMAPPINGOID && hashvalue == connection->mapping_hash))
+			hashvalue == (cacheid == FOREIGNSERVEROID ? connection->server_hash
+						  : connection->mapping_hash))
 			invalidate(connection);
 	}
 }
@@ -133,14 +119,11 @@ static void
 unpin(void *arg)
 {
 	Pin		   *pin = arg;
-	Pin		  **link = &pins;
 
-	while (*link != pin)
-		link = &(*link)->next;
-	*link = pin->next;
+	dlist_delete(&pin->node);
 	pin->connection->pins--;
-	if (pin->connection->invalidated && pin->connection->pins == 0)
-		close_connection(pin->connection);
+	if (pin->connection->invalidated)
+		invalidate(pin->connection);
 }
 
 static void
@@ -153,8 +136,7 @@ pin_for(ImpiloConnection *connection, Oid userid, MemoryContext holder)
 	pin->connection = connection;
 	pin->callback.func = unpin;
 	pin->callback.arg = pin;
-	pin->next = pins;
-	pins = pin;
+	dlist_push_head(&pins, &pin->node);
 	connection->pins++;
 	MemoryContextRegisterResetCallback(holder, &pin->callback);
 }
@@ -172,27 +154,21 @@ impilo_connection_pin(ImpiloConnection *connection, MemoryContext holder)
 
 /*
  * Returns the user mapping of a user, with userid InvalidOid if it is that of
- * PUBLIC.  Raises an error with a hint if there is none.
+ * PUBLIC; NULL if there is none.
  */
 static UserMapping *
-get_mapping(Oid userid, const ForeignServer *server)
+find_mapping(Oid userid, Oid serverid)
 {
 	UserMapping *mapping;
 	bool		own = SearchSysCacheExists2(USERMAPPINGUSERSERVER,
 											ObjectIdGetDatum(userid),
-											ObjectIdGetDatum(server->serverid));
+											ObjectIdGetDatum(serverid));
 
 	if (!own && !SearchSysCacheExists2(USERMAPPINGUSERSERVER,
 									   ObjectIdGetDatum(InvalidOid),
-									   ObjectIdGetDatum(server->serverid)))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("user mapping not found for user \"%s\" and server \"%s\"",
-						GetUserNameFromId(userid, false), server->servername),
-				 errhint("Set the API key with CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key '...').",
-						 quote_identifier(GetUserNameFromId(userid, false)),
-						 quote_identifier(server->servername))));
-	mapping = GetUserMapping(userid, server->serverid);
+									   ObjectIdGetDatum(serverid)))
+		return NULL;
+	mapping = GetUserMapping(userid, serverid);
 	if (!own)
 		mapping->userid = InvalidOid;
 	return mapping;
@@ -279,36 +255,55 @@ get_key(const UserMapping *mapping, const ForeignServer *server)
 	return NULL;				/* keep compiler quiet */
 }
 
-/*
- * impilo_server_stats
- *		Returns the statistics of the servers that this session has used, a List
- *		of ImpiloServerStats.
- */
-List *
-impilo_server_stats(void)
-{
-	return all_stats;
-}
-
 static ImpiloServerStats *
 stats_of(Oid serverid)
 {
 	ImpiloServerStats *stats;
-	MemoryContext caller;
-	ListCell   *cell;
+	dlist_iter	iter;
 
-	foreach(cell, all_stats)
+	dlist_foreach(iter, &impilo_server_stats)
 	{
-		stats = lfirst(cell);
+		stats = dlist_container(ImpiloServerStats, node, iter.cur);
 		if (stats->serverid == serverid)
 			return stats;
 	}
-	caller = MemoryContextSwitchTo(CacheMemoryContext);
-	stats = palloc0(sizeof(*stats));
+	stats = MemoryContextAllocZero(CacheMemoryContext, sizeof(*stats));
 	stats->serverid = serverid;
-	all_stats = lappend(all_stats, stats);
-	MemoryContextSwitchTo(caller);
+	dlist_push_tail(&impilo_server_stats, &stats->node);
 	return stats;
+}
+
+/*
+ * Opens the API for a connection, whose other fields are set.
+ */
+static ImpiloApi *
+open_api(const ImpiloConnection *connection, const UserMapping *mapping,
+		 const char *key, bool private)
+{
+	const ImpiloTableOptions *options = &connection->options;
+	ImpiloApiConfig config = {
+		.server_name = connection->server_name,
+		.base_url = options->base_url,
+		.api_key = key,
+		.max_pages = options->max_pages,
+		.scan_timeout = options->scan_timeout,
+		.key_in_file = impilo_given_option(mapping->options, "api_key") == NULL,
+		.key_owner = mapping->userid,
+		.http.ca_file = options->ca_file,
+		.http.proxy = options->proxy,
+		.http.connect_timeout = options->connect_timeout,
+		.http.request_timeout = options->request_timeout,
+		.http.max_retries = private ? 0 : options->max_retries,
+		.http.requests_per_second = private ? 0 : options->requests_per_second,
+		.http.max_response_size = options->max_response_size,
+		.http.keep_connections = options->keep_connections,
+		.http.totals = &connection->stats->http
+	};
+
+	/* libcurl opens it for each connection, but without these checks */
+	if (options->ca_file)
+		CloseTransientFile(open_file("ca_file", options->ca_file));
+	return impilo_api_open(connection->context, &config);
 }
 
 /*
@@ -324,41 +319,21 @@ open_connection(const ForeignServer *server, const UserMapping *mapping,
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	ImpiloConnection *connection = palloc0(sizeof(ImpiloConnection));
-	ImpiloServerOptions *options = &connection->options;
-	char	   *name = pstrdup(server->servername);
-	ImpiloApiConfig config = {.server_name = name,.api_key = key};
+	const char *name = pstrdup(server->servername);
 
-	impilo_server_options(server, options);
+	impilo_server_options(server, &connection->options);
 	connection->context = context;
 	connection->umid = mapping->umid;
 	connection->mapping_user = mapping->userid;
 	connection->serverid = server->serverid;
 	connection->server_name = name;
+	connection->stats = stats_of(server->serverid);
 	connection->server_hash =
 		GetSysCacheHashValue1(FOREIGNSERVEROID,
 							  ObjectIdGetDatum(server->serverid));
 	connection->mapping_hash =
 		GetSysCacheHashValue1(USERMAPPINGOID, ObjectIdGetDatum(mapping->umid));
-
-	/* libcurl opens it for each connection, but without these checks */
-	if (options->ca_file)
-		CloseTransientFile(open_file("ca_file", options->ca_file));
-	config.base_url = options->base_url;
-	config.max_pages = options->max_pages;
-	config.scan_timeout = options->scan_timeout;
-	config.key_in_file = impilo_given_option(mapping->options, "api_key") == NULL;
-	config.key_owner = mapping->userid;
-	config.http.ca_file = options->ca_file;
-	config.http.proxy = options->proxy;
-	config.http.connect_timeout = options->connect_timeout;
-	config.http.request_timeout = options->request_timeout;
-	config.http.max_retries = private ? 0 : options->max_retries;
-	config.http.requests_per_second = private ? 0 : options->requests_per_second;
-	config.http.max_response_size = options->max_response_size;
-	config.http.keep_connections = options->keep_connections;
-	connection->stats = stats_of(server->serverid);
-	config.http.totals = &connection->stats->http;
-	connection->api = impilo_api_open(context, &config);
+	connection->api = open_api(connection, mapping, key, private);
 	MemoryContextSwitchTo(caller);
 
 	/* shares one key among all roles, which is seldom intended */
@@ -375,31 +350,24 @@ open_connection(const ForeignServer *server, const UserMapping *mapping,
 /*
  * Reads the server and the user's mapping, and returns the value of `changes`
  * at that time.  Both are of the same moment, so that a new key is never sent
- * to an old address.
+ * to an old address.  Raises an error if the user has no mapping.
  *
- * Looking up one of them may process the news that the other has changed,
+ * Looking up one of them may process the message that the other has changed,
  * hence the loop.  With debug_discard_caches it would not end.
  */
 static uint64
 read_account(Oid userid, Oid serverid,
 			 ForeignServer **server, UserMapping **mapping)
 {
+	static bool registered = false;
 	uint64		before;
 	int			tries = 0;
 
-	if (cache == NULL)
+	if (!registered)
 	{
-		HASHCTL		control = {
-			.keysize = sizeof(Oid),
-			.entrysize = sizeof(ConnCacheEntry)
-		};
-
-		cache = hash_create("impilo_fdw connections", 8, &control,
-							HASH_ELEM | HASH_BLOBS);
-		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed,
-									  (Datum) 0);
-		CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed,
-									  (Datum) 0);
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, catalog_changed, 0);
+		CacheRegisterSyscacheCallback(USERMAPPINGOID, catalog_changed, 0);
+		registered = true;
 	}
 
 	/* a transaction that already has its locks does not look for changes */
@@ -408,9 +376,41 @@ read_account(Oid userid, Oid serverid,
 	{
 		before = changes;
 		*server = GetForeignServer(serverid);
-		*mapping = get_mapping(userid, *server);
+		*mapping = find_mapping(userid, serverid);
 	} while (changes != before && ++tries < MAX_TRIES);
+
+	if (*mapping == NULL)
+	{
+		const char *user = GetUserNameFromId(userid, false);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("user mapping not found for user \"%s\" and server \"%s\"",
+						user, (*server)->servername),
+				 errhint("Set the API key with CREATE USER MAPPING FOR %s SERVER %s OPTIONS (api_key '...').",
+						 quote_identifier(user),
+						 quote_identifier((*server)->servername))));
+	}
 	return before;
+}
+
+/*
+ * Returns the listed connection of a user mapping, or NULL.
+ */
+static ImpiloConnection *
+find_connection(Oid umid)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &impilo_connections)
+	{
+		ImpiloConnection *connection = dlist_container(ImpiloConnection, node,
+													   iter.cur);
+
+		if (connection->umid == umid)
+			return connection;
+	}
+	return NULL;
 }
 
 /*
@@ -430,53 +430,41 @@ impilo_connection(Oid userid, Oid serverid, MemoryContext run)
 	ForeignServer *server;
 	UserMapping *mapping;
 	const char *key;
-	ConnCacheEntry *entry;
 	uint64		before;
+	dlist_iter	iter;
 
-	for (Pin *pin = pins; pin; pin = pin->next)
+	dlist_foreach(iter, &pins)
+	{
+		Pin		   *pin = dlist_container(Pin, node, iter.cur);
+
 		if (pin->holder == run && pin->userid == userid &&
 			pin->connection->serverid == serverid)
 			return pin->connection;
+	}
 
 	before = read_account(userid, serverid, &server, &mapping);
 	key = get_key(mapping, server);
-	entry = hash_search(cache, &mapping->umid, HASH_FIND, NULL);
-	connection = entry ? entry->connection : NULL;
-	if (connection && (connection->invalidated ||
-					   strcmp(connection->api->config.api_key, key) != 0))
+	connection = find_connection(mapping->umid);
+	if (connection == NULL || connection->invalidated ||
+		strcmp(connection->api->config.api_key, key) != 0)
 	{
-		invalidate(connection);
-		connection = NULL;
-	}
-	if (connection == NULL)
-	{
-		/* an error releases it; it is kept once it is complete */
+		ImpiloConnection *old;
+
+		/* an error releases it; it is listed once it is complete */
 		connection = open_connection(server, mapping, key, false);
-		/* it was not in the cache for changes in the meantime */
+		/* it was not in the list for changes in the meantime */
 		connection->invalidated = changes != before;
-		entry = hash_search(cache, &mapping->umid, HASH_ENTER, NULL);
-		entry->connection = connection;
+		old = find_connection(mapping->umid);
+		if (old)
+		{
+			unlist(old);
+			invalidate(old);
+		}
 		MemoryContextSetParent(connection->context, CacheMemoryContext);
+		dlist_push_tail(&impilo_connections, &connection->node);
 	}
 	pin_for(connection, userid, run);
 	return connection;
-}
-
-/*
- * Returns the OID of a user's mapping, or InvalidOid.
- */
-static Oid
-find_mapping(Oid userid, Oid serverid)
-{
-	Oid			users[] = {userid, InvalidOid};
-	Oid			umid = InvalidOid;
-
-	for (int i = 0; i < lengthof(users) && !OidIsValid(umid); i++)
-		umid = GetSysCacheOid2(USERMAPPINGUSERSERVER,
-							   Anum_pg_user_mapping_oid,
-							   ObjectIdGetDatum(users[i]),
-							   ObjectIdGetDatum(serverid));
-	return umid;
 }
 
 /*
@@ -489,12 +477,10 @@ find_mapping(Oid userid, Oid serverid)
 int64
 impilo_connection_last_total(Oid userid, Oid serverid)
 {
-	Oid			umid = find_mapping(userid, serverid);
-	ConnCacheEntry *entry = cache && OidIsValid(umid)
-	? hash_search(cache, &umid, HASH_FIND, NULL) : NULL;
+	UserMapping *mapping = find_mapping(userid, serverid);
+	ImpiloConnection *connection = mapping ? find_connection(mapping->umid) : NULL;
 
-	return entry ? entry->connection->api->last_total
-		: IMPILO_UNKNOWN;
+	return connection ? connection->api->last_total : IMPILO_UNKNOWN;
 }
 
 /*
@@ -504,25 +490,10 @@ impilo_connection_last_total(Oid userid, Oid serverid)
 bool
 impilo_has_key(Oid userid, Oid serverid)
 {
-	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID,
-										ObjectIdGetDatum(find_mapping(userid, serverid)));
-	Datum		options;
-	bool		isnull = true;
-	bool		found = false;
+	UserMapping *mapping = find_mapping(userid, serverid);
 
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	options = SysCacheGetAttr(USERMAPPINGOID, tuple,
-							  Anum_pg_user_mapping_umoptions, &isnull);
-	if (!isnull)
-	{
-		List	   *given = untransformRelOptions(options);
-
-		found = impilo_given_option(given, "api_key") ||
-			impilo_given_option(given, "api_key_file");
-	}
-	ReleaseSysCache(tuple);
-	return found;
+	return mapping && (impilo_given_option(mapping->options, "api_key") ||
+					   impilo_given_option(mapping->options, "api_key_file"));
 }
 
 /*
@@ -547,32 +518,6 @@ impilo_private_connection(Oid userid, Oid serverid, MemoryContext context)
 }
 
 /*
- * impilo_connections
- *		Returns copies of the cached connections (ImpiloConnection), for
- *		information only, in no order.
- */
-List *
-impilo_connections(void)
-{
-	HASH_SEQ_STATUS scan;
-	ConnCacheEntry *entry;
-	List	   *list = NIL;
-
-	if (cache == NULL)
-		return NIL;
-	hash_seq_init(&scan, cache);
-	while ((entry = hash_seq_search(&scan)) != NULL)
-	{
-		ImpiloConnection *copy = palloc(sizeof(ImpiloConnection));
-
-		*copy = *entry->connection;
-		copy->server_name = pstrdup(copy->server_name);
-		list = lappend(list, copy);
-	}
-	return list;
-}
-
-/*
  * impilo_connection_close
  *		Closes the connections to a server, or all if `serverid` is
  *		InvalidOid, and returns whether there was one to close.
@@ -582,18 +527,15 @@ impilo_connections(void)
 bool
 impilo_connection_close(Oid serverid)
 {
-	HASH_SEQ_STATUS scan;
-	ConnCacheEntry *entry;
 	List	   *in_use = NIL;
 	bool		closed = false;
+	dlist_mutable_iter iter;
 	ListCell   *cell;
 
-	if (cache == NULL)
-		return false;
-	hash_seq_init(&scan, cache);
-	while ((entry = hash_seq_search(&scan)) != NULL)
+	dlist_foreach_modify(iter, &impilo_connections)
 	{
-		ImpiloConnection *connection = entry->connection;
+		ImpiloConnection *connection = dlist_container(ImpiloConnection, node,
+													   iter.cur);
 
 		if (OidIsValid(serverid) && connection->serverid != serverid)
 			continue;
@@ -601,44 +543,15 @@ impilo_connection_close(Oid serverid)
 			in_use = lappend(in_use, pstrdup(connection->server_name));
 		else
 		{
-			close_connection(connection);
+			invalidate(connection);
 			closed = true;
 		}
 	}
 
-	/* ereport may throw, which would leave the hash table's scan open */
+	/* ereport may process a change, which would disturb the loop above */
 	foreach(cell, in_use)
 		ereport(WARNING,
 				(errmsg("cannot close connection for server \"%s\" because it is still in use",
 						(char *) lfirst(cell))));
 	return closed;
-}
-
-/*
- * impilo_server_by_name
- *		Returns the server with this name.
- *
- * Raises an error if it does not exist, if it belongs to another wrapper,
- * whose keys must not be used here, or if the current user has no USAGE
- * privilege on it.
- */
-ForeignServer *
-impilo_server_by_name(const char *name)
-{
-	ForeignServer *server = GetForeignServerByName(name, false);
-	Oid			validator = GetForeignDataWrapper(server->fdwid)->fdwvalidator;
-	FmgrInfo	function = {0};
-
-	if (OidIsValid(validator))
-		fmgr_info(validator, &function);
-	if (function.fn_addr != impilo_fdw_validator_1_0)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("server \"%s\" does not use foreign-data wrapper \"impilo_fdw\"",
-						name)));
-	if (!DatumGetBool(DirectFunctionCall2(has_server_privilege_id,
-										  ObjectIdGetDatum(server->serverid),
-										  CStringGetTextDatum("USAGE"))))
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, name);
-	return server;
 }

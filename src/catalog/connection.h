@@ -13,12 +13,15 @@
 #ifndef IMPILO_CONNECTION_H
 #define IMPILO_CONNECTION_H
 
+#include "lib/ilist.h"
+
 #include "api/api.h"
 #include "catalog/options.h"
 
 /* What this session has done on a server, over all its connections. */
 typedef struct ImpiloServerStats
 {
+	dlist_node	node;			/* in impilo_server_stats */
 	Oid			serverid;
 	ImpiloHttpStats http;
 	int64		created;		/* orders */
@@ -30,11 +33,13 @@ typedef struct ImpiloServerStats
  */
 typedef struct ImpiloConnection
 {
+	dlist_node	node;			/* in impilo_connections, until another one
+								 * takes its place */
 	Oid			umid;			/* OID of the user mapping */
 	Oid			mapping_user;	/* its user; InvalidOid: PUBLIC */
 	Oid			serverid;
 	const char *server_name;
-	ImpiloServerOptions options;
+	ImpiloTableOptions options; /* of the server */
 	ImpiloApi  *api;
 	ImpiloServerStats *stats;	/* lives as long as the session */
 	TimestampTz no_estimate_until;	/* the planner does not ask before */
@@ -47,6 +52,13 @@ typedef struct ImpiloConnection
 	int			pins;			/* statements and the like that use it */
 } ImpiloConnection;
 
+/*
+ * The connections and the servers that this session has used.  Other modules
+ * may only read them.  A look into the catalog may close connections.
+ */
+extern dlist_head impilo_connections;
+extern dlist_head impilo_server_stats;
+
 /* in connection.c */
 
 extern ImpiloConnection *impilo_connection(Oid userid, Oid serverid,
@@ -57,9 +69,6 @@ extern int64 impilo_connection_last_total(Oid userid, Oid serverid);
 extern bool impilo_has_key(Oid userid, Oid serverid);
 extern ImpiloApi *impilo_private_connection(Oid userid, Oid serverid,
 											MemoryContext context);
-extern List *impilo_connections(void);
-extern List *impilo_server_stats(void);
 extern bool impilo_connection_close(Oid serverid);
-extern ForeignServer *impilo_server_by_name(const char *name);
 
 #endif							/* IMPILO_CONNECTION_H */

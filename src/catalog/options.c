@@ -29,12 +29,12 @@
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "regex/regex.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/varlena.h"
 
 #include "catalog/options.h"
 #include "catalog/schema.h"
@@ -51,186 +51,54 @@
 #define ON_TABLE	0x02
 #define ON_COLUMN	0x04
 #define ON_MAPPING	0x08
-
-typedef enum ValueType
-{
-	VALUE_URL,					/* base_url */
-	VALUE_PROXY,				/* proxy */
-	VALUE_FILE,					/* a file on the database server */
-	VALUE_KEY,					/* api_key: never in a message */
-	VALUE_BOOLEAN,
-	VALUE_ESTIMATE,				/* a Boolean value or "auto" */
-	VALUE_INTEGER,
-	VALUE_REAL,
-	VALUE_DURATION,				/* ms; a number without a unit is seconds */
-	VALUE_SIZE,					/* bytes */
-	VALUE_CHOICE,				/* one of `choices` */
-	VALUE_POINTER,				/* RFC 6901 */
-	VALUE_RELATION				/* a relation of the API */
-} ValueType;
-
-typedef struct Option
-{
-	const char *name;
-	int			places;			/* ON_… */
-	ValueType	type;
-	size_t		in_server;		/* offset in ImpiloServerOptions, or NOWHERE */
-	size_t		in_table;		/* offset in ImpiloTableOptions, or NOWHERE */
-	const char *initial;		/* default, or NULL */
-	double		min,
-				max;			/* of numbers, in the unit of the field */
-	const char *const *choices; /* in the order of the enum */
-} Option;
-
-#define NOWHERE ((size_t) -1)
-#define SERVER(field) offsetof(ImpiloServerOptions, field), NOWHERE
-#define TABLE(field) NOWHERE, offsetof(ImpiloTableOptions, field)
-#define ELSEWHERE NOWHERE, NOWHERE
-
-static const char *const post_at_words[] = {"statement", "commit", "never", NULL};
-static const char *const on_invalid_words[] = {"error", "null", NULL};
-
-static const Option options[] = {
-	{"base_url", ON_SERVER, VALUE_URL, SERVER(base_url), PRODUCTION_URL},
-	{"ca_file", ON_SERVER, VALUE_FILE, SERVER(ca_file)},
-	{"proxy", ON_SERVER, VALUE_PROXY, SERVER(proxy)},
-	{"connect_timeout", ON_SERVER, VALUE_DURATION, SERVER(connect_timeout),
-	"10s", 1, 3600 * 1000},
-	{"request_timeout", ON_SERVER, VALUE_DURATION, SERVER(request_timeout),
-	"60s", 1, 24 * 3600 * 1000},
-	{"max_retries", ON_SERVER, VALUE_INTEGER, SERVER(max_retries),
-	"5", 0, 100},
-	{"requests_per_second", ON_SERVER, VALUE_REAL, SERVER(requests_per_second),
-	"0", 0, 100000},
-
-	/*
-	 * a body is parsed without a look at interrupts: the limit bounds that
-	 * time
-	 */
-	{"max_response_size", ON_SERVER, VALUE_SIZE, SERVER(max_response_size),
-	"64MB", 64 * 1024, 256 * 1024 * 1024},
-	{"max_pages", ON_SERVER, VALUE_INTEGER, SERVER(max_pages),
-	"100000", 1, INT_MAX},
-	{"scan_timeout", ON_SERVER, VALUE_DURATION, SERVER(scan_timeout),
-	"1h", 0, 7 * 24 * 3600 * 1000},
-	{"keep_connections", ON_SERVER, VALUE_BOOLEAN, SERVER(keep_connections),
-	"true"},
-	{"fdw_startup_cost", ON_SERVER, VALUE_REAL, SERVER(fdw_startup_cost),
-	"100", 0, 1e10},
-	{"fdw_tuple_cost", ON_SERVER, VALUE_REAL, SERVER(fdw_tuple_cost),
-	"0.2", 0, 1e10},
-	{"reconcile_timeout", ON_SERVER, VALUE_DURATION, SERVER(reconcile_timeout),
-	"30s", 0, 3600 * 1000},
-	{"unique_external_ids", ON_SERVER, VALUE_BOOLEAN,
-	SERVER(unique_external_ids), "false"},
-	{"analyze_patient_data", ON_SERVER, VALUE_BOOLEAN,
-	SERVER(analyze_patient_data), "false"},
-
-	{"fetch_size", ON_SERVER | ON_TABLE, VALUE_INTEGER, TABLE(fetch_size),
-	"250", 1, INT_MAX},
-	{"max_concurrency", ON_SERVER | ON_TABLE, VALUE_INTEGER,
-	TABLE(max_concurrency), "8", 1, MAX_CONCURRENCY},
-	{"batch_size", ON_SERVER | ON_TABLE, VALUE_INTEGER, TABLE(batch_size),
-	"100", 1, 10000},
-	{"use_remote_estimate", ON_SERVER | ON_TABLE, VALUE_ESTIMATE,
-	TABLE(use_remote_estimate), "auto"},
-	{"updatable", ON_SERVER | ON_TABLE, VALUE_BOOLEAN, TABLE(updatable),
-	"true"},
-	{"post_at", ON_SERVER | ON_TABLE, VALUE_CHOICE, TABLE(post_at),
-	"statement", 0, 0, post_at_words},
-
-	{"relation", ON_TABLE, VALUE_RELATION, ELSEWHERE},
-	{"json_pointer", ON_COLUMN, VALUE_POINTER, ELSEWHERE},
-	{"on_invalid", ON_COLUMN, VALUE_CHOICE, ELSEWHERE,
-	NULL, 0, 0, on_invalid_words},
-	{"api_key", ON_MAPPING, VALUE_KEY, ELSEWHERE},
-	{"api_key_file", ON_MAPPING, VALUE_FILE, ELSEWHERE},
-};
-
-PG_FUNCTION_INFO_V1(impilo_fdw_validator_1_0);
-
+#define ON_EITHER	(ON_SERVER | ON_TABLE)
 
 /*
- * Rejects a value, with what it should be as the hint.  An address that may
- * contain credentials is not shown.
- */
-pg_noreturn static void
-reject_value(const Option *option, const char *value, const char *expected)
-{
-	bool		hidden = (option->type == VALUE_URL || option->type == VALUE_PROXY) &&
-	strpbrk(value, "@?#") != NULL;
-
-	ereport(ERROR,
-			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-			 hidden ? errmsg("invalid value for option \"%s\"", option->name)
-			 : errmsg("invalid value for option \"%s\": \"%s\"",
-					  option->name, value),
-			 errhint("%s", expected)));
-}
-
-static double
-read_number(const Option *option, const char *value, int unit,
-			double factor, const char *expected)
-{
-	double		number;
-	const char *hint = NULL;
-
-	if (!parse_real(value, &number, unit, &hint))
-		reject_value(option, value, hint ? hint : expected);
-	number *= factor;
-	if (isnan(number) || number < option->min || number > option->max)
-		reject_value(option, value,
-					 psprintf("The value must be between %g%s and %g%s.",
-							  option->min / factor, unit ? "s" : "",
-							  option->max / factor, unit ? "s" : ""));
-	return number;
-}
-
-static int
-read_integer(const Option *option, const char *value, int unit,
-			 const char *expected)
-{
-	int			number;
-	const char *hint = NULL;
-
-	/* parse_int() rounds, which only makes sense for sizes */
-	if ((unit == 0 && strpbrk(value, ".eE")) ||
-		!parse_int(value, &number, unit, &hint))
-		reject_value(option, value, hint ? hint : expected);
-	if (number < option->min || number > option->max)
-		reject_value(option, value,
-					 psprintf("The value must be between %.0f and %.0f%s.",
-							  option->min, option->max,
-							  unit == GUC_UNIT_BYTE ? " bytes" : ""));
-	return number;
-}
-
-static int
-read_choice(const Option *option, const char *value)
-{
-	StringInfoData words;
-
-	for (int i = 0; option->choices[i]; i++)
-		if (strcmp(option->choices[i], value) == 0)
-			return i;
-
-	initStringInfo(&words);
-	for (int i = 0; option->choices[i]; i++)
-		appendStringInfo(&words, "%s\"%s\"",
-						 i == 0 ? "" : option->choices[i + 1] ? ", " : " and ",
-						 option->choices[i]);
-	reject_value(option, value, psprintf("Valid values are %s.", words.data));
-}
-
-/*
- * Regular expressions that an address must match, in this order, with the
- * hint if it does not.
+ * A regular expression that an address must match, with the hint if it does
+ * not.
  */
 typedef struct AddressRule
 {
 	const char *pattern;
 	const char *hint;
 } AddressRule;
+
+typedef struct Option Option;
+
+struct Option
+{
+	const char *name;
+	size_t		field;			/* offset in ImpiloTableOptions; 0: none */
+	int			places;			/* ON_… */
+	/* reads a value into its field, or raises an error */
+	void		(*read) (const Option *option, const char *value, void *field);
+	const char *default_value;	/* or NULL */
+	double		min,
+				max;			/* of numbers, in the unit of the field */
+	const char *const *choices; /* in the order of the enum */
+	const AddressRule *rules;	/* in the order in which they are checked */
+};
+
+PG_FUNCTION_INFO_V1(impilo_fdw_validator_1_0);
+
+
+/* ------------------------------------------------------------------------
+ * Values
+ * ------------------------------------------------------------------------
+ */
+
+/*
+ * Rejects a value, with what it should be as the hint.
+ */
+pg_noreturn static void
+reject_value(const Option *option, const char *value, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+			 errmsg("invalid value for option \"%s\": \"%s\"",
+					option->name, value),
+			 errhint("%s", expected)));
+}
 
 #define NO_CREDENTIALS \
 	{"^(?!([a-z0-9]+://)?[^/?#]*@)", \
@@ -261,29 +129,45 @@ static const AddressRule proxy_rules[] = {
 };
 
 /*
- * Returns an address without slashes at its end.
+ * Reads an address, without slashes at its end.  One that may contain
+ * credentials is not shown.
  */
-static char *
-read_address(const Option *option, const char *value, const AddressRule *rules)
+static void
+read_address(const Option *option, const char *value, void *field)
 {
 	char	   *address = pstrdup(value);
 	int			length = strlen(address);
 
-	for (; rules->pattern; rules++)
-		if (!RE_compile_and_execute(cstring_to_text(rules->pattern), address,
+	for (const AddressRule *rule = option->rules; rule->pattern; rule++)
+		if (!RE_compile_and_execute(cstring_to_text(rule->pattern), address,
 									length, REG_ADVANCED | REG_ICASE,
 									C_COLLATION_OID, 0, NULL))
-			reject_value(option, value, rules->hint);
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 strpbrk(value, "@?#")
+					 ? errmsg("invalid value for option \"%s\"", option->name)
+					 : errmsg("invalid value for option \"%s\": \"%s\"",
+							  option->name, value),
+					 errhint("%s", rule->hint)));
 	while (length > 0 && address[length - 1] == '/')
 		address[--length] = '\0';
-	return address;
+	*(char **) field = address;
+}
+
+static void
+read_file(const Option *option, const char *value, void *field)
+{
+	if (!is_absolute_path(value))
+		reject_value(option, value,
+					 "The value must be the absolute path of a file on the database server.");
+	*(char **) field = pstrdup(value);
 }
 
 /*
- * Returns a key, which becomes part of a header line.
+ * A key becomes part of a header line.  It is not shown.
  */
-static char *
-read_key(const Option *option, const char *value)
+static void
+check_key(const Option *option, const char *value, void *field)
 {
 	if (value[0] == '\0')
 		ereport(ERROR,
@@ -296,11 +180,105 @@ read_key(const Option *option, const char *value)
 					 errmsg("option \"%s\" contains an invalid character",
 							option->name),
 					 errhint("A key consists of visible ASCII characters. Check for spaces and line ends that were copied with it.")));
-	return pstrdup(value);
 }
 
 static void
-check_pointer(const Option *option, const char *value)
+read_boolean(const Option *option, const char *value, void *field)
+{
+	if (!parse_bool(value, field))
+		reject_value(option, value, "Specify a Boolean value.");
+}
+
+static void
+read_estimate(const Option *option, const char *value, void *field)
+{
+	bool		boolean;
+
+	if (pg_strcasecmp(value, "auto") == 0)
+		*(ImpiloRemoteEstimate *) field = IMPILO_ESTIMATE_AUTO;
+	else if (parse_bool(value, &boolean))
+		*(ImpiloRemoteEstimate *) field =
+			boolean ? IMPILO_ESTIMATE_ALWAYS : IMPILO_ESTIMATE_NEVER;
+	else
+		reject_value(option, value, "Specify a Boolean value or \"auto\".");
+}
+
+/*
+ * Returns a number in the unit of its field, which is 1 / `scale` of `unit`.
+ * `expected` is the hint for text that cannot be a number, and `range` the
+ * format of the hint for a number outside the limits.
+ */
+static double
+read_number(const Option *option, const char *value, int unit, double scale,
+			const char *expected, const char *range)
+{
+	double		number;
+	const char *hint = NULL;
+
+	if (!parse_real(value, &number, unit, &hint))
+		reject_value(option, value, hint ? hint : expected);
+	number *= scale;
+	if (number < option->min || number > option->max)
+		reject_value(option, value, psprintf(range, option->min / scale,
+											 option->max / scale));
+	return number;
+}
+
+static void
+read_integer(const Option *option, const char *value, void *field)
+{
+	const char *expected = "The value must be an integer.";
+
+	if (strpbrk(value, ".eE"))
+		reject_value(option, value, expected);
+	*(int *) field = (int) read_number(option, value, 0, 1, expected,
+									   "The value must be between %.0f and %.0f.");
+}
+
+static void
+read_real(const Option *option, const char *value, void *field)
+{
+	*(double *) field = read_number(option, value, 0, 1,
+									"The value must be a number.",
+									"The value must be between %g and %g.");
+}
+
+/* in ms; a number without a unit is seconds */
+static void
+read_duration(const Option *option, const char *value, void *field)
+{
+	*(int *) field = (int) rint(read_number(option, value, GUC_UNIT_S, 1000,
+											"The value must be a time such as \"10s\" or \"500ms\".",
+											"The value must be between %gs and %gs."));
+}
+
+/* in bytes */
+static void
+read_size(const Option *option, const char *value, void *field)
+{
+	*(int *) field = (int) rint(read_number(option, value, GUC_UNIT_BYTE, 1,
+											"The value must be a size such as \"64MB\".",
+											"The value must be between %.0f and %.0f bytes."));
+}
+
+static void
+read_choice(const Option *option, const char *value, void *field)
+{
+	StringInfoData names;
+	int			i = 0;
+
+	initStringInfo(&names);
+	for (; option->choices[i] && strcmp(option->choices[i], value) != 0; i++)
+		appendStringInfo(&names, "%s\"%s\"",
+						 i == 0 ? "" : option->choices[i + 1] ? ", " : " and ",
+						 option->choices[i]);
+	if (option->choices[i] == NULL)
+		reject_value(option, value, psprintf("Valid values are %s.", names.data));
+	*(int *) field = i;
+}
+
+static void
+check_pointer(const Option *option, const char *value, void *field)
 {
 	ImpiloJsonNode nodes[1 + IMPILO_JSON_MAX_DEPTH];
 	ImpiloJsonWanted wanted;
@@ -313,143 +291,94 @@ check_pointer(const Option *option, const char *value)
 							  error.what, (int) error.offset + 1));
 }
 
-static void
-check_relation(const Option *option, const char *value)
+/*
+ * impilo_closest_relation
+ *		Returns the name of the relation that a misspelt one is closest to, or
+ *		NULL.  Appends the names of all to `names`, unless it is NULL.
+ */
+const char *
+impilo_closest_relation(const char *name, StringInfo names)
 {
 	ClosestMatchState closest;
-	const char *match;
-	StringInfoData names;
 
-	if (impilo_schema_relation(value))
-		return;
-	initClosestMatch(&closest, value, IMPILO_MAX_DISTANCE);
-	initStringInfo(&names);
+	initClosestMatch(&closest, name, IMPILO_MAX_DISTANCE);
 	for (int i = 0; i < impilo_schema_nrelations; i++)
 	{
 		updateClosestMatch(&closest, impilo_schema_relations[i].name);
-		appendStringInfo(&names, "%s%s", i == 0 ? "" : ", ",
-						 impilo_schema_relations[i].name);
+		if (names)
+			appendStringInfo(names, "%s%s", i == 0 ? "" : ", ",
+							 impilo_schema_relations[i].name);
 	}
-	match = getClosestMatch(&closest);
+	return getClosestMatch(&closest);
+}
+
+static void
+check_relation(const Option *option, const char *value, void *field)
+{
+	StringInfoData names;
+	const char *match;
+
+	if (impilo_schema_relation(value))
+		return;
+	initStringInfo(&names);
+	match = impilo_closest_relation(value, &names);
 	reject_value(option, value,
 				 match ? psprintf("Perhaps you meant \"%s\".", match)
 				 : psprintf("Available relations: %s.", names.data));
 }
 
-/*
- * Reads a value into its field, or only checks it if target is NULL.
+/* ------------------------------------------------------------------------
+ * Options
+ * ------------------------------------------------------------------------
  */
-static void
-read_value(const Option *option, const char *value, void *target)
-{
-	union
-	{
-		char	   *text;
-		bool		boolean;
-		int			integer;
-		double		real;
-	}			read;
-	size_t		size = sizeof(char *);
 
-	switch (option->type)
-	{
-		case VALUE_URL:
-			read.text = read_address(option, value, url_rules);
-			break;
-		case VALUE_PROXY:
-			read.text = read_address(option, value, proxy_rules);
-			break;
-		case VALUE_FILE:
-			if (!is_absolute_path(value))
-				reject_value(option, value,
-							 "The value must be the absolute path of a file on the database server.");
-			read.text = pstrdup(value);
-			break;
-		case VALUE_KEY:
-			read.text = read_key(option, value);
-			break;
-		case VALUE_BOOLEAN:
-			size = sizeof(bool);
-			if (!parse_bool(value, &read.boolean))
-				reject_value(option, value, "Specify a Boolean value.");
-			break;
-		case VALUE_ESTIMATE:
-			size = sizeof(ImpiloRemoteEstimate);
-			if (pg_strcasecmp(value, "auto") == 0)
-				read.integer = IMPILO_ESTIMATE_AUTO;
-			else if (parse_bool(value, &read.boolean))
-				read.integer = read.boolean ? IMPILO_ESTIMATE_ALWAYS : IMPILO_ESTIMATE_NEVER;
-			else
-				reject_value(option, value, "Specify a Boolean value or \"auto\".");
-			break;
-		case VALUE_INTEGER:
-			size = sizeof(int);
-			read.integer = read_integer(option, value, 0,
-										"The value must be an integer.");
-			break;
-		case VALUE_REAL:
-			size = sizeof(double);
-			read.real = read_number(option, value, 0, 1,
-									"The value must be a number.");
-			break;
-		case VALUE_DURATION:
-			size = sizeof(int);
-			read.integer = (int) rint(read_number(option, value, GUC_UNIT_S,
-												  1000, "The value must be a time such as \"10s\" or \"500ms\"."));
-			break;
-		case VALUE_SIZE:
-			size = sizeof(int);
-			read.integer = read_integer(option, value, GUC_UNIT_BYTE,
-										"The value must be a size such as \"64MB\".");
-			break;
-		case VALUE_CHOICE:
-			size = sizeof(int);
-			read.integer = read_choice(option, value);
-			break;
-		case VALUE_POINTER:
-			check_pointer(option, value);
-			read.text = NULL;
-			break;
-		case VALUE_RELATION:
-			check_relation(option, value);
-			read.text = NULL;
-			break;
-	}
-	if (target)
-		memcpy(target, &read, size);
-}
+/* an option with a field of its name */
+#define OPTION(name, ...) \
+	{#name, offsetof(ImpiloTableOptions, name), __VA_ARGS__}
 
-static int
-place_of_catalog(Oid catalog)
-{
-	switch (catalog)
-	{
-		case ForeignServerRelationId:
-			return ON_SERVER;
-		case ForeignTableRelationId:
-			return ON_TABLE;
-		case AttributeRelationId:
-			return ON_COLUMN;
-		case UserMappingRelationId:
-			return ON_MAPPING;
-		default:
-			return 0;
-	}
-}
+static const char *const post_at_values[] = {"statement", "commit", "never", NULL};
+static const char *const on_invalid_values[] = {"error", "null", NULL};
 
-static const char *
-place_name(int places)
-{
-	if (places & ON_MAPPING)
-		return "a user mapping, where other users cannot read it";
-	if ((places & ON_SERVER) && (places & ON_TABLE))
-		return "a server or a foreign table";
-	if (places & ON_SERVER)
-		return "a server";
-	if (places & ON_TABLE)
-		return "a foreign table";
-	return "a column of a foreign table";
-}
+static const Option options[] = {
+	OPTION(base_url, ON_SERVER, read_address, PRODUCTION_URL,.rules = url_rules),
+	OPTION(ca_file, ON_SERVER, read_file),
+	OPTION(proxy, ON_SERVER, read_address,.rules = proxy_rules),
+	OPTION(connect_timeout, ON_SERVER, read_duration, "10s", 1, 3600 * 1000),
+	OPTION(request_timeout, ON_SERVER, read_duration, "60s", 1, 24 * 3600 * 1000),
+	OPTION(max_retries, ON_SERVER, read_integer, "5", 0, 100),
+	OPTION(requests_per_second, ON_SERVER, read_real, "0", 0, 100000),
+	/* parsing a body is not interrupted, so the maximum bounds that time */
+	OPTION(max_response_size, ON_SERVER, read_size, "64MB", 64 * 1024, 256 * 1024 * 1024),
+	OPTION(max_pages, ON_SERVER, read_integer, "100000", 1, INT_MAX),
+	OPTION(scan_timeout, ON_SERVER, read_duration, "1h", 0, 7 * 24 * 3600 * 1000),
+	OPTION(keep_connections, ON_SERVER, read_boolean, "true"),
+	OPTION(fdw_startup_cost, ON_SERVER, read_real, "100", 0, 1e10),
+	OPTION(fdw_tuple_cost, ON_SERVER, read_real, "0.2", 0, 1e10),
+	OPTION(reconcile_timeout, ON_SERVER, read_duration, "30s", 0, 3600 * 1000),
+	OPTION(unique_external_ids, ON_SERVER, read_boolean, "false"),
+	OPTION(analyze_patient_data, ON_SERVER, read_boolean, "false"),
+
+	OPTION(fetch_size, ON_EITHER, read_integer, "250", 1, INT_MAX),
+	OPTION(max_concurrency, ON_EITHER, read_integer, "8", 1, MAX_CONCURRENCY),
+	OPTION(batch_size, ON_EITHER, read_integer, "100", 1, 10000),
+	OPTION(use_remote_estimate, ON_EITHER, read_estimate, "auto"),
+	OPTION(updatable, ON_EITHER, read_boolean, "true"),
+	OPTION(post_at, ON_EITHER, read_choice, "statement",.choices = post_at_values),
+
+	{"relation", 0, ON_TABLE, check_relation},
+	{"json_pointer", 0, ON_COLUMN, check_pointer},
+	{"on_invalid", 0, ON_COLUMN, read_choice,.choices = on_invalid_values},
+	{"api_key", 0, ON_MAPPING, check_key},
+	{"api_key_file", 0, ON_MAPPING, read_file}
+};
+
+static const char *const place_names[] = {
+	[ON_SERVER] = "a server",
+	[ON_TABLE] = "a foreign table",
+	[ON_EITHER] = "a server or a foreign table",
+	[ON_COLUMN] = "a column of a foreign table",
+	[ON_MAPPING] = "a user mapping, where other users cannot read it"
+};
 
 /*
  * Raises the error for an unknown option.  The hint is the place where it is
@@ -469,7 +398,7 @@ reject_name(const char *name, int place)
 	{
 		if (strcmp(options[i].name, name) == 0)
 			hint = psprintf("Option \"%s\" belongs in %s.", name,
-							place_name(options[i].places));
+							place_names[options[i].places]);
 		if (!(options[i].places & place))
 			continue;
 		updateClosestMatch(&closest, options[i].name);
@@ -510,30 +439,33 @@ Datum
 impilo_fdw_validator_1_0(PG_FUNCTION_ARGS)
 {
 	List	   *given = untransformRelOptions(PG_GETARG_DATUM(0));
-	int			place = place_of_catalog(PG_GETARG_OID(1));
+	Oid			catalog = PG_GETARG_OID(1);
+	int			place = catalog == ForeignServerRelationId ? ON_SERVER
+	: catalog == ForeignTableRelationId ? ON_TABLE
+	: catalog == AttributeRelationId ? ON_COLUMN
+	: catalog == UserMappingRelationId ? ON_MAPPING : 0;
 	bool		has_key = false;
 	bool		has_key_file = false;
-	int			fetch_size;
 	ListCell   *cell;
 
 	foreach(cell, given)
 	{
 		DefElem    *def = (DefElem *) lfirst(cell);
 		const Option *option = find_option(def->defname, place);
+		ImpiloTableOptions result;	/* discarded */
 
 		if (option == NULL)
 			reject_name(def->defname, place);
-		if (option->type == VALUE_FILE &&
+		if (option->read == read_file &&
 			!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
 			ereport(ERROR,
 					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 					 errmsg("permission denied to set option \"%s\"",
 							option->name),
 					 errhint("Only roles with privileges of role \"pg_read_server_files\" can name a file on the database server.")));
-		read_value(option, defGetString(def), NULL);
+		option->read(option, defGetString(def), (char *) &result + option->field);
 		if (strcmp(option->name, "fetch_size") == 0 &&
-			parse_int(defGetString(def), &fetch_size, 0, NULL) &&
-			fetch_size > IMPILO_MAX_PAGE_SIZE)
+			result.fetch_size > IMPILO_MAX_PAGE_SIZE)
 			ereport(NOTICE,
 					(errmsg("option \"%s\" is limited to %d, because the API returns at most %d orders per page",
 							option->name, IMPILO_MAX_PAGE_SIZE,
@@ -569,51 +501,48 @@ impilo_given_option(List *given, const char *name)
 }
 
 /*
+ * Reads the options of a server and a table: the table's own value, if it is
+ * an option of tables, else that of the server, else the default.
+ */
+static void
+read_options(List *server, List *table, ImpiloTableOptions *result)
+{
+	memset(result, 0, sizeof(*result));
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		const char *value = impilo_given_option(table, options[i].name);
+
+		if (value == NULL)
+			value = impilo_given_option(server, options[i].name);
+		if (value == NULL)
+			value = options[i].default_value;
+		if (value && options[i].field != 0)
+			options[i].read(&options[i], value, (char *) result + options[i].field);
+	}
+	result->fetch_size = Min(result->fetch_size, IMPILO_MAX_PAGE_SIZE);
+}
+
+/*
  * impilo_server_options
  *		Reads the options of a server.  Strings are in CurrentMemoryContext.
  */
 void
-impilo_server_options(const ForeignServer *server,
-					  ImpiloServerOptions *result)
+impilo_server_options(const ForeignServer *server, ImpiloTableOptions *result)
 {
-	memset(result, 0, sizeof(*result));
-	for (int i = 0; i < lengthof(options); i++)
-	{
-		const Option *option = &options[i];
-		const char *value = impilo_given_option(server->options, option->name);
-
-		if (option->in_server == NOWHERE)
-			continue;
-		if (value == NULL)
-			value = option->initial;
-		if (value != NULL)
-			read_value(option, value, (char *) result + option->in_server);
-	}
+	read_options(server->options, NIL, result);
+	result->serverid = server->serverid;
 }
 
 /*
  * impilo_table_options
- *		Reads the options of a foreign table: its own value, that of its
- *		server, or the default.
+ *		Reads the options of a foreign table, and of its server.
  */
 void
-impilo_table_options(const ForeignTable *table, const ForeignServer *server,
-					 ImpiloTableOptions *result)
+impilo_table_options(Oid relid, ImpiloTableOptions *result)
 {
-	memset(result, 0, sizeof(*result));
-	for (int i = 0; i < lengthof(options); i++)
-	{
-		const Option *option = &options[i];
-		const char *value;
+	ForeignTable *table = GetForeignTable(relid);
 
-		if (option->in_table == NOWHERE)
-			continue;
-		value = impilo_given_option(table->options, option->name);
-		if (value == NULL)
-			value = impilo_given_option(server->options, option->name);
-		if (value == NULL)
-			value = option->initial;
-		read_value(option, value, (char *) result + option->in_table);
-	}
-	result->fetch_size = Min(result->fetch_size, IMPILO_MAX_PAGE_SIZE);
+	read_options(GetForeignServer(table->serverid)->options, table->options,
+				 result);
+	result->serverid = table->serverid;
 }

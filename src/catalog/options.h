@@ -15,6 +15,7 @@
 
 #include "fmgr.h"
 #include "foreign/foreign.h"
+#include "lib/stringinfo.h"
 
 typedef enum ImpiloPostAt
 {
@@ -36,9 +37,15 @@ typedef enum ImpiloRemoteEstimate
 /* orders on a full page of the list: the API returns at most this many */
 #define IMPILO_MAX_PAGE_SIZE 250
 
-/* Options of a server */
-typedef struct ImpiloServerOptions
+/*
+ * The options of a foreign table and of its server; or those of a server
+ * alone, with its defaults for tables.
+ */
+typedef struct ImpiloTableOptions
 {
+	Oid			serverid;
+
+	/* of the server */
 	char	   *base_url;		/* without a trailing slash */
 	char	   *ca_file;		/* or NULL */
 	char	   *proxy;			/* or NULL */
@@ -55,11 +62,8 @@ typedef struct ImpiloServerOptions
 	int			reconcile_timeout;	/* ms */
 	bool		unique_external_ids;	/* no two orders have a common one */
 	bool		analyze_patient_data;
-} ImpiloServerOptions;
 
-/* Options of a foreign table, with the server's value as the default */
-typedef struct ImpiloTableOptions
-{
+	/* of the table, with the server's value as the default */
 	int			fetch_size;		/* orders per page */
 	int			max_concurrency;	/* requests in flight */
 	int			batch_size;		/* rows created together */
@@ -73,10 +77,10 @@ typedef struct ImpiloTableOptions
 extern PGDLLEXPORT Datum impilo_fdw_validator_1_0(PG_FUNCTION_ARGS);
 
 extern void impilo_server_options(const ForeignServer *server,
-								  ImpiloServerOptions *options);
-extern void impilo_table_options(const ForeignTable *table,
-								 const ForeignServer *server,
-								 ImpiloTableOptions *options);
+								  ImpiloTableOptions *result);
+extern void impilo_table_options(Oid relid, ImpiloTableOptions *result);
 extern const char *impilo_given_option(List *given, const char *name);
+extern const char *impilo_closest_relation(const char *name,
+										   StringInfo names);
 
 #endif							/* IMPILO_OPTIONS_H */

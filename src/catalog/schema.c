@@ -32,12 +32,27 @@
 
 #define COUNT(array) ((int) (sizeof(array) / sizeof((array)[0])))
 
+/*
+ * Columns.  INSERT writes those with a member of the create request, which is
+ * also their place.  Descriptions get a full stop.
+ */
 #define COLUMN(name, pointer, type, description) \
-	{name, IMPILO_SOURCE_POINTER, pointer, type, NULL, false, description}
-#define WRITTEN(name, pointer, type, member, description) \
-	{name, IMPILO_SOURCE_POINTER, pointer, type, member, false, description}
-#define WRITTEN_ID(name, pointer, member, description) \
-	{name, IMPILO_SOURCE_POINTER, pointer, "bigint", member, true, description}
+	{name, IMPILO_SOURCE_POINTER, pointer, type, NULL, false, description "."}
+#define WRITTEN(name, type, member, description) \
+	{name, IMPILO_SOURCE_POINTER, "/" member, type, member, false, \
+	description "."}
+#define WRITTEN_ID(name, member, description) \
+	{name, IMPILO_SOURCE_POINTER, "/" member "/id", "bigint", member, true, \
+	description "."}
+
+#define BIGINT(name, at, description) COLUMN(name, at, "bigint", description)
+#define BOOLEAN(name, at, description) COLUMN(name, at, "boolean", description)
+#define DATE(name, at, description) COLUMN(name, at, "date", description)
+#define INTEGER(name, at, description) COLUMN(name, at, "integer", description)
+#define JSONB(name, at, description) COLUMN(name, at, "jsonb", description)
+#define TEXT(name, at, description) COLUMN(name, at, "text", description)
+#define TIME(name, at, description) \
+	COLUMN(name, at, "timestamp with time zone", description)
 
 #define ORDER_ID \
 	{"order_id", IMPILO_SOURCE_ORDER_ID, NULL, "bigint", NULL, false, \
@@ -53,114 +68,88 @@
  * Objects of the API.  `of` is the owner, for the descriptions: "the patient".
  */
 #define ADDRESS(name, at, of) \
-	COLUMN(name "line_one", at "/lineOne", "text", \
-		   "First line of the address of " of "."), \
-	COLUMN(name "line_two", at "/lineTwo", "text", \
-		   "Second line of the address of " of "."), \
-	COLUMN(name "line_three", at "/lineThree", "text", \
-		   "Third line of the address of " of "."), \
-	COLUMN(name "city", at "/city", "text", \
-		   "City in the address of " of "."), \
-	COLUMN(name "state", at "/state", "text", \
-		   "State in the address of " of "."), \
-	COLUMN(name "zip_code", at "/zipCode", "text", \
-		   "Zip code in the address of " of "."), \
-	COLUMN(name "country", at "/country", "text", \
-		   "Country in the address of " of "."), \
-	COLUMN(name "note", at "/note", "text", \
-		   "Note on the address of " of ".")
+	TEXT(name "line_one", at "/lineOne", "First line of the address of " of), \
+	TEXT(name "line_two", at "/lineTwo", \
+		 "Second line of the address of " of), \
+	TEXT(name "line_three", at "/lineThree", \
+		 "Third line of the address of " of), \
+	TEXT(name "city", at "/city", "City in the address of " of), \
+	TEXT(name "state", at "/state", "State in the address of " of), \
+	TEXT(name "zip_code", at "/zipCode", "Zip code in the address of " of), \
+	TEXT(name "country", at "/country", "Country in the address of " of), \
+	TEXT(name "note", at "/note", "Note on the address of " of)
 
 /* a site without its id */
 #define SITE_FIELDS(name, at, of) \
-	COLUMN(name "name", at "/name", "text", \
-		   "Name of " of "."), \
-	COLUMN(name "active", at "/active", "boolean", \
-		   "Whether " of " is active."), \
-	COLUMN(name "phone_number", at "/phoneNumber", "text", \
-		   "Phone number of " of "."), \
+	TEXT(name "name", at "/name", "Name of " of), \
+	BOOLEAN(name "active", at "/active", "Whether " of " is active"), \
+	TEXT(name "phone_number", at "/phoneNumber", "Phone number of " of), \
 	ADDRESS(name "address_", at "/address", of)
 
 #define SITE(name, at, of) \
-	COLUMN(name "id", at "/id", "bigint", \
-		   "Id of " of "."), \
+	BIGINT(name "id", at "/id", "Id of " of), \
 	SITE_FIELDS(name, at, of)
 
 /* a patient without the id */
 #define PATIENT_FIELDS(name, at, of) \
-	COLUMN(name "external_identifier", at "/externalIdentifier", "text", \
-		   "The customer's own identifier of " of "."), \
-	COLUMN(name "first_name", at "/firstName", "text", \
-		   "First name of " of "."), \
-	COLUMN(name "last_name", at "/lastName", "text", \
-		   "Last name of " of "."), \
-	COLUMN(name "date_of_birth", at "/dateOfBirth", "date", \
-		   "Date of birth of " of "."), \
-	COLUMN(name "email", at "/email", "text", \
-		   "Email address of " of "."), \
-	COLUMN(name "phone_number", at "/phoneNumber", "text", \
-		   "Phone number of " of "."), \
-	COLUMN(name "archived", at "/archived", "boolean", \
-		   "Whether " of " is archived."), \
+	TEXT(name "external_identifier", at "/externalIdentifier", \
+		 "The customer's own identifier of " of), \
+	TEXT(name "first_name", at "/firstName", "First name of " of), \
+	TEXT(name "last_name", at "/lastName", "Last name of " of), \
+	DATE(name "date_of_birth", at "/dateOfBirth", "Date of birth of " of), \
+	TEXT(name "email", at "/email", "Email address of " of), \
+	TEXT(name "phone_number", at "/phoneNumber", "Phone number of " of), \
+	BOOLEAN(name "archived", at "/archived", "Whether " of " is archived"), \
 	ADDRESS(name "address_", at "/address", of), \
 	SITE(name "site_", at "/site", "the site of " of), \
-	COLUMN(name "enrolled", at "/enrolled", "boolean", \
-		   "Whether " of " is enrolled."), \
-	COLUMN(name "sex", at "/sex", "text", \
-		   "Sex of " of ": female, male, other or unknown.")
+	BOOLEAN(name "enrolled", at "/enrolled", "Whether " of " is enrolled"), \
+	TEXT(name "sex", at "/sex", \
+		 "Sex of " of ": female, male, other or unknown")
 
 #define PATIENT(name, at, of) \
-	COLUMN(name "id", at "/id", "bigint", \
-		   "Id of " of "."), \
+	BIGINT(name "id", at "/id", "Id of " of), \
 	PATIENT_FIELDS(name, at, of)
 
 #define ITEM(name, at, of) \
-	COLUMN(name "id", at "/id", "bigint", \
-		   "Id of " of "."), \
-	COLUMN(name "name", at "/name", "text", \
-		   "Name of " of "."), \
-	COLUMN(name "model", at "/model", "text", \
-		   "Model of " of "."), \
-	COLUMN(name "sku", at "/sku", "text", \
-		   "Stock keeping unit of " of "; may have leading zeros."), \
-	COLUMN(name "orderable", at "/orderable", "boolean", \
-		   "Whether " of " can be ordered."), \
-	COLUMN(name "manufacturer_id", at "/manufacturer/id", "bigint", \
-		   "Id of the manufacturer of " of "."), \
-	COLUMN(name "manufacturer_name", at "/manufacturer/name", "text", \
-		   "Name of the manufacturer of " of ".")
+	BIGINT(name "id", at "/id", "Id of " of), \
+	TEXT(name "name", at "/name", "Name of " of), \
+	TEXT(name "model", at "/model", "Model of " of), \
+	TEXT(name "sku", at "/sku", \
+		 "Stock keeping unit of " of "; may have leading zeros"), \
+	BOOLEAN(name "orderable", at "/orderable", \
+			"Whether " of " can be ordered"), \
+	BIGINT(name "manufacturer_id", at "/manufacturer/id", \
+		   "Id of the manufacturer of " of), \
+	TEXT(name "manufacturer_name", at "/manufacturer/name", \
+		 "Name of the manufacturer of " of)
 
 #define KIT(name, at, of) \
-	COLUMN(name "id", at "/id", "bigint", \
-		   "Id of " of "."), \
-	COLUMN(name "name", at "/name", "text", \
-		   "Name of " of "."), \
-	COLUMN(name "archived", at "/archived", "boolean", \
-		   "Whether " of " is archived."), \
-	COLUMN(name "kit_items", at "/kitItems", "jsonb", \
-		   "What " of " consists of: an array of items and counts.")
+	BIGINT(name "id", at "/id", "Id of " of), \
+	TEXT(name "name", at "/name", "Name of " of), \
+	BOOLEAN(name "archived", at "/archived", "Whether " of " is archived"), \
+	JSONB(name "kit_items", at "/kitItems", \
+		  "What " of " consists of: an array of items and counts")
 
 #define DEVICE \
-	COLUMN("device_id", "/id", "bigint", \
-		   "Id of the device."), \
+	BIGINT("device_id", "/id", "Id of the device"), \
 	ITEM("item_", "/item", "the item that the device is"), \
-	COLUMN("current_status", "/currentStatus", "text", \
-		   "Status of the device, for example availableAtSite, withPatient " \
-		   "or decommissioned."), \
-	COLUMN("used", "/used", "boolean", \
-		   "Whether the device has been used."), \
+	TEXT("current_status", "/currentStatus", \
+		 "Status of the device, for example availableAtSite, withPatient " \
+		 "or decommissioned"), \
+	BOOLEAN("used", "/used", "Whether the device has been used"), \
 	PATIENT("current_patient_", "/currentPatient", \
 			"the patient who has the device"), \
 	SITE("site_", "/site", "the site of the device"), \
-	COLUMN("last_health_check", "/lastHealthCheck", "text", \
-		   "Last health check of the device, as text."), \
-	COLUMN("device_identifiers", "/deviceIdentifiers", "jsonb", \
-		   "Identifiers of the device: an array of types and values."), \
-	COLUMN("device_events", "/deviceEvents", "jsonb", \
-		   "History of the device: an array of types and times."), \
-	COLUMN("external_identifier", "/externalIdentifier", "text", \
-		   "The customer's own identifier of the device."), \
-	COLUMN("disabled_readings", "/disabledReadings", "boolean", \
-		   "Whether readings of the device are disabled.")
+	TEXT("last_health_check", "/lastHealthCheck", \
+		 "Last health check of the device, as text"), \
+	JSONB("device_identifiers", "/deviceIdentifiers", \
+		  "Identifiers of the device: an array of types and values"), \
+	JSONB("device_events", "/deviceEvents", \
+		  "History of the device: an array of types and times"), \
+	TEXT("external_identifier", "/externalIdentifier", \
+		 "The customer's own identifier of the device"), \
+	BOOLEAN("disabled_readings", "/disabledReadings", \
+			"Whether readings of the device are disabled")
 
 /*
  * Relations
@@ -168,51 +157,51 @@
 static const ImpiloSchemaColumn orders[] = {
 	{"id", IMPILO_SOURCE_ORDER_ID, "/id", "bigint", NULL, false,
 	"Id of the order."},
-	WRITTEN("external_order_ids", "/externalOrderIds", "text[]",
-			"externalOrderIds", "The customer's own ids of the order."),
-	WRITTEN_ID("patient_id", "/patient/id", "patient",
+	WRITTEN("external_order_ids", "text[]", "externalOrderIds",
+			"The customer's own ids of the order"),
+	WRITTEN_ID("patient_id", "patient",
 			   "Id of the patient whom the order is for; NULL if it is for "
-			   "a site."),
+			   "a site"),
 	PATIENT_FIELDS("patient_", "/patient", "the patient"),
-	WRITTEN_ID("site_id", "/site/id", "site",
+	WRITTEN_ID("site_id", "site",
 			   "Id of the site that the order is for; NULL if it is for a "
-			   "patient."),
+			   "patient"),
 	SITE_FIELDS("site_", "/site", "the site"),
-	COLUMN("current_status", "/currentStatus", "text",
-		   "Status of the order, for example reconfirmAddress or "
-		   "availableForPickup."),
-	WRITTEN("shipping_option", "/shippingOption", "text", "shippingOption",
-			"How the order is shipped: standard or overnight."),
-	WRITTEN("email_label", "/emailLabel", "boolean", "emailLabel",
-			"Whether the label for a return is sent by email."),
-	WRITTEN("order_items", "/orderItems", "jsonb", "orderItems",
-			"Items ordered: an array of items and counts."),
-	WRITTEN("order_kits", "/orderKits", "jsonb", "orderKits",
-			"Kits ordered: an array of kits and counts."),
-	COLUMN("order_events", "/orderEvents", "jsonb",
-		   "History of the order's status: an array of names and times."),
-	COLUMN("tracking_numbers", "/trackingNumbers", "jsonb",
-		   "Tracking numbers of the order: an array of carriers and values."),
-	COLUMN("devices", "/devices", "jsonb",
-		   "Devices picked to fulfil the items: an array."),
-	COLUMN("packed_kits", "/packedKits", "jsonb",
-		   "Kits packed, each with its devices: an array."),
-	WRITTEN("order_notes", "/orderNotes", "jsonb", "orderNotes",
-			"Notes on the order: an array."),
-	WRITTEN("return_devices", "/returnDevices", "jsonb", "returnDevices",
-			"Devices to be returned: an array."),
-	WRITTEN("return_items", "/returnItems", "jsonb", "returnItems",
-			"Items to be returned: an array."),
-	WRITTEN("return_packed_kits", "/returnPackedKits", "jsonb",
-			"returnPackedKits", "Packed kits to be returned: an array."),
+	TEXT("current_status", "/currentStatus",
+		 "Status of the order, for example reconfirmAddress or "
+		 "availableForPickup"),
+	WRITTEN("shipping_option", "text", "shippingOption",
+			"How the order is shipped: standard or overnight"),
+	WRITTEN("email_label", "boolean", "emailLabel",
+			"Whether the label for a return is sent by email"),
+	WRITTEN("order_items", "jsonb", "orderItems",
+			"Items ordered: an array of items and counts"),
+	WRITTEN("order_kits", "jsonb", "orderKits",
+			"Kits ordered: an array of kits and counts"),
+	JSONB("order_events", "/orderEvents",
+		  "History of the order's status: an array of names and times"),
+	JSONB("tracking_numbers", "/trackingNumbers",
+		  "Tracking numbers of the order: an array of carriers and values"),
+	JSONB("devices", "/devices",
+		  "Devices picked to fulfil the items: an array"),
+	JSONB("packed_kits", "/packedKits",
+		  "Kits packed, each with its devices: an array"),
+	WRITTEN("order_notes", "jsonb", "orderNotes",
+			"Notes on the order: an array"),
+	WRITTEN("return_devices", "jsonb", "returnDevices",
+			"Devices to be returned: an array"),
+	WRITTEN("return_items", "jsonb", "returnItems",
+			"Items to be returned: an array"),
+	WRITTEN("return_packed_kits", "jsonb", "returnPackedKits",
+			"Packed kits to be returned: an array"),
 	DOCUMENT("The whole order"),
 };
 
 static const ImpiloSchemaColumn order_external_ids[] = {
 	ORDER_ID,
 	POSITION("external ids"),
-	COLUMN("external_order_id", "", "text",
-		   "One of the customer's own ids of the order."),
+	TEXT("external_order_id", "",
+		 "One of the customer's own ids of the order"),
 	DOCUMENT("The id"),
 };
 
@@ -220,8 +209,7 @@ static const ImpiloSchemaColumn order_items[] = {
 	ORDER_ID,
 	POSITION("items"),
 	ITEM("item_", "/item", "the item"),
-	COLUMN("count", "/count", "integer",
-		   "Number of the item that is ordered."),
+	INTEGER("count", "/count", "Number of the item that is ordered"),
 	DOCUMENT("The item and its count"),
 };
 
@@ -229,28 +217,23 @@ static const ImpiloSchemaColumn order_kits[] = {
 	ORDER_ID,
 	POSITION("kits"),
 	KIT("kit_", "/kit", "the kit"),
-	COLUMN("count", "/count", "integer",
-		   "Number of the kit that is ordered."),
+	INTEGER("count", "/count", "Number of the kit that is ordered"),
 	DOCUMENT("The kit and its count"),
 };
 
 static const ImpiloSchemaColumn order_events[] = {
 	ORDER_ID,
 	POSITION("events"),
-	COLUMN("name", "/name", "text",
-		   "What happened to the order."),
-	COLUMN("event_timestamp", "/eventTimestamp", "timestamp with time zone",
-		   "When it happened."),
+	TEXT("name", "/name", "What happened to the order"),
+	TIME("event_timestamp", "/eventTimestamp", "When it happened"),
 	DOCUMENT("The event"),
 };
 
 static const ImpiloSchemaColumn order_tracking_numbers[] = {
 	ORDER_ID,
 	POSITION("tracking numbers"),
-	COLUMN("carrier", "/carrier", "text",
-		   "Carrier of the parcel."),
-	COLUMN("value", "/value", "text",
-		   "The carrier's tracking number."),
+	TEXT("carrier", "/carrier", "Carrier of the parcel"),
+	TEXT("value", "/value", "The carrier's tracking number"),
 	DOCUMENT("The tracking number"),
 };
 
@@ -265,8 +248,7 @@ static const ImpiloSchemaColumn order_packed_kits[] = {
 	ORDER_ID,
 	POSITION("packed kits"),
 	KIT("kit_", "/kit", "the kit packed"),
-	COLUMN("devices", "/devices", "jsonb",
-		   "Devices in the kit: an array."),
+	JSONB("devices", "/devices", "Devices in the kit: an array"),
 	DOCUMENT("The packed kit"),
 };
 
@@ -283,18 +265,16 @@ static const ImpiloSchemaColumn order_packed_kit_devices[] = {
 static const ImpiloSchemaColumn order_notes[] = {
 	ORDER_ID,
 	POSITION("notes"),
-	COLUMN("note", "/note", "text",
-		   "The text of the note."),
-	COLUMN("created_at", "/createdAt", "timestamp with time zone",
-		   "When the note was written."),
-	COLUMN("created_by_id", "/createdBy/id", "bigint",
-		   "Id of the user who wrote the note."),
-	COLUMN("created_by_first_name", "/createdBy/firstName", "text",
-		   "First name of the user who wrote the note."),
-	COLUMN("created_by_last_name", "/createdBy/lastName", "text",
-		   "Last name of the user who wrote the note."),
-	COLUMN("created_by_email", "/createdBy/email", "text",
-		   "Email address of the user who wrote the note."),
+	TEXT("note", "/note", "The text of the note"),
+	TIME("created_at", "/createdAt", "When the note was written"),
+	BIGINT("created_by_id", "/createdBy/id",
+		   "Id of the user who wrote the note"),
+	TEXT("created_by_first_name", "/createdBy/firstName",
+		 "First name of the user who wrote the note"),
+	TEXT("created_by_last_name", "/createdBy/lastName",
+		 "Last name of the user who wrote the note"),
+	TEXT("created_by_email", "/createdBy/email",
+		 "Email address of the user who wrote the note"),
 	DOCUMENT("The note"),
 };
 

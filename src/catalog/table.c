@@ -22,9 +22,9 @@
 
 #include "catalog/pg_type.h"
 #include "foreign/foreign.h"
-#include "lib/stringinfo.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/varlena.h"
 
 #include "catalog/options.h"
 #include "catalog/table.h"
@@ -37,19 +37,11 @@
 static void
 raise_unknown_relation(Relation relation, const char *name)
 {
-	ClosestMatchState closest;
-	const char *match;
 	StringInfoData names;
+	const char *match;
 
-	initClosestMatch(&closest, name, IMPILO_MAX_DISTANCE);
 	initStringInfo(&names);
-	for (int i = 0; i < impilo_schema_nrelations; i++)
-	{
-		updateClosestMatch(&closest, impilo_schema_relations[i].name);
-		appendStringInfo(&names, "%s%s", i == 0 ? "" : ", ",
-						 impilo_schema_relations[i].name);
-	}
-	match = getClosestMatch(&closest);
+	match = impilo_closest_relation(name, &names);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
 			 errmsg("foreign table \"%s\" is not bound to a relation of the API",
@@ -84,26 +76,6 @@ raise_unknown_column(const ImpiloTable *table, const ImpiloColumn *column)
 			 impilo_errtable(table, column)));
 }
 
-/*
- * Find the column of the schema with the name of this column, or with its
- * pointer, so that a column with another name is as good: it can be written,
- * and conditions on the order's id become lookups.
- */
-static const ImpiloSchemaColumn *
-find_place(const ImpiloTable *table, const char *name, const char *pointer)
-{
-	if (pointer == NULL)
-		return impilo_schema_column(table->relation, name);
-	for (int i = 0; i < table->relation->ncolumns; i++)
-	{
-		const ImpiloSchemaColumn *place = &table->relation->columns[i];
-
-		if (place->pointer && strcmp(place->pointer, pointer) == 0)
-			return place;
-	}
-	return NULL;
-}
-
 static void
 bind_column(const ImpiloTable *table, Form_pg_attribute attribute,
 			ImpiloColumn *column)
@@ -112,7 +84,7 @@ bind_column(const ImpiloTable *table, Form_pg_attribute attribute,
 												  attribute->attnum);
 	const char *pointer = impilo_given_option(options, "json_pointer");
 	const char *on_invalid = impilo_given_option(options, "on_invalid");
-	const ImpiloSchemaColumn *place;
+	const ImpiloSchemaColumn *place = NULL;
 
 	column->attnum = attribute->attnum;
 	column->name = pstrdup(NameStr(attribute->attname));
@@ -122,7 +94,16 @@ bind_column(const ImpiloTable *table, Form_pg_attribute attribute,
 	column->pointer = pointer;
 	column->null_on_invalid = on_invalid && strcmp(on_invalid, "null") == 0;
 
-	place = find_place(table, column->name, pointer);
+	/*
+	 * A pointer can name the place of a column of the schema.  Such a column
+	 * can be written too, and conditions on the order's id become lookups.
+	 */
+	if (pointer == NULL)
+		place = impilo_schema_column(table->relation, column->name);
+	for (int i = 0; pointer && !place && i < table->relation->ncolumns; i++)
+		if (table->relation->columns[i].pointer &&
+			strcmp(table->relation->columns[i].pointer, pointer) == 0)
+			place = &table->relation->columns[i];
 	if (place)
 	{
 		column->source = place->source;
@@ -135,7 +116,7 @@ bind_column(const ImpiloTable *table, Form_pg_attribute attribute,
 
 /*
  * impilo_table_bind
- *		Bind the columns of a foreign table to their places.
+ *		Returns the columns of a foreign table bound to their places.
  *
  * The result is allocated in CurrentMemoryContext and does not depend on
  * `relation`, which may be closed.  Raises FDW_TABLE_NOT_FOUND if the table
@@ -146,8 +127,9 @@ impilo_table_bind(Relation relation)
 {
 	TupleDesc	descriptor = RelationGetDescr(relation);
 	ImpiloTable *table = palloc0(sizeof(ImpiloTable));
-	ForeignTable *foreign = GetForeignTable(RelationGetRelid(relation));
-	const char *name = impilo_given_option(foreign->options, "relation");
+	const char *name =
+	impilo_given_option(GetForeignTable(RelationGetRelid(relation))->options,
+						"relation");
 
 	if (name == NULL)
 		name = RelationGetRelationName(relation);
@@ -172,7 +154,7 @@ impilo_table_bind(Relation relation)
 
 /*
  * impilo_table_check
- *		Raise FDW_INVALID_COLUMN_NAME if a statement uses an unknown column.
+ *		Raises FDW_INVALID_COLUMN_NAME if a statement uses an unknown column.
  *
  * `attributes` is a set of attribute numbers, without an offset.
  */
@@ -188,7 +170,7 @@ impilo_table_check(const ImpiloTable *table, const Bitmapset *attributes)
 
 /*
  * impilo_table_order_id
- *		The column that holds the order's id, or InvalidAttrNumber.
+ *		Returns the column that holds the order's id, or InvalidAttrNumber.
  *
  * Only a column of type bigint counts: conditions on it become requests, so
  * they must have exactly the meaning that they have for the id.
@@ -208,7 +190,7 @@ impilo_table_order_id(const ImpiloTable *table)
 
 /*
  * impilo_errtable
- *		For use in ereport(): add the names of the schema, the table and the
+ *		For use in ereport(): adds the names of the schema, the table and the
  *		column (or NULL), like errtablecol() but without the relation.
  */
 int

@@ -31,6 +31,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "common/pg_prng.h"
+#include "regex/regex.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -38,7 +39,7 @@
 
 #include "catalog/connection.h"
 #include "catalog/table.h"
-#include "fdw/analyze.h"
+#include "fdw/fdw.h"
 #include "read/pages.h"
 #include "rows/read.h"
 
@@ -58,7 +59,9 @@ typedef struct Sampler
 	Datum	   *dummies;		/* by column: replaces its values; 0: they are
 								 * taken */
 	bool	   *document;		/* by column: not read, but never NULL */
-	MemoryContext row;			/* reset after each row */
+	Datum	   *values;			/* of one row */
+	bool	   *nulls;
+	MemoryContext row;			/* reset before each row */
 
 	HeapTuple  *sample;
 	int			wanted;
@@ -77,6 +80,7 @@ static bool
 is_personal(const ImpiloTable *table, const ImpiloColumn *column)
 {
 	const char *array = table->relation->array;
+	char	   *path;
 
 	if (column->source == IMPILO_SOURCE_DOCUMENT)
 		return true;
@@ -84,12 +88,12 @@ is_personal(const ImpiloTable *table, const ImpiloColumn *column)
 		return false;
 	if (column->type == JSONBOID || column->type == JSONOID)
 		return true;
-	return DatumGetBool(DirectFunctionCall2Coll(textregexeq, C_COLLATION_OID,
-												CStringGetTextDatum(psprintf("%s%s", array ? array : "",
-																			 column->pointer)),
-												CStringGetTextDatum("/(orderNotes|createdBy)(/|$)|"
-																	"/(devices|packedKits)$|"
-																	"/(patient|currentPatient)($|/(?!id$))")));
+	path = psprintf("%s%s", array ? array : "", column->pointer);
+	return RE_compile_and_execute(cstring_to_text("/(orderNotes|createdBy)(/|$)|"
+												  "/(devices|packedKits)$|"
+												  "/(patient|currentPatient)($|/(?!id$))"),
+								  path, strlen(path), REG_ADVANCED,
+								  C_COLLATION_OID, 0, NULL);
 }
 
 /*
@@ -124,61 +128,49 @@ dummy_of(Oid type)
 }
 
 /*
- * Adds a row to the sample, or lets it replace a random one, so that each row
- * is in the sample with the same probability.
- */
-static void
-take_row(Sampler *sampler, Datum *values, bool *nulls)
-{
-	MemoryContext caller = CurrentMemoryContext;
-	HeapTuple	tuple;
-	int			at = sampler->taken;
-
-	sampler->seen++;
-	if (sampler->taken == sampler->wanted)
-	{
-		double		place = pg_prng_double(&pg_global_prng_state) *
-		sampler->seen;
-
-		if (place >= sampler->wanted)
-			return;
-		at = (int) place;
-	}
-	MemoryContextSwitchTo(sampler->row);
-	impilo_row_reader_filter(sampler->rows, values, nulls);
-	MemoryContextSwitchTo(caller);
-	for (int i = 0; i < sampler->descriptor->natts; i++)
-	{
-		nulls[i] &= !sampler->document[i];
-		if (!nulls[i] && sampler->dummies[i] != 0)
-			values[i] = sampler->dummies[i];
-	}
-	tuple = heap_form_tuple(sampler->descriptor, values, nulls);
-	MemoryContextReset(sampler->row);
-	if (at < sampler->taken)
-		heap_freetuple(sampler->sample[at]);
-	else
-		sampler->taken++;
-	sampler->sample[at] = tuple;
-}
-
-/*
- * Callback of impilo_pages_sample: takes the rows of an order.
+ * Callback of impilo_pages_sample: adds the rows of an order to the sample.
+ *
+ * Once the sample is full, a row replaces a random one, so that each row is in
+ * the sample with the same probability.
  */
 static void
 take_order(const ImpiloOrder *order, void *arg)
 {
 	Sampler    *sampler = arg;
-	Datum	   *values = palloc0(sizeof(Datum) * sampler->descriptor->natts);
-	bool	   *nulls = palloc0(sampler->descriptor->natts);
+	MemoryContext caller = CurrentMemoryContext;
 
 	sampler->orders++;
 	impilo_row_reader_order(sampler->rows, order->id, &order->document,
 							order->request);
 	while (impilo_row_reader_next(sampler->rows))
-		take_row(sampler, values, nulls);
-	pfree(values);
-	pfree(nulls);
+	{
+		double		place = sampler->taken;
+
+		sampler->seen++;
+		if (sampler->taken == sampler->wanted)
+			place = pg_prng_double(&pg_global_prng_state) * sampler->seen;
+		if (place >= sampler->wanted)
+			continue;
+
+		MemoryContextReset(sampler->row);
+		MemoryContextSwitchTo(sampler->row);
+		impilo_row_reader_filter(sampler->rows, sampler->values,
+								 sampler->nulls);
+		MemoryContextSwitchTo(caller);
+		for (int i = 0; i < sampler->descriptor->natts; i++)
+		{
+			sampler->nulls[i] &= !sampler->document[i];
+			if (!sampler->nulls[i] && sampler->dummies[i] != 0)
+				sampler->values[i] = sampler->dummies[i];
+		}
+		if ((int) place < sampler->taken)
+			heap_freetuple(sampler->sample[(int) place]);
+		else
+			sampler->taken++;
+		sampler->sample[(int) place] = heap_form_tuple(sampler->descriptor,
+													   sampler->values,
+													   sampler->nulls);
+	}
 }
 
 static void
@@ -190,6 +182,8 @@ init_sampler(Sampler *sampler, Relation relation, bool consent)
 	sampler->descriptor = RelationGetDescr(relation);
 	sampler->dummies = palloc0(sizeof(Datum) * Max(table->natts, 1));
 	sampler->document = palloc0(Max(table->natts, 1));
+	sampler->values = palloc0(sizeof(Datum) * Max(table->natts, 1));
+	sampler->nulls = palloc0(Max(table->natts, 1));
 	for (int i = 0; i < table->natts; i++)
 	{
 		const ImpiloColumn *column = &table->columns[i];
@@ -221,16 +215,15 @@ acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows,
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "impilo_fdw sample",
 												  ALLOCSET_DEFAULT_SIZES);
-	ForeignTable *table = GetForeignTable(RelationGetRelid(relation));
-	ForeignServer *server = GetForeignServer(table->serverid);
-	ImpiloConnection *connection = impilo_connection(relation->rd_rel->relowner,
-													 server->serverid, context);
+	ImpiloConnection *connection;
 	ImpiloTableOptions options;
 	Sampler		sampler = {.sample = rows,.wanted = targrows};
 	int64		total;
 
-	impilo_table_options(table, server, &options);
-	init_sampler(&sampler, relation, connection->options.analyze_patient_data);
+	impilo_table_options(RelationGetRelid(relation), &options);
+	connection = impilo_connection(relation->rd_rel->relowner, options.serverid,
+								   context);
+	init_sampler(&sampler, relation, options.analyze_patient_data);
 	total = impilo_pages_sample(connection->api, context, options.fetch_size,
 								options.max_concurrency, SAMPLE_PAGES,
 								take_order, &sampler);

@@ -24,78 +24,13 @@
 
 #include "catalog/options.h"
 #include "catalog/schema.h"
-#include "compat.h"
-#include "fdw/import.h"
+#include "fdw/fdw.h"
 
 /* the only remote schema: the version in the API's address */
 #define REMOTE_SCHEMA "v3"
 
-/* Columns of impilo_data_dictionary(). */
-enum DictionaryColumn
-{
-	DICTIONARY_RELATION,
-	DICTIONARY_COLUMN,
-	DICTIONARY_TYPE,
-	DICTIONARY_PATH,
-	DICTIONARY_WRITABLE,
-	DICTIONARY_DESCRIPTION,
-	DICTIONARY_NCOLUMNS
-};
-
 PG_FUNCTION_INFO_V1(impilo_data_dictionary_1_0);
 
-
-/*
- * Returns the value of import_document: whether to create a column for the
- * whole document.
- */
-static bool
-read_options(ImportForeignSchemaStmt *stmt)
-{
-	bool		document = true;
-	ListCell   *cell;
-
-	foreach(cell, stmt->options)
-	{
-		DefElem    *option = (DefElem *) lfirst(cell);
-
-		if (strcmp(option->defname, "import_document") != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					 errmsg("invalid option \"%s\"", option->defname),
-					 errhint("Valid options in this context are: import_document.")));
-		document = defGetBoolean(option);
-	}
-	return document;
-}
-
-/*
- * Warns of names in LIMIT TO or EXCEPT that are not relations.
- */
-static void
-warn_of_unknown(ImportForeignSchemaStmt *stmt)
-{
-	ListCell   *cell;
-
-	foreach(cell, stmt->table_list)
-	{
-		const char *name = ((RangeVar *) lfirst(cell))->relname;
-		ClosestMatchState closest;
-		const char *match;
-
-		if (impilo_schema_relation(name))
-			continue;
-		initClosestMatch(&closest, name, IMPILO_MAX_DISTANCE);
-		for (int i = 0; i < impilo_schema_nrelations; i++)
-			updateClosestMatch(&closest, impilo_schema_relations[i].name);
-		match = getClosestMatch(&closest);
-		ereport(WARNING,
-				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
-				 errmsg("schema \"%s\" has no relation \"%s\"", REMOTE_SCHEMA,
-						name),
-				 match ? errhint("Perhaps you meant \"%s\".", match) : 0));
-	}
-}
 
 static char *
 create_statement(const ImpiloSchemaRelation *relation, const char *server,
@@ -125,16 +60,31 @@ create_statement(const ImpiloSchemaRelation *relation, const char *server,
 
 /*
  * impiloImportForeignSchema
- *		Returns statements that create a foreign table for each relation;
- *		PostgreSQL applies LIMIT TO and EXCEPT to them.
+ *		Returns statements that create a foreign table for each relation, to
+ *		which PostgreSQL applies LIMIT TO and EXCEPT.
+ *
+ * Warns of names in these lists that are not relations.  Option
+ * import_document says whether a table has a column for the whole document.
  */
 List *
 impiloImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 {
 	ForeignServer *server = GetForeignServer(serverOid);
-	bool		document = read_options(stmt);
+	bool		document = true;
 	List	   *statements = NIL;
+	ListCell   *cell;
 
+	foreach(cell, stmt->options)
+	{
+		DefElem    *option = (DefElem *) lfirst(cell);
+
+		if (strcmp(option->defname, "import_document") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("invalid option \"%s\"", option->defname),
+					 errhint("Valid options in this context are: import_document.")));
+		document = defGetBoolean(option);
+	}
 	if (strcmp(stmt->remote_schema, REMOTE_SCHEMA) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
@@ -142,7 +92,18 @@ impiloImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 						stmt->remote_schema, server->servername),
 				 errhint("The schema is named after the version of the API: \"%s\".",
 						 REMOTE_SCHEMA)));
-	warn_of_unknown(stmt);
+	foreach(cell, stmt->table_list)
+	{
+		const char *name = ((RangeVar *) lfirst(cell))->relname;
+		const char *match = impilo_closest_relation(name, NULL);
+
+		if (impilo_schema_relation(name) == NULL)
+			ereport(WARNING,
+					(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+					 errmsg("schema \"%s\" has no relation \"%s\"",
+							REMOTE_SCHEMA, name),
+					 match ? errhint("Perhaps you meant \"%s\".", match) : 0));
+	}
 	for (int i = 0; i < impilo_schema_nrelations; i++)
 		statements = lappend(statements,
 							 create_statement(&impilo_schema_relations[i],
@@ -158,7 +119,7 @@ static char *
 path_of(const ImpiloSchemaRelation *relation, const ImpiloSchemaColumn *column)
 {
 	if (column->source == IMPILO_SOURCE_ORDER_ID)
-		return pstrdup("/id");
+		return "/id";
 	if (column->pointer == NULL)
 		return NULL;
 	return psprintf("%s%s%s%s%s",
@@ -170,35 +131,6 @@ path_of(const ImpiloSchemaRelation *relation, const ImpiloSchemaColumn *column)
 }
 
 /*
- * Adds the row of a column, or that of the relation if `column` is NULL.
- */
-static void
-put_row(ReturnSetInfo *result, const ImpiloSchemaRelation *relation,
-		const ImpiloSchemaColumn *column)
-{
-	Datum		values[DICTIONARY_NCOLUMNS] = {0};
-	bool		nulls[DICTIONARY_NCOLUMNS];
-	char	   *path = column ? path_of(relation, column) : NULL;
-
-	memset(nulls, column == NULL, sizeof(nulls));
-	nulls[DICTIONARY_RELATION] = nulls[DICTIONARY_DESCRIPTION] = false;
-	nulls[DICTIONARY_PATH] = path == NULL;
-	values[DICTIONARY_RELATION] = CStringGetTextDatum(relation->name);
-	values[DICTIONARY_DESCRIPTION] =
-		CStringGetTextDatum(column ? column->description
-							: relation->description);
-	if (column)
-	{
-		values[DICTIONARY_COLUMN] = CStringGetTextDatum(column->name);
-		values[DICTIONARY_TYPE] = CStringGetTextDatum(column->type);
-		values[DICTIONARY_WRITABLE] = BoolGetDatum(column->write_member != NULL);
-	}
-	if (path)
-		values[DICTIONARY_PATH] = CStringGetTextDatum(path);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
-/*
  * impilo_data_dictionary() returns setof (relation, column_name, type,
  * json_path, writable, description)
  *		The contents of schema.c, each relation before its columns.
@@ -207,15 +139,30 @@ Datum
 impilo_data_dictionary_1_0(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	AttInMetadata *attributes;
 
 	InitMaterializedSRF(fcinfo, 0);
+	attributes = TupleDescGetAttInMetadata(result->setDesc);
 	for (int i = 0; i < impilo_schema_nrelations; i++)
 	{
 		const ImpiloSchemaRelation *relation = &impilo_schema_relations[i];
 
-		put_row(result, relation, NULL);
-		for (int c = 0; c < relation->ncolumns; c++)
-			put_row(result, relation, &relation->columns[c]);
+		for (int c = -1; c < relation->ncolumns; c++)
+		{
+			const ImpiloSchemaColumn *column = c < 0 ? NULL : &relation->columns[c];
+			const char *values[] = {
+				relation->name,
+				column ? column->name : NULL,
+				column ? column->type : NULL,
+				column ? path_of(relation, column) : NULL,
+				column ? (column->write_member ? "true" : "false") : NULL,
+				column ? column->description : relation->description
+			};
+
+			tuplestore_puttuple(result->setResult,
+								BuildTupleFromCStrings(attributes,
+													   (char **) values));
+		}
 	}
 	return (Datum) 0;
 }

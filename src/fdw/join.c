@@ -41,6 +41,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "parser/parsetree.h"
 #include "utils/guc.h"
 #include "utils/ruleutils.h"
 #include "utils/selfuncs.h"
@@ -179,7 +180,7 @@ make_lookahead_path(PlannerInfo *root, Path *outer_path, RelOptInfo *innerrel,
  */
 static void
 add_lookahead_path(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype,
-				   JoinPathExtraData * extra, Path *outer_path,
+				   JoinPathExtraData *extra, Path *outer_path,
 				   ForeignPath *inner_path, Node *key, bool read)
 {
 	RelOptInfo *innerrel = inner_path->path.parent;
@@ -220,7 +221,7 @@ add_lookahead_path(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype,
 static void
 add_lookahead_paths(PlannerInfo *root, RelOptInfo *joinrel,
 					RelOptInfo *outerrel, RelOptInfo *innerrel,
-					JoinType jointype, JoinPathExtraData * extra)
+					JoinType jointype, JoinPathExtraData *extra)
 {
 	bool		unique = jointype == JOIN_UNIQUE_OUTER;
 	ListCell   *outer;
@@ -330,7 +331,7 @@ plan_lookahead(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
  */
 
 static Node *
-create_lookahead_state(CustomScan * scan)
+create_lookahead_state(CustomScan *scan)
 {
 	Lookahead  *state = (Lookahead *) newNode(sizeof(Lookahead), T_CustomScanState);
 
@@ -343,14 +344,13 @@ create_lookahead_state(CustomScan * scan)
  * whose rights count for the inner scan; sends nothing.
  */
 static void
-begin_lookahead(CustomScanState * node, EState *estate, int eflags)
+begin_lookahead(CustomScanState *node, EState *estate, int eflags)
 {
 	Lookahead  *state = (Lookahead *) node;
 	CustomScan *scan = (CustomScan *) node->ss.ps.plan;
 	Expr	   *key = linitial(scan->custom_exprs);
 	Oid			relid = intVal(list_nth(scan->custom_private, LOOKAHEAD_RELID));
 	Oid			userid = intVal(list_nth(scan->custom_private, LOOKAHEAD_USERID));
-	ForeignTable *table = GetForeignTable(relid);
 	ImpiloConnection *connection;
 
 	/* rows are queued here, so the outer plan need not be able to go back */
@@ -364,10 +364,9 @@ begin_lookahead(CustomScanState * node, EState *estate, int eflags)
 	state->context = AllocSetContextCreate(estate->es_query_cxt,
 										   "impilo_fdw lookahead rows",
 										   ALLOCSET_DEFAULT_SIZES);
-	impilo_table_options(table, GetForeignServer(table->serverid),
-						 &state->options);
+	impilo_table_options(relid, &state->options);
 	connection = impilo_connection(OidIsValid(userid) ? userid : GetUserId(),
-								   table->serverid, estate->es_query_cxt);
+								   state->options.serverid, estate->es_query_cxt);
 	state->ahead = impilo_lookahead_open(connection, estate->es_query_cxt,
 										 &state->options,
 										 boolVal(list_nth(scan->custom_private,
@@ -419,7 +418,7 @@ read_ahead(Lookahead *state)
 }
 
 static TupleTableSlot *
-exec_lookahead(CustomScanState * node)
+exec_lookahead(CustomScanState *node)
 {
 	Lookahead  *state = (Lookahead *) node;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
@@ -443,7 +442,7 @@ exec_lookahead(CustomScanState * node)
  * Forget the queued rows.  What was fetched is kept: the keys may come again.
  */
 static void
-rescan_lookahead(CustomScanState * node)
+rescan_lookahead(CustomScanState *node)
 {
 	Lookahead  *state = (Lookahead *) node;
 	PlanState  *outer = linitial(node->custom_ps);
@@ -461,7 +460,7 @@ rescan_lookahead(CustomScanState * node)
 }
 
 static void
-end_lookahead(CustomScanState * node)
+end_lookahead(CustomScanState *node)
 {
 	Lookahead  *state = (Lookahead *) node;
 
@@ -471,7 +470,7 @@ end_lookahead(CustomScanState * node)
 }
 
 static void
-explain_lookahead(CustomScanState * node, List *ancestors, ExplainState *es)
+explain_lookahead(CustomScanState *node, List *ancestors, ExplainState *es)
 {
 	Lookahead  *state = (Lookahead *) node;
 	CustomScan *scan = (CustomScan *) node->ss.ps.plan;

@@ -84,7 +84,7 @@ impiloAddForeignUpdateTargets(PlannerInfo *root, Index rtindex,
 void
 impilo_insert_options(const ForeignTable *foreign, ImpiloTableOptions *options)
 {
-	impilo_table_options(foreign, GetForeignServer(foreign->serverid), options);
+	impilo_table_options(foreign->relid, options);
 	options->post_at = Max(options->post_at, (ImpiloPostAt) impilo_post_at);
 }
 

@@ -66,7 +66,6 @@
 /* RelOptInfo.fdw_private of a foreign table. */
 typedef struct RelInfo
 {
-	ImpiloServerOptions server;
 	ImpiloTableOptions options;
 	AttrNumber	id_column;		/* the one that is the order's id, or
 								 * InvalidAttrNumber */
@@ -295,8 +294,6 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 						Oid foreigntableid)
 {
 	RelInfo    *info = palloc0(sizeof(RelInfo));
-	ForeignTable *table = GetForeignTable(foreigntableid);
-	ForeignServer *server = GetForeignServer(table->serverid);
 	Relation	relation = table_open(foreigntableid, NoLock);
 	ImpiloTable *bound = impilo_table_bind(relation);
 	Bitmapset  *used = columns_in(baserel, list_make2(baserel->reltarget->exprs,
@@ -307,8 +304,7 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 
 	table_close(relation, NoLock);
 	impilo_table_check(bound, used);
-	impilo_server_options(server, &info->server);
-	impilo_table_options(table, server, &info->options);
+	impilo_table_options(foreigntableid, &info->options);
 	for (int i = 0; i < bound->natts; i++)
 	{
 		if (bound->columns[i].source >= IMPILO_SOURCE_LIST_PAGE)
@@ -338,7 +334,7 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 		AttributeNumberIsValid(info->id_column))
 		add_unique_id(baserel, foreigntableid, info->id_column);
 
-	estimate_orders(baserel, table->serverid, info);
+	estimate_orders(baserel, info->options.serverid, info);
 	baserel->tuples = Max(1, info->orders * info->rows_per_order);
 	set_baserel_size_estimates(root, baserel);
 
@@ -366,11 +362,11 @@ impilo_cost_requests(const RelOptInfo *baserel, double requests, double keys,
 	const RelInfo *info = baserel->fdw_private;
 	QualCost	quals = baserel->baserestrictcost;
 
-	*startup = info->server.fdw_startup_cost * Min(requests, 1) + quals.startup;
+	*startup = info->options.fdw_startup_cost * Min(requests, 1) + quals.startup;
 	*total = *startup +
-		info->server.fdw_startup_cost * Max(requests - 1, 0) /
+		info->options.fdw_startup_cost * Max(requests - 1, 0) /
 		info->options.max_concurrency +
-		info->server.fdw_tuple_cost * (requests < keys ? info->orders : keys) +
+		info->options.fdw_tuple_cost * (requests < keys ? info->orders : keys) +
 		(cpu_tuple_cost + quals.per_tuple) * keys * info->rows_per_order;
 }
 
@@ -598,8 +594,8 @@ impiloGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
 	if (stage == UPPERREL_GROUP_AGG && asks_only_count(root, input_rel, target))
 		add_path(output_rel, (Path *)
 				 impilo_create_upper_path(root, output_rel, target, 1,
-										  info->server.fdw_startup_cost,
-										  info->server.fdw_startup_cost +
+										  info->options.fdw_startup_cost,
+										  info->options.fdw_startup_cost +
 										  cpu_tuple_cost,
 										  list_make1(makeInteger(IMPILO_ROUTE_COUNT))));
 }

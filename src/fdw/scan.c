@@ -102,13 +102,11 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 	EState	   *estate = node->ss.ps.state;
 	int			rtindex = rtindex_of(plan);
 	Oid			userid = impilo_scan_check_as_user(plan, rtindex, estate);
-	ForeignTable *table =
-	GetForeignTable(exec_rt_fetch(rtindex, estate)->relid);
 
-	impilo_table_options(table, GetForeignServer(table->serverid),
-						 &state->options);
+	impilo_table_options(exec_rt_fetch(rtindex, estate)->relid, &state->options);
 	state->connection = impilo_connection(OidIsValid(userid) ? userid : GetUserId(),
-										  table->serverid, estate->es_query_cxt);
+										  state->options.serverid,
+										  estate->es_query_cxt);
 	if (state->route == IMPILO_ROUTE_PAGES)
 		state->pages_context = AllocSetContextCreate(state->context,
 													 "impilo_fdw pages",
@@ -407,8 +405,9 @@ static const char *const route_names[] = {
  */
 static void
 explain_request(ForeignScanState *node, const ImpiloTableOptions *options,
-				const char *base_url, ExplainState *es)
+				ExplainState *es)
 {
+	const char *base_url = options->base_url;
 	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	ImpiloRoute route = private_integer(plan, IMPILO_SCAN_ROUTE);
 	char	   *request;
@@ -473,16 +472,12 @@ impiloExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
 	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	Oid			relid = exec_rt_fetch(rtindex_of(plan), node->ss.ps.state)->relid;
-	ForeignTable *table = GetForeignTable(relid);
-	ForeignServer *server = GetForeignServer(table->serverid);
-	ImpiloServerOptions server_options;
 	ImpiloTableOptions options;
 
-	impilo_server_options(server, &server_options);
-	impilo_table_options(table, server, &options);
+	impilo_table_options(relid, &options);
 	ExplainPropertyText("Route", route_names[private_integer(plan, IMPILO_SCAN_ROUTE)],
 						es);
-	explain_request(node, &options, server_options.base_url, es);
+	explain_request(node, &options, es);
 	if (es->analyze && node->fdw_state)
 		explain_stats(node->fdw_state, es);
 }

@@ -4,7 +4,7 @@
  *	  SQL functions about connections: list, close, ping, sample, versions.
  *
  * The names and rules of the connection functions are those of postgres_fdw.
- * No function here returns a key.  impilo_sample_orders alone returns data of
+ * No function returns a key.  Only impilo_sample_orders returns data of
  * orders.
  *
  * Copyright (c) 2026, the impilo_fdw authors
@@ -16,13 +16,11 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "catalog/pg_type.h"
-#include "fmgr.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -32,38 +30,47 @@
 
 PG_FUNCTION_INFO_V1(impilo_fdw_get_connections_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_disconnect_1_0);
-PG_FUNCTION_INFO_V1(impilo_fdw_disconnect_all_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_stats_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_ping_1_0);
 PG_FUNCTION_INFO_V1(impilo_sample_orders_1_0);
 PG_FUNCTION_INFO_V1(impilo_fdw_library_versions_1_0);
 
-/* Columns of impilo_fdw_ping() */
-enum PingColumn
+/*
+ * Returns the server with this name.  Raises an error if it does not exist, if
+ * it belongs to another wrapper, whose keys must not be used here, or if the
+ * current user has no USAGE privilege on it.
+ */
+static ForeignServer *
+get_server(const char *name)
 {
-	PING_OK,
-	PING_STATUS,
-	PING_SQLSTATE,
-	PING_PROBLEM,
-	PING_HTTP,
-	PING_ORDERS,
-	PING_LOOKUP,
-	PING_CONNECT,
-	PING_TLS,
-	PING_ANSWER,
-	PING_TOTAL,
-	PING_COLUMNS
-};
+	ForeignServer *server = GetForeignServerByName(name, false);
+	Oid			validator = GetForeignDataWrapper(server->fdwid)->fdwvalidator;
+	FmgrInfo	function = {0};
+
+	if (OidIsValid(validator))
+		fmgr_info(validator, &function);
+	if (function.fn_addr != impilo_fdw_validator_1_0)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("server \"%s\" does not use foreign-data wrapper \"impilo_fdw\"",
+						name)));
+	if (!DatumGetBool(DirectFunctionCall2(has_server_privilege_id,
+										  ObjectIdGetDatum(server->serverid),
+										  CStringGetTextDatum("USAGE"))))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, name);
+	return server;
+}
 
 /*
- * Sets a column of text; NULL is SQL's.
+ * Adds a row to the result of a function, from strings; NULL is SQL's.
  */
 static void
-set_text(Datum *values, bool *nulls, int column, const char *string)
+put_row(ReturnSetInfo *result, const char *const *values)
 {
-	nulls[column] = string == NULL;
-	if (string)
-		values[column] = CStringGetTextDatum(string);
+	AttInMetadata *attributes = TupleDescGetAttInMetadata(result->setDesc);
+
+	tuplestore_puttuple(result->setResult,
+						BuildTupleFromCStrings(attributes, (char **) values));
 }
 
 /*
@@ -74,49 +81,51 @@ set_text(Datum *values, bool *nulls, int column, const char *string)
 Datum
 impilo_fdw_get_connections_1_0(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	List	   *connections = NIL;
+	dlist_iter	iter;
 	ListCell   *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(cell, impilo_connections())
+
+	/* looking up a user's name may close connections, hence the copies */
+	dlist_foreach(iter, &impilo_connections)
+	{
+		ImpiloConnection *copy = palloc(sizeof(ImpiloConnection));
+
+		*copy = *dlist_container(ImpiloConnection, node, iter.cur);
+		copy->server_name = pstrdup(copy->server_name);
+		connections = lappend(connections, copy);
+	}
+	foreach(cell, connections)
 	{
 		const ImpiloConnection *connection = lfirst(cell);
-		Datum		values[4];
-		bool		nulls[4] = {false};
+		const char *values[] = {
+			connection->server_name,
+			OidIsValid(connection->mapping_user)
+			? GetUserNameFromId(connection->mapping_user, true) : "public",
+			connection->invalidated ? "false" : "true",
+			connection->pins > 0 ? "true" : "false"
+		};
 
-		set_text(values, nulls, 0, connection->server_name);
-		set_text(values, nulls, 1,
-				 OidIsValid(connection->mapping_user)
-				 ? GetUserNameFromId(connection->mapping_user, true) : "public");
-		values[2] = BoolGetDatum(!connection->invalidated);
-		values[3] = BoolGetDatum(connection->pins > 0);
-		tuplestore_putvalues(result->setResult, result->setDesc, values,
-							 nulls);
+		put_row((ReturnSetInfo *) fcinfo->resultinfo, values);
 	}
 	return (Datum) 0;
 }
 
 /*
  * impilo_fdw_disconnect(server_name) returns boolean
- *		Closes the session's connections to a server.
+ * impilo_fdw_disconnect_all() returns boolean
+ *		Closes the session's connections to a server, or to all servers.
  */
 Datum
 impilo_fdw_disconnect_1_0(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid			serverid = InvalidOid;
 
-	PG_RETURN_BOOL(impilo_connection_close(GetForeignServerByName(name,
-																  false)->serverid));
-}
-
-/*
- * impilo_fdw_disconnect_all() returns boolean
- *		Closes the session's connections to all servers.
- */
-Datum
-impilo_fdw_disconnect_all_1_0(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(impilo_connection_close(InvalidOid));
+	if (PG_NARGS() > 0)
+		serverid = get_foreign_server_oid(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+										  false);
+	PG_RETURN_BOOL(impilo_connection_close(serverid));
 }
 
 /*
@@ -127,59 +136,59 @@ impilo_fdw_disconnect_all_1_0(PG_FUNCTION_ARGS)
 Datum
 impilo_fdw_stats_1_0(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	ListCell   *cell;
+	dlist_iter	iter;
 
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(cell, impilo_server_stats())
+	dlist_foreach(iter, &impilo_server_stats)
 	{
-		const ImpiloServerStats *stats = lfirst(cell);
+		const ImpiloServerStats *stats = dlist_container(ImpiloServerStats,
+														 node, iter.cur);
 		ForeignServer *server = GetForeignServerExtended(stats->serverid,
 														 FSV_MISSING_OK);
-		Datum		values[7];
-		bool		nulls[7] = {false};
+		const char *values[] = {
+			server ? server->servername : NULL,
+			psprintf(INT64_FORMAT, stats->http.requests),
+			psprintf(INT64_FORMAT, stats->http.retries),
+			psprintf(INT64_FORMAT, stats->http.throttled),
+			psprintf(INT64_FORMAT, stats->http.bytes),
+			psprintf("%.3f", INSTR_TIME_GET_MILLISEC(stats->http.waited)),
+			psprintf(INT64_FORMAT, stats->created)
+		};
 
-		set_text(values, nulls, 0, server ? server->servername : NULL);
-		values[1] = Int64GetDatum(stats->http.requests);
-		values[2] = Int64GetDatum(stats->http.retries);
-		values[3] = Int64GetDatum(stats->http.throttled);
-		values[4] = Int64GetDatum(stats->http.bytes);
-		values[5] = Float8GetDatum(INSTR_TIME_GET_MILLISEC(stats->http.waited));
-		values[6] = Int64GetDatum(stats->created);
-		tuplestore_putvalues(result->setResult, result->setDesc, values,
-							 nulls);
+		put_row((ReturnSetInfo *) fcinfo->resultinfo, values);
 	}
 	return (Datum) 0;
 }
 
-static void
-set_time(Datum *values, bool *nulls, int column, double ms)
+/*
+ * Returns a time in milliseconds, or NULL if it was not measured.
+ */
+static char *
+show_time(double ms)
 {
-	/* libcurl measures microseconds */
-	values[column] = Float8GetDatum(rint(ms * 1000) / 1000);
-	nulls[column] = ms < 0;
+	return ms < 0 ? NULL : psprintf("%.3f", ms);
 }
 
 /*
- * impilo_fdw_ping(server_name) returns (ok, …, total_ms)
+ * impilo_fdw_ping(server_name) returns (ok, http_status, sqlstate, problem,
+ * http_version, orders, lookup_ms, connect_ms, tls_ms, first_byte_ms,
+ * total_ms)
  *		Requests the smallest page over a new connection, once.  A request that
  *		fails is a result too: the row contains what the error would say.
  */
 Datum
 impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
 {
-	ForeignServer *server =
-	impilo_server_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	Datum		values[PING_COLUMNS] = {0};
-	bool		nulls[PING_COLUMNS] = {false};
+	ForeignServer *server = get_server(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	TupleDesc	columns;
 	MemoryContext context;
 	ImpiloApi  *api;
 	ImpiloHttpRequest *request;
 	const ImpiloHttpReply *reply;
-	ImpiloApiError error;
+	ImpiloApiError error = {0};
 	ImpiloPage	page;
-	bool		ok;
+	const char *values[11] = {"true"};
+	HeapTuple	row;
 
 	if (get_call_result_type(fcinfo, NULL, &columns) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "impilo_fdw: return type must be a row type");
@@ -189,30 +198,30 @@ impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
 									ALLOCSET_SMALL_SIZES);
 	api = impilo_private_connection(GetUserId(), server->serverid, context);
 	request = impilo_api_get_page(api, context, 1, 1, NULL);
-	ok = impilo_api_page(api, request, &page, &error);
+	if (!impilo_api_page(api, request, &page, &error))
+	{
+		values[0] = "false";
+		values[2] = unpack_sql_state(error.sqlstate);
+		values[3] = error.detail == NULL ? error.message
+			: psprintf("%s: %s", error.message, error.detail);
+	}
+	else if (page.total != IMPILO_UNKNOWN)
+		values[5] = psprintf(INT64_FORMAT, page.total);
 	reply = impilo_http_wait(request, NULL);
-
-	values[PING_OK] = BoolGetDatum(ok);
-	values[PING_STATUS] = Int32GetDatum(reply->status);
-	nulls[PING_STATUS] = reply->status == 0;
-	set_text(values, nulls, PING_SQLSTATE,
-			 ok ? NULL : unpack_sql_state(error.sqlstate));
-	set_text(values, nulls, PING_PROBLEM,
-			 ok ? NULL : error.detail == NULL ? error.message :
-			 psprintf("%s: %s", error.message, error.detail));
-	set_text(values, nulls, PING_HTTP,
-			 reply->status == 0 ? NULL : reply->http2 ? "2" : "1.1");
-	values[PING_ORDERS] = Int64GetDatum(ok ? page.total : 0);
-	nulls[PING_ORDERS] = !ok || page.total == IMPILO_UNKNOWN;
-	set_time(values, nulls, PING_LOOKUP, reply->times.lookup);
-	set_time(values, nulls, PING_CONNECT, reply->times.connect);
-	set_time(values, nulls, PING_TLS, reply->times.tls);
-	set_time(values, nulls, PING_ANSWER, reply->times.answer);
-	set_time(values, nulls, PING_TOTAL, reply->times.total);
+	if (reply->status != 0)
+	{
+		values[1] = psprintf("%d", reply->status);
+		values[4] = reply->http2 ? "2" : "1.1";
+	}
+	values[6] = show_time(reply->times.lookup);
+	values[7] = show_time(reply->times.connect);
+	values[8] = show_time(reply->times.tls);
+	values[9] = show_time(reply->times.answer);
+	values[10] = show_time(reply->times.total);
+	row = BuildTupleFromCStrings(TupleDescGetAttInMetadata(columns),
+								 (char **) values);
 	MemoryContextDelete(context);
-
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(columns),
-													  values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(row));
 }
 
 /*
@@ -225,8 +234,8 @@ impilo_fdw_ping_1_0(PG_FUNCTION_ARGS)
 Datum
 impilo_sample_orders_1_0(PG_FUNCTION_ARGS)
 {
-	ForeignServer *server = impilo_server_by_name(NameStr(*PG_GETARG_NAME(0)));
-	int			size = PG_GETARG_INT32(1);
+	ForeignServer *server = get_server(NameStr(*PG_GETARG_NAME(0)));
+	int			size = Min(PG_GETARG_INT32(1), IMPILO_MAX_PAGE_SIZE);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	ImpiloConverter *converter = impilo_converter(JSONBOID, -1,
 												  CurrentMemoryContext);
@@ -242,7 +251,6 @@ impilo_sample_orders_1_0(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	api = impilo_connection(GetUserId(), server->serverid,
 							CurrentMemoryContext)->api;
-	size = Min(size, IMPILO_MAX_PAGE_SIZE);
 	request = impilo_api_get_page(api, CurrentMemoryContext, 1, size, NULL);
 	(void) impilo_api_page(api, request, &page, NULL);
 	while (impilo_api_page_next(api, &page, &order, NULL))
@@ -276,7 +284,6 @@ impilo_sample_orders_1_0(PG_FUNCTION_ARGS)
 Datum
 impilo_fdw_library_versions_1_0(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	const char *tls;
 	const char *http2;
 	const char *libcurl = impilo_http_library(&tls, &http2);
@@ -291,13 +298,6 @@ impilo_fdw_library_versions_1_0(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	for (int i = 0; i < lengthof(versions); i++)
-	{
-		Datum		values[2];
-		bool		nulls[2];
-
-		set_text(values, nulls, 0, versions[i][0]);
-		set_text(values, nulls, 1, versions[i][1]);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-	}
+		put_row((ReturnSetInfo *) fcinfo->resultinfo, versions[i]);
 	return (Datum) 0;
 }

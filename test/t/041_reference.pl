@@ -47,15 +47,15 @@ same([ map { literals($_->[0]) } table('reference.md', 'Relations') ],
 my $options_c = slurp("$root/src/catalog/options.c");
 my %value = ($options_c =~ /^#define (\w+) +"([^"]*)"/mg);
 my ($options) = $options_c =~ /^static const Option options\[\] = \{(.*?)^\};/ms;
-my %place = (ON_SERVER => 'server', ON_TABLE => 'table', ON_COLUMN => 'column', ON_MAPPING => 'user mapping');
+my %place = (ON_SERVER => 'server', ON_TABLE => 'table', ON_COLUMN => 'column', ON_MAPPING => 'user mapping',
+	ON_EITHER => 'server, table');
 my @options;
-while ($options =~ /\{"(\w+)", ([A-Z_| ]+), \w+,\s*(?:(?:SERVER|TABLE)\(\w+\)|ELSEWHERE)(?:,\s*("[^"]*"|\w+))?/g)
+while ($options =~ /(?:OPTION\(|\{")(\w+)"?,(?: 0,)? (ON_\w+), \w+(?:, ("[^"]*"|[A-Z_]+))?/g)
 {
 	my ($name, $places, $default) = ($1, $2, $3 // 'NULL');
 
 	$default = $value{$default} // $default;
-	push @options, join ' | ', join(', ', map { $place{$_} } split / \| /, $places), $name,
-	  $default =~ s/"//gr;
+	push @options, join ' | ', $place{$places}, $name, $default =~ s/"//gr;
 }
 cmp_ok(scalar @options, '>', 20, 'options are found in the code');
 same(
@@ -64,7 +64,7 @@ same(
 		  grep { $_->[1] ne '`on_invalid`' } table('reference.md', 'Options')
 	],
 	[ grep { !/ on_invalid / } @options ], 'options, their places and defaults');
-my ($words) = $options_c =~ /on_invalid_words\[\] = \{"(\w+)"/;
+my ($words) = $options_c =~ /on_invalid_values\[\] = \{"(\w+)"/;
 is((grep { $_->[1] eq '`on_invalid`' } table('reference.md', 'Options'))[0][2], "`$words`",
 	'the default of on_invalid is its first value');
 

@@ -1,17 +1,18 @@
 /*-------------------------------------------------------------------------
  *
- * analyze.h
- *	  ANALYZE of a foreign table.
+ * fdw.h
+ *	  The callbacks that are not about one statement: ANALYZE, and IMPORT
+ *	  FOREIGN SCHEMA.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
  * IDENTIFICATION
- *	  src/fdw/analyze.h
+ *	  src/fdw/fdw.h
  *
  *-------------------------------------------------------------------------
  */
-#ifndef IMPILO_ANALYZE_H
-#define IMPILO_ANALYZE_H
+#ifndef IMPILO_FDW_H
+#define IMPILO_FDW_H
 
 #include "foreign/fdwapi.h"
 
@@ -21,4 +22,9 @@ extern bool impiloAnalyzeForeignTable(Relation relation,
 									  AcquireSampleRowsFunc *function,
 									  BlockNumber *pages);
 
-#endif							/* IMPILO_ANALYZE_H */
+/* in import.c */
+
+extern List *impiloImportForeignSchema(ImportForeignSchemaStmt *stmt,
+									   Oid serverOid);
+
+#endif							/* IMPILO_FDW_H */
