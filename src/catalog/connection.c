@@ -126,8 +126,16 @@ unpin(void *arg)
 		invalidate(pin->connection);
 }
 
-static void
-pin_for(ImpiloConnection *connection, Oid userid, MemoryContext holder)
+/*
+ * impilo_connection_pin
+ *		Keeps a connection open until `holder` is reset or deleted.
+ *
+ * Until then impilo_connection() returns it for the same user and holder.  A
+ * pin in addition to that of a statement has InvalidOid as its user.
+ */
+void
+impilo_connection_pin(ImpiloConnection *connection, Oid userid,
+					  MemoryContext holder)
 {
 	Pin		   *pin = MemoryContextAllocZero(holder, sizeof(Pin));
 
@@ -139,17 +147,6 @@ pin_for(ImpiloConnection *connection, Oid userid, MemoryContext holder)
 	dlist_push_head(&pins, &pin->node);
 	connection->pins++;
 	MemoryContextRegisterResetCallback(holder, &pin->callback);
-}
-
-/*
- * impilo_connection_pin
- *		Keeps a connection open, in addition to its present users, until
- *		`holder` is reset or deleted.
- */
-void
-impilo_connection_pin(ImpiloConnection *connection, MemoryContext holder)
-{
-	pin_for(connection, InvalidOid, holder);
 }
 
 /*
@@ -463,7 +460,7 @@ impilo_connection(Oid userid, Oid serverid, MemoryContext run)
 		MemoryContextSetParent(connection->context, CacheMemoryContext);
 		dlist_push_tail(&impilo_connections, &connection->node);
 	}
-	pin_for(connection, userid, run);
+	impilo_connection_pin(connection, userid, run);
 	return connection;
 }
 

@@ -63,7 +63,7 @@ extern dlist_head impilo_server_stats;
 
 extern ImpiloConnection *impilo_connection(Oid userid, Oid serverid,
 										   MemoryContext run);
-extern void impilo_connection_pin(ImpiloConnection *connection,
+extern void impilo_connection_pin(ImpiloConnection *connection, Oid userid,
 								  MemoryContext holder);
 extern int64 impilo_connection_last_total(Oid userid, Oid serverid);
 extern bool impilo_has_key(Oid userid, Oid serverid);

@@ -439,7 +439,7 @@ add_range(StringInfo ids, const IdRange *range, uint64 *ranged)
  * be equal to several ids.
  */
 static bool
-add_array(StringInfo ids, ArrayType * array, const IdRange *range)
+add_array(StringInfo ids, ArrayType *array, const IdRange *range)
 {
 	ArrayIterator iterator = array_create_iterator(array, 0, NULL);
 	Oid			type = getBaseType(ARR_ELEMTYPE(array));

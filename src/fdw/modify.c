@@ -147,7 +147,7 @@ make_creator(InsertState *state, Oid userid, CommandId command)
 	target.relation = quote_qualified_identifier(target.schema, target.name);
 	MemoryContextSwitchTo(caller);
 	if (keeps)
-		impilo_connection_pin(connection, context);
+		impilo_connection_pin(connection, InvalidOid, context);
 	return impilo_creator(&target, context);
 }
 
