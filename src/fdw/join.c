@@ -34,7 +34,6 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/extensible.h"
-#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
@@ -94,7 +93,7 @@ static const CustomExecMethods exec_methods;
 
 
 /* ------------------------------------------------------------------------
- * Paths
+ * Planning
  * ------------------------------------------------------------------------
  */
 
@@ -133,13 +132,13 @@ can_look_ahead(PlannerInfo *root, Path *outer_path, Node *key)
 		contain_volatile_functions(key) || contain_subplans(key) ||
 		(may_stop_early(root) && contain_leaked_vars(key)))
 		return false;
+
+	/* also with the same nulling relations, as the plan requires */
 	vars = pull_var_clause(key, PVC_INCLUDE_PLACEHOLDERS);
-	if (vars == NIL)
-		return false;
 	foreach(cell, vars)
 		if (!list_member(outer_path->pathtarget->exprs, lfirst(cell)))
 		return false;
-	return true;
+	return vars != NIL;
 }
 
 /*
@@ -268,40 +267,6 @@ add_lookahead_paths(PlannerInfo *root, RelOptInfo *joinrel,
 	}
 }
 
-/* ------------------------------------------------------------------------
- * The plan
- * ------------------------------------------------------------------------
- */
-
-/*
- * Replace each variable of the key by the same one in the outer plan's target
- * list: above an outer join both must name the same nulling relations.
- */
-static Node *
-match_outer_plan(Node *node, List *tlist)
-{
-	ListCell   *cell;
-
-	if (node == NULL)
-		return NULL;
-	if (IsA(node, Var) || IsA(node, PlaceHolderVar))
-	{
-		foreach(cell, tlist)
-		{
-			Node	   *expr = (Node *) lfirst_node(TargetEntry, cell)->expr;
-
-			if ((IsA(node, Var) && IsA(expr, Var) &&
-				 ((Var *) node)->varno == ((Var *) expr)->varno &&
-				 ((Var *) node)->varattno == ((Var *) expr)->varattno) ||
-				(IsA(node, PlaceHolderVar) && IsA(expr, PlaceHolderVar) &&
-				 ((PlaceHolderVar *) node)->phid == ((PlaceHolderVar *) expr)->phid))
-				return copyObject(expr);
-		}
-		return node;
-	}
-	return expression_tree_mutator(node, match_outer_plan, tlist);
-}
-
 static Plan *
 plan_lookahead(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 			   List *tlist, List *clauses, List *custom_plans)
@@ -315,7 +280,7 @@ plan_lookahead(PlannerInfo *root, RelOptInfo *rel, CustomPath *path,
 	scan->flags = path->flags;
 	scan->custom_plans = custom_plans;
 	scan->custom_scan_tlist = copyObject(outer->targetlist);
-	scan->custom_exprs = list_make1(match_outer_plan(key, outer->targetlist));
+	scan->custom_exprs = list_make1(copyObject(key));
 	scan->custom_private =
 		list_make3(makeInteger(planner_rt_fetch(innerrel->relid, root)->relid),
 				   makeInteger(innerrel->userid),
@@ -490,11 +455,6 @@ explain_lookahead(CustomScanState *node, List *ancestors, ExplainState *es)
 		ExplainPropertyInteger("Largest Window", NULL, state->ahead->largest_window, es);
 	}
 }
-
-/* ------------------------------------------------------------------------
- * Module start
- * ------------------------------------------------------------------------
- */
 
 static const CustomPathMethods path_methods = {
 	.CustomName = "Impilo Lookahead",

@@ -68,17 +68,22 @@ typedef struct IdRange
 static const IdRange all_ids = {PG_INT64_MIN, PG_INT64_MAX};
 static const IdRange no_ids = {1, 0};
 
-/* One comparison of the id. */
+/* The column that keys are for. */
+typedef struct KeyColumn
+{
+	PlannerInfo *root;
+	const RelOptInfo *rel;
+	AttrNumber	attnum;
+} KeyColumn;
+
+/* One comparison of the column. */
 typedef struct Comparison
 {
 	Expr	   *value;			/* an array: equal to any of its elements */
 	bool		is_array;
 	Oid			type;			/* of the value or its elements */
-	int			strategy;		/* id STRATEGY value */
+	int			strategy;		/* column STRATEGY value */
 } Comparison;
-
-static ImpiloKeys match_all(PlannerInfo *root, const RelOptInfo *rel,
-							AttrNumber column, List *clauses);
 
 /* ------------------------------------------------------------------------
  * Values
@@ -162,31 +167,24 @@ narrow(IdRange *range, int strategy, Oid type, Datum value, bool isnull)
 
 /*
  * impilo_is_column
- *		Returns whether an expression is this column of the relation.
+ *		Returns whether an expression is this column of the relation, which may
+ *		be cast to the type of another number.
  */
 bool
 impilo_is_column(const RelOptInfo *rel, AttrNumber column, const Node *node)
 {
-	const Var  *var = (const Var *) node;
+	const Var  *var;
 
-	while (var && IsA(var, RelabelType))
-		var = (const Var *) ((const RelabelType *) var)->arg;
-	return var && IsA(var, Var) && var->varno == rel->relid &&
-		var->varlevelsup == 0 && var->varattno == column &&
-		AttributeNumberIsValid(column);
-}
-
-/*
- * The same for a column that may be cast to the type of the other operand.
- */
-static bool
-is_cast_column(const RelOptInfo *rel, AttrNumber column, const Node *node)
-{
-	if (IsA(node, FuncExpr) &&
+	if (node && IsA(node, FuncExpr) &&
 		(((const FuncExpr *) node)->funcid == F_NUMERIC_INT8 ||
 		 ((const FuncExpr *) node)->funcid == F_FLOAT8_INT8))
 		node = linitial(((const FuncExpr *) node)->args);
-	return impilo_is_column(rel, column, node);
+	while (node && IsA(node, RelabelType))
+		node = (const Node *) ((const RelabelType *) node)->arg;
+	var = (const Var *) node;
+	return var && IsA(var, Var) && var->varno == rel->relid &&
+		var->varlevelsup == 0 && var->varattno == column &&
+		AttributeNumberIsValid(column);
 }
 
 /*
@@ -197,9 +195,9 @@ is_cast_column(const RelOptInfo *rel, AttrNumber column, const Node *node)
  * only equality is supported.
  */
 static bool
-match_comparison(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
-				 Expr *clause, Comparison *comparison)
+match_comparison(const KeyColumn *column, Expr *clause, Comparison *comparison)
 {
+	const RelOptInfo *rel = column->rel;
 	bool		negated = is_notclause(clause);
 	Oid			operator;
 	List	   *args;
@@ -226,14 +224,14 @@ match_comparison(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
 	if (list_length(args) != 2)
 		return false;
 	value = lsecond(args);
-	if (!comparison->is_array && is_cast_column(rel, column, value))
+	if (!comparison->is_array && impilo_is_column(rel, column->attnum, value))
 	{
 		operator = get_commutator(operator);
 		value = linitial(args);
 	}
-	else if (!is_cast_column(rel, column, linitial(args)))
+	else if (!impilo_is_column(rel, column->attnum, linitial(args)))
 		return false;
-	if (bms_is_member(rel->relid, pull_varnos(root, value)) ||
+	if (bms_is_member(rel->relid, pull_varnos(column->root, value)) ||
 		contain_volatile_functions(value))
 		return false;
 
@@ -267,8 +265,7 @@ fewer(ImpiloKeys a, ImpiloKeys b)
  * true, if it limits the ids to an array or a short range.
  */
 static ImpiloKeys
-match_group(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
-			List *clauses)
+match_group(const KeyColumn *column, List *clauses)
 {
 	const ImpiloKeys none = {0};
 	ImpiloKeys	keys = none;
@@ -284,12 +281,12 @@ match_group(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
 		Comparison	comparison;
 		Const	   *value;
 
-		if (!match_comparison(root, rel, column, lfirst(cell), &comparison))
+		if (!match_comparison(column, lfirst(cell), &comparison))
 			continue;
 		if (comparison.is_array)
 		{
-			double		count = impilo_estimate_array_length(root,
-															 (Node *) comparison.value);
+			double		count =
+			impilo_estimate_array_length(column->root, (Node *) comparison.value);
 
 			if (count <= 0)
 				count = UNKNOWN_KEYS;
@@ -318,7 +315,7 @@ match_group(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
 	else if (!low || !high)
 		return none;
 	else if (range.low == PG_INT64_MIN || range.high == PG_INT64_MAX)
-		keys.count = Max(UNKNOWN_KEYS, DEFAULT_RANGE_INEQ_SEL * rel->tuples);
+		keys.count = Max(UNKNOWN_KEYS, DEFAULT_RANGE_INEQ_SEL * column->rel->tuples);
 	else
 	{
 		keys.count = Max(0, (double) range.high - (double) range.low + 1);
@@ -332,46 +329,36 @@ match_group(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
 }
 
 /*
- * Make the groups of clauses of which one must be true, if each of them names
- * ids.
+ * Find the smallest set of ids that clauses name which must all be true: those
+ * of one group, or of an OR whose arms all name some.
  */
 static ImpiloKeys
-match_any(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
-		  List *clauses)
+match_all(const KeyColumn *column, List *clauses)
 {
-	ImpiloKeys	keys = {0};
+	ImpiloKeys	best = match_group(column, clauses);
 	ListCell   *cell;
-
-	foreach(cell, clauses)
-	{
-		ImpiloKeys	arm = match_all(root, rel, column,
-									make_ands_implicit(lfirst(cell)));
-
-		CHECK_FOR_INTERRUPTS();
-		if (arm.exprs == NIL)
-			return arm;
-		keys.exprs = list_concat(keys.exprs, arm.exprs);
-		keys.kinds = list_concat(keys.kinds, arm.kinds);
-		keys.count += arm.count;
-	}
-	return keys;
-}
-
-/*
- * Find the smallest set of ids that clauses name which must all be true.
- */
-static ImpiloKeys
-match_all(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
-		  List *clauses)
-{
-	ImpiloKeys	best = match_group(root, rel, column, clauses);
-	ListCell   *cell;
+	ListCell   *arm;
 
 	check_stack_depth();
 	foreach(cell, clauses)
-		if (is_orclause(lfirst(cell)))
-		best = fewer(best, match_any(root, rel, column,
-									 ((BoolExpr *) lfirst(cell))->args));
+	{
+		ImpiloKeys	any = {0};
+
+		if (!is_orclause(lfirst(cell)))
+			continue;
+		foreach(arm, ((BoolExpr *) lfirst(cell))->args)
+		{
+			ImpiloKeys	keys = match_all(column, make_ands_implicit(lfirst(arm)));
+
+			CHECK_FOR_INTERRUPTS();
+			any.exprs = keys.exprs ? list_concat(any.exprs, keys.exprs) : NIL;
+			any.kinds = list_concat(any.kinds, keys.kinds);
+			any.count += keys.count;
+			if (keys.exprs == NIL)
+				break;
+		}
+		best = fewer(best, any);
+	}
 	return best;
 }
 
@@ -384,23 +371,23 @@ match_all(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
  * a value, or an array, of an integer type.
  */
 ImpiloKeys
-impilo_match_keys(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
+impilo_match_keys(PlannerInfo *root, const RelOptInfo *rel, AttrNumber attnum,
 				  List *rinfos, bool one_integer)
 {
+	KeyColumn	column = {root, rel, attnum};
 	List	   *clauses = extract_actual_clauses(rinfos, false);
 	ImpiloKeys	best = {0};
 	ListCell   *cell;
 
 	if (!one_integer)
-		return match_all(root, rel, column, clauses);
+		return match_all(&column, clauses);
 	foreach(cell, clauses)
 	{
 		Comparison	comparison;
 
-		if (match_comparison(root, rel, column, lfirst(cell), &comparison) &&
+		if (match_comparison(&column, lfirst(cell), &comparison) &&
 			impilo_is_integer(comparison.type))
-			best = fewer(best, match_group(root, rel, column,
-										   list_make1(lfirst(cell))));
+			best = fewer(best, match_group(&column, list_make1(lfirst(cell))));
 	}
 	return best;
 }
@@ -411,44 +398,38 @@ impilo_match_keys(PlannerInfo *root, const RelOptInfo *rel, AttrNumber column,
  */
 
 /*
- * Add the ids of a range, of which `*ranged` have been added before; false if
- * there are too many.
+ * Add the ids of a group: the elements of its array that are in the range, or
+ * the range, if there is no array; `*ranged` counts ids of ranges.  Returns
+ * false if there are too many, or if an element can be equal to several ids.
  */
 static bool
-add_range(StringInfo ids, const IdRange *range, uint64 *ranged)
+add_group(StringInfo ids, ArrayType *array, const IdRange *range, uint64 *ranged)
 {
 	uint64		more = (uint64) range->high - (uint64) range->low;
-
-	if (range->low > range->high)
-		return true;
-	if (more > 0 && more >= MAX_RANGED_IDS - *ranged)
-		return false;
-	for (uint64 i = 0; i <= more; i++)
-	{
-		int64		id = range->low + (int64) i;
-
-		appendBinaryStringInfo(ids, (char *) &id, sizeof(id));
-	}
-	if (more > 0)
-		*ranged += more + 1;
-	return true;
-}
-
-/*
- * Add the elements of an array that are in the range; false if an element can
- * be equal to several ids.
- */
-static bool
-add_array(StringInfo ids, ArrayType *array, const IdRange *range)
-{
-	ArrayIterator iterator = array_create_iterator(array, 0, NULL);
-	Oid			type = getBaseType(ARR_ELEMTYPE(array));
+	ArrayIterator iterator;
 	Datum		value;
 	bool		isnull;
 
+	if (range->low > range->high)
+		return true;
+	if (array == NULL)
+	{
+		if (more > 0 && more >= MAX_RANGED_IDS - *ranged)
+			return false;
+		for (uint64 i = 0; i <= more; i++)
+		{
+			int64		id = range->low + (int64) i;
+
+			appendBinaryStringInfo(ids, (char *) &id, sizeof(id));
+		}
+		*ranged += more > 0 ? more + 1 : 0;
+		return true;
+	}
+	iterator = array_create_iterator(array, 0, NULL);
 	while (array_iterate(iterator, &value, &isnull))
 	{
-		IdRange		equal = isnull ? no_ids : ids_equal_to(value, type);
+		IdRange		equal = isnull ? no_ids
+		: ids_equal_to(value, getBaseType(ARR_ELEMTYPE(array)));
 
 		CHECK_FOR_INTERRUPTS();
 		if (equal.low < equal.high)
@@ -495,8 +476,7 @@ impilo_keys_evaluate(const ForeignScan *plan, const List *states,
 			narrow(&range, lfirst_int(kind) & ~LAST_OF_GROUP, type, value, isnull);
 		if (!(lfirst_int(kind) & LAST_OF_GROUP))
 			continue;
-		if (array ? !add_array(&found, array, &range)
-			: !add_range(&found, &range, &ranged))
+		if (!add_group(&found, array, &range, &ranged))
 			return false;
 		range = all_ids;
 		array = NULL;

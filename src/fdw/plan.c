@@ -27,7 +27,6 @@
 #include "access/table.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_opfamily.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
@@ -40,7 +39,6 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 
 #include "catalog/connection.h"
 #include "catalog/table.h"
@@ -70,7 +68,6 @@ typedef struct RelInfo
 	AttrNumber	id_column;		/* the one that is the order's id, or
 								 * InvalidAttrNumber */
 	bool		is_orders;		/* a row is an order */
-	bool		has_list_columns;	/* list_page to list_size */
 	bool		correlated;		/* in a sub-query that may be run again */
 	bool		impossible;		/* no order satisfies the conditions */
 	ImpiloKeys	keys;			/* ids that the conditions name */
@@ -245,7 +242,7 @@ columns_in(const RelOptInfo *rel, void *expressions)
 /*
  * Returns whether the scan is in a sub-query that may be run again for each
  * row of an outer query, or in a recursion.  The executor's flags do not
- * include these cases.
+ * include these cases, and when the plan is made core has forgotten them.
  */
 static bool
 is_correlated(const PlannerInfo *root)
@@ -314,11 +311,8 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	}
 	info->id_column = impilo_table_order_id(bound);
 	info->is_orders = bound->relation->array == NULL;
-	info->has_list_columns = list_columns != NULL;
 	info->correlated = is_correlated(root);
 	info->impossible = is_impossible(baserel, info->id_column);
-	info->keys = impilo_match_keys(root, baserel, info->id_column,
-								   baserel->baserestrictinfo, false);
 	info->pages = impilo_match_keys(root, baserel, page_column,
 									baserel->baserestrictinfo, true);
 	info->join_clauses = find_join_clauses(root, baserel, info->id_column);
@@ -330,13 +324,18 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 						bound->name),
 				 errdetail("The columns list_page, list_place, list_total and list_size exist only for pages that are read by number."),
 				 errhint("Add list_page = number or list_page = ANY (numbers).")));
-	if (info->pages.exprs == NIL && info->is_orders &&
-		AttributeNumberIsValid(info->id_column))
+	if (info->pages.exprs == NIL && info->is_orders)
 		add_unique_id(baserel, foreigntableid, info->id_column);
 
+	info->keys = impilo_match_keys(root, baserel, info->id_column,
+								   baserel->baserestrictinfo, false);
 	estimate_orders(baserel, info->options.serverid, info);
 	baserel->tuples = Max(1, info->orders * info->rows_per_order);
 	set_baserel_size_estimates(root, baserel);
+
+	/* a range of unknown length is a share of the tuples */
+	info->keys = impilo_match_keys(root, baserel, info->id_column,
+								   baserel->baserestrictinfo, false);
 
 	/* the number of ids or pages is exact, and statistics are not */
 	if (info->impossible)
@@ -458,11 +457,6 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 	}
 }
 
-/* ------------------------------------------------------------------------
- * What the lookahead node asks
- * ------------------------------------------------------------------------
- */
-
 static bool
 is_ours(const RelOptInfo *rel)
 {
@@ -509,7 +503,7 @@ impilo_key_is_read(PlannerInfo *root, const RelOptInfo *baserel,
 		other->userid != baserel->userid)
 		return false;
 	info = other->fdw_private;
-	return !info->has_list_columns &&
+	return info->pages.exprs == NIL &&
 		impilo_is_column(other, info->id_column, key);
 }
 
@@ -526,12 +520,14 @@ static bool
 is_plain_count(const RelOptInfo *input_rel, const Aggref *aggref)
 {
 	const RelInfo *info = input_rel->fdw_private;
-	const Const *filter = (const Const *) aggref->aggfilter;
+	const Const *filter;
 	const Const *argument;
 
-	if ((filter && (!IsA(filter, Const) || filter->constisnull ||
-					!DatumGetBool(filter->constvalue))) ||
-		aggref->agglevelsup != 0 || aggref->aggsplit != AGGSPLIT_SIMPLE)
+	if (!IsA(aggref, Aggref))
+		return false;
+	filter = (const Const *) aggref->aggfilter;
+	if (filter && (!IsA(filter, Const) || filter->constisnull ||
+				   !DatumGetBool(filter->constvalue)))
 		return false;
 	if (aggref->aggfnoid != F_COUNT_ANY)
 		return aggref->aggfnoid == F_COUNT_;
@@ -544,44 +540,11 @@ is_plain_count(const RelOptInfo *input_rel, const Aggref *aggref)
 }
 
 /*
- * Returns the aggregates and columns that a grouped query needs.
- */
-static List *
-aggregates_of(PlannerInfo *root, const PathTarget *target)
-{
-	List	   *exprs = list_make2(target->exprs, root->parse->havingQual);
-
-	return pull_var_clause((Node *) exprs, PVC_INCLUDE_AGGREGATES |
-						   PVC_RECURSE_PLACEHOLDERS);
-}
-
-/*
- * Returns whether the query needs only the number of orders: it has one
- * group, which GROUP BY () makes too.
- */
-static bool
-asks_only_count(PlannerInfo *root, const RelOptInfo *input_rel,
-				const PathTarget *target)
-{
-	const RelInfo *info = input_rel->fdw_private;
-	List	   *needed;
-	ListCell   *cell;
-
-	if (input_rel->reloptkind != RELOPT_BASEREL || info == NULL ||
-		!info->is_orders || input_rel->baserestrictinfo != NIL ||
-		root->parse->groupClause != NIL ||
-		list_length(root->parse->groupingSets) > 1 || !root->parse->hasAggs)
-		return false;
-	needed = aggregates_of(root, target);
-	foreach(cell, needed)
-		if (!IsA(lfirst(cell), Aggref) || !is_plain_count(input_rel, lfirst(cell)))
-		return false;
-	return needed != NIL;
-}
-
-/*
  * impiloGetForeignUpperPaths
  *		Add a path for count(*) that returns the total that the API reports.
+ *
+ * The query needs only the number of orders if it has one group, which GROUP
+ * BY () makes too, and no other aggregates.
  */
 void
 impiloGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
@@ -589,15 +552,29 @@ impiloGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
 						   void *extra)
 {
 	const RelInfo *info = input_rel->fdw_private;
+	const		Query *query = root->parse;
 	PathTarget *target = root->upper_targets[UPPERREL_GROUP_AGG];
+	List	   *counts;
+	ListCell   *cell;
 
-	if (stage == UPPERREL_GROUP_AGG && asks_only_count(root, input_rel, target))
+	if (stage != UPPERREL_GROUP_AGG || info == NULL || !info->is_orders ||
+		input_rel->reloptkind != RELOPT_BASEREL ||
+		input_rel->baserestrictinfo != NIL || query->groupClause != NIL ||
+		list_length(query->groupingSets) > 1 || !query->hasAggs)
+		return;
+	counts = pull_var_clause((Node *) list_make2(target->exprs, query->havingQual),
+							 PVC_INCLUDE_AGGREGATES | PVC_RECURSE_PLACEHOLDERS);
+	foreach(cell, counts)
+		if (!is_plain_count(input_rel, lfirst(cell)))
+		return;
+	if (counts != NIL)
 		add_path(output_rel, (Path *)
 				 impilo_create_upper_path(root, output_rel, target, 1,
 										  info->options.fdw_startup_cost,
 										  info->options.fdw_startup_cost +
 										  cpu_tuple_cost,
-										  list_make1(makeInteger(IMPILO_ROUTE_COUNT))));
+										  list_make2(makeInteger(IMPILO_ROUTE_COUNT),
+													 counts)));
 }
 
 /* ------------------------------------------------------------------------
@@ -637,7 +614,7 @@ impiloGetForeignPlan(PlannerInfo *root, RelOptInfo *rel, Oid foreigntableid,
 		return make_foreignscan(tlist, (List *) root->parse->havingQual, 0, NIL,
 								list_make5(makeInteger(route), makeInteger(0),
 										   makeInteger(1), NIL, NIL),
-								add_to_flat_tlist(NIL, aggregates_of(root, target)),
+								add_to_flat_tlist(NIL, lsecond(best_path->fdw_private)),
 								NIL, NULL);
 
 	/*

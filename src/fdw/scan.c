@@ -70,17 +70,6 @@ private_integer(const ForeignScan *plan, ImpiloScanPrivate member)
 	return intVal(list_nth(plan->fdw_private, member));
 }
 
-/*
- * Returns the range table index of the scan, or for a pushed-down aggregate
- * that of its relation.
- */
-static int
-rtindex_of(const ForeignScan *plan)
-{
-	return plan->scan.scanrelid > 0 ? plan->scan.scanrelid
-		: bms_next_member(plan->fs_relids, -1);
-}
-
 static Bitmapset *
 column_set(const ForeignScan *plan, ImpiloScanPrivate member)
 {
@@ -100,7 +89,7 @@ open_reader(ForeignScanState *node, ImpiloScan *state, int eflags)
 {
 	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState	   *estate = node->ss.ps.state;
-	int			rtindex = rtindex_of(plan);
+	int			rtindex = bms_next_member(plan->fs_relids, -1);
 	Oid			userid = impilo_scan_check_as_user(plan, rtindex, estate);
 
 	impilo_table_options(exec_rt_fetch(rtindex, estate)->relid, &state->options);
@@ -167,11 +156,6 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 	state->keys = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
 }
 
-/* ------------------------------------------------------------------------
- * Keys
- * ------------------------------------------------------------------------
- */
-
 /*
  * Start to read: the executor asks for the first row, and parameters have
  * their values.
@@ -179,8 +163,8 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 static void
 start(ForeignScanState *node, ImpiloScan *state)
 {
-	int64	   *keys;
-	int			nkeys;
+	int64	   *keys = NULL;
+	int			nkeys = 0;
 	bool		few;
 
 	state->started = true;
@@ -471,7 +455,8 @@ void
 impiloExplainForeignScan(ForeignScanState *node, ExplainState *es)
 {
 	const ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	Oid			relid = exec_rt_fetch(rtindex_of(plan), node->ss.ps.state)->relid;
+	int			rtindex = bms_next_member(plan->fs_relids, -1);
+	Oid			relid = exec_rt_fetch(rtindex, node->ss.ps.state)->relid;
 	ImpiloTableOptions options;
 
 	impilo_table_options(relid, &options);
