@@ -377,14 +377,16 @@ add_scan_path(PlannerInfo *root, RelOptInfo *baserel, ImpiloRoute route,
 			  ImpiloKeys keys, double rows, Relids required_outer)
 {
 	const RelInfo *info = baserel->fdw_private;
+	double		pages = Max(1, ceil(info->orders / info->options.fetch_size));
 	double		requests = keys.count;
 	Cost		startup,
 				total;
 
-	if (route == IMPILO_ROUTE_LIST ||
-		(route == IMPILO_ROUTE_LOOKUP && requests > info->options.max_concurrency))
-		requests = Min(requests,
-					   Max(1, ceil(info->orders / info->options.fetch_size)));
+	if (route == IMPILO_ROUTE_LIST)
+		requests = pages;
+	else if (route == IMPILO_ROUTE_LOOKUP &&
+			 requests > info->options.max_concurrency)
+		requests = Min(requests, pages);
 	impilo_cost_requests(baserel, requests, keys.count, &startup, &total);
 	add_path(baserel, (Path *)
 			 impilo_create_scan_path(root, baserel, rows, startup, total,
