@@ -536,7 +536,8 @@ is_plain_count(const RelOptInfo *input_rel, const Aggref *aggref)
 	argument = (const Const *) linitial_node(TargetEntry, aggref->args)->expr;
 
 	/* each id once: DISTINCT makes no difference */
-	return impilo_is_column(input_rel, info->id_column, (const Node *) argument) ||
+	return (IsA(argument, Var) &&
+			impilo_is_column(input_rel, info->id_column, (const Node *) argument)) ||
 		(aggref->aggdistinct == NIL && IsA(argument, Const) &&
 		 !argument->constisnull);
 }

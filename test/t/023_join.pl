@@ -88,6 +88,7 @@ asks('2,000 rows of 10 keys', 'SELECT n, id FROM repeated JOIN orders ON id = k'
 asks('smallint, integer and bigint keys',
 	"SELECT n, a.id, b.id, c.id FROM kinds LEFT JOIN orders a ON a.id = s LEFT JOIN orders b ON b.id = i LEFT JOIN orders c ON c.id = b", 7);
 asks('numeric keys with gaps', 'SELECT n, id FROM gaps LEFT JOIN orders ON id = k', 21);
+asks('IS NOT DISTINCT FROM', 'SELECT n, id FROM few LEFT JOIN orders ON id IS NOT DISTINCT FROM k', 17, @ahead);
 asks('absent orders and NULL', 'SELECT n, id FROM gaps LEFT JOIN orders ON id = k::bigint WHERE n <> 4', 5);
 
 #
