@@ -253,17 +253,15 @@ next_row(ImpiloScan *state)
 {
 	ImpiloOrder order;
 
-	for (;;)
+	while (!state->at_order || !impilo_row_reader_next(state->rows))
 	{
-		if (state->at_order && impilo_row_reader_next(state->rows))
-			return true;
-		state->at_order = false;
-		if (!next_order(state, &order))
+		state->at_order = next_order(state, &order);
+		if (!state->at_order)
 			return false;
 		impilo_row_reader_order(state->rows, order.id, &order.document,
 								order.request);
-		state->at_order = true;
 	}
+	return true;
 }
 
 /*
