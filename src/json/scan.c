@@ -483,7 +483,9 @@ impilo_json_check(const char *data, size_t length, int max_depth,
  *
  * `max_depth` includes the container itself: elements are checked as by
  * impilo_json_check.  With IMPILO_JSON_CHECKED nested containers are only
- * skipped, which is much faster.
+ * skipped, which is much faster.  With IMPILO_JSON_OPEN they are not read at
+ * all: the slice of one goes on to the end of the bytes.  The caller reads it
+ * to its end with another cursor of this kind, and copies `at` from there.
  */
 void
 impilo_json_begin(ImpiloJsonCursor *cursor, const ImpiloJsonSlice *container,
@@ -513,6 +515,7 @@ impilo_json_next(ImpiloJsonCursor *cursor, ImpiloJsonSlice *name,
 	Lexer		lex = {cursor->start, cursor->end, error};
 	bool		object = name != NULL;
 	bool		closed = false;
+	int			max_depth = cursor->max_depth;
 	const char *p = cursor->at;
 
 	if (cursor->first)
@@ -527,16 +530,22 @@ impilo_json_next(ImpiloJsonCursor *cursor, ImpiloJsonSlice *name,
 	if (closed)
 	{
 		/* a slice that goes on was not cut at its closing bracket */
-		p = skip_space(p, lex.end);
-		if (p == lex.end)
+		if (max_depth == IMPILO_JSON_OPEN)
+			cursor->at = p;
+		else if (skip_space(p, lex.end) != lex.end)
+			p = fail(&lex, skip_space(p, lex.end),
+					 "text after the end of the value");
+		if (p != NULL)
 			return 0;
-		p = fail(&lex, p, "text after the end of the value");
 	}
 	if (p != NULL && object)
 		p = read_name(&lex, p, name);
-	if (p != NULL)
-		p = read_value(&lex, p, cursor->max_depth == IMPILO_JSON_CHECKED
-					   ? IMPILO_JSON_CHECKED : cursor->max_depth - 1, value);
+	if (p != NULL && p < lex.end && max_depth == IMPILO_JSON_OPEN &&
+		(*p == '{' || *p == '['))
+		(void) set_slice(value, p, lex.end, IMPILO_JSON_ARRAY);
+	else if (p != NULL)
+		p = read_value(&lex, p, max_depth < 0 ? IMPILO_JSON_CHECKED
+					   : max_depth - 1, value);
 	if (p == NULL)
 		return -1;
 	cursor->at = p;
@@ -730,13 +739,15 @@ wanted_member(const ImpiloJsonNode *nodes, int32_t parent, int32_t expected,
 }
 
 /*
- * Find what the set has at and below a node, whose value is given.
+ * Find what the set has below a node, whose value is a container.  *behind is
+ * set to the position behind the container; NULL: the rest is not read.
  */
 static bool
 find_below(ImpiloJsonWanted *wanted, int32_t node,
 		   const ImpiloJsonSlice *value, ImpiloJsonSlice *found,
-		   ImpiloJsonError *error)
+		   const char **behind, ImpiloJsonError *error)
 {
+	Lexer		lex = {value->data, value->data + value->length, error};
 	ImpiloJsonNode *nodes = wanted->nodes;
 	int32_t		expected = nodes[node].child;
 	int32_t		pending = nodes[node].children; /* not found yet */
@@ -747,36 +758,45 @@ find_below(ImpiloJsonWanted *wanted, int32_t node,
 	ImpiloJsonCursor cursor;
 	int			more = 1;
 
-	if (nodes[node].slot != NONE)
-		found[nodes[node].slot] = *value;
-	if (value->kind < IMPILO_JSON_ARRAY)
-		return true;
-
-	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
-	for (int index = 0; pending > 0 && more > 0; index++)
+	impilo_json_begin(&cursor, value, IMPILO_JSON_OPEN);
+	for (int index = 0; pending > 0; index++)
 	{
-		int32_t		at = NONE;
+		int32_t		at;
 
 		more = impilo_json_next(&cursor, object ? &name : NULL, &item, error);
+		if (more <= 0)
+			break;
 		/* an element of an array is a member with its index as the name */
 		if (!object)
 			name.length = (size_t) snprintf(index_name, sizeof(index_name),
 											"\"%d\"", index);
-		if (more > 0)
-			at = wanted_member(nodes, node, expected, &name);
-		if (at == NONE)
-			continue;
-		if (nodes[at].found_by == wanted->serial)
+		at = wanted_member(nodes, node, expected, &name);
+		if (at != NONE)
 		{
-			error->what = "duplicate member";
-			return false;
+			if (nodes[at].found_by == wanted->serial)
+			{
+				error->what = "duplicate member";
+				return false;
+			}
+			nodes[at].found_by = wanted->serial;
+			expected = nodes[at].sibling;
+			pending--;
 		}
-		nodes[at].found_by = wanted->serial;
-		expected = nodes[at].sibling;
-		pending--;
-		if (!find_below(wanted, at, &item, found, error))
-			return false;
+		if (item.kind >= IMPILO_JSON_ARRAY)
+		{
+			if (at == NONE || nodes[at].child == NONE)
+				cursor.at = skip_container(&lex, item.data + 1);
+			else if (!find_below(wanted, at, &item, found, &cursor.at, error))
+				return false;
+			if (cursor.at == NULL)
+				return false;
+			item.length = (size_t) (cursor.at - item.data);
+		}
+		if (at != NONE && nodes[at].slot != NONE)
+			found[nodes[at].slot] = item;
 	}
+	if (behind != NULL)
+		*behind = more > 0 ? skip_container(&lex, cursor.at) : cursor.at;
 	return more >= 0;
 }
 
@@ -797,7 +817,10 @@ impilo_json_find(ImpiloJsonWanted *wanted, const ImpiloJsonSlice *document,
 {
 	memset(found, 0, sizeof(*found) * (size_t) wanted->slots);
 	wanted->serial++;
-	return find_below(wanted, 0, document, found, error);
+	if (wanted->nodes[0].slot != NONE)
+		found[wanted->nodes[0].slot] = *document;
+	return document->kind < IMPILO_JSON_ARRAY ||
+		find_below(wanted, 0, document, found, NULL, error);
 }
 
 /* ------------------------------------------------------------------------

@@ -30,6 +30,9 @@
 /* Instead of a depth: the bytes have been checked, do not check them again */
 #define IMPILO_JSON_CHECKED (-1)
 
+/* The same, and do not even skip the containers inside a container */
+#define IMPILO_JSON_OPEN (-2)
+
 typedef enum ImpiloJsonKind
 {
 	IMPILO_JSON_ABSENT = 0,		/* the document has no such place */
@@ -56,13 +59,14 @@ typedef struct ImpiloJsonError
 	const char *what;			/* static text, lower case, no full stop */
 } ImpiloJsonError;
 
-/* A position in a container; the fields are private to scan.c */
+/* A position in a container; the fields except `at` are private to scan.c */
 typedef struct ImpiloJsonCursor
 {
 	const char *start;			/* first byte of the container */
 	const char *end;			/* behind its last byte */
 	const char *at;				/* where the next element or member begins; at
-								 * the end, the closing bracket */
+								 * the end, the closing bracket, or behind it
+								 * if the cursor is IMPILO_JSON_OPEN */
 	int			max_depth;		/* of the container, or IMPILO_JSON_CHECKED */
 	bool		first;			/* no element has been returned yet */
 } ImpiloJsonCursor;

@@ -693,10 +693,12 @@ build_scalar(const JsonbBuild *build, const ImpiloJsonSlice *scalar,
 }
 
 /*
- * An array or an object.  Returns false for what jsonb cannot hold.
+ * An array or an object; returns in *end where it ends.  Returns false for
+ * what jsonb cannot hold.
  */
 static bool
-build_container(JsonbBuild *build, const ImpiloJsonSlice *value)
+build_container(JsonbBuild *build, const ImpiloJsonSlice *value,
+				const char **end)
 {
 	bool		object = value->kind == IMPILO_JSON_OBJECT;
 	ImpiloJsonCursor cursor;
@@ -708,7 +710,7 @@ build_container(JsonbBuild *build, const ImpiloJsonSlice *value)
 	CHECK_FOR_INTERRUPTS();
 	(void) pushJsonbValue(&build->state,
 						  object ? WJB_BEGIN_OBJECT : WJB_BEGIN_ARRAY, NULL);
-	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
+	impilo_json_begin(&cursor, value, IMPILO_JSON_OPEN);
 	while (impilo_json_next(&cursor, object ? &name : NULL, &item, &broken) > 0)
 	{
 		if (object)
@@ -719,7 +721,7 @@ build_container(JsonbBuild *build, const ImpiloJsonSlice *value)
 		}
 		if (item.kind >= IMPILO_JSON_ARRAY)
 		{
-			if (!build_container(build, &item))
+			if (!build_container(build, &item, &cursor.at))
 				return false;
 			continue;
 		}
@@ -730,6 +732,7 @@ build_container(JsonbBuild *build, const ImpiloJsonSlice *value)
 	}
 	build->built = pushJsonbValue(&build->state,
 								  object ? WJB_END_OBJECT : WJB_END_ARRAY, NULL);
+	*end = cursor.at;
 	return true;
 }
 
@@ -743,11 +746,12 @@ convert_to_jsonb(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 {
 	JsonbBuild	build = {converter, impilo_json_kind(value), error};
 	bool		container = value->kind >= IMPILO_JSON_ARRAY;
+	const char *end;
 	JsonbValue	scalar;
 
 	if (!check_utf8(build.kind, value->data, value->length, error))
 		return false;
-	if (!(container ? build_container(&build, value)
+	if (!(container ? build_container(&build, value, &end)
 		  : build_scalar(&build, value, &scalar)))
 	{
 		if (error->sqlstate == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE && container)
@@ -801,29 +805,40 @@ convert_to_array(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 				 Datum *result, ImpiloConvertError *error)
 {
 	Oid			type = converter->element->type;
-	ArrayBuildState *state;
+	int			room = 8;
+	int			count = 0;
+	int			lower = 1;
+	Datum	   *values = palloc(room * sizeof(Datum));
+	bool	   *nulls = palloc(room * sizeof(bool));
 	ImpiloJsonCursor cursor;
 	ImpiloJsonSlice item;
 	ImpiloJsonError broken;
-	Datum		element;
-	bool		isnull;
 
 	if (value->kind != IMPILO_JSON_ARRAY)
 		return refuse_kind(error, value);
-	state = initArrayResult(type, CurrentMemoryContext, false);
 	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
 	while (impilo_json_next(&cursor, NULL, &item, &broken) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!impilo_convert(converter->element, &item, &element, &isnull,
-							error))
+		if (count == room)
+		{
+			room *= 2;
+			values = repalloc(values, room * sizeof(Datum));
+			nulls = repalloc(nulls, room * sizeof(bool));
+		}
+		if (!impilo_convert(converter->element, &item, &values[count],
+							&nulls[count], error))
 		{
 			error->what = psprintf("an array with %s in it", error->what);
 			return false;
 		}
-		accumArrayResult(state, element, isnull, type, CurrentMemoryContext);
+		count++;
 	}
-	*result = makeArrayResult(state, CurrentMemoryContext);
+	*result = PointerGetDatum(construct_md_array(values, nulls, count > 0,
+												 &count, &lower, type,
+												 converter->typlen,
+												 converter->typbyval,
+												 converter->typalign));
 	return true;
 }
 
@@ -944,6 +959,8 @@ impilo_converter(Oid type, int32 typmod, MemoryContext context)
 	{
 		converter->convert = convert_to_array;
 		converter->element = impilo_converter(element, typmod, context);
+		get_typlenbyvalalign(element, &converter->typlen,
+							 &converter->typbyval, &converter->typalign);
 		converter->soft = converter->element->soft;
 	}
 	else if (converter->convert == NULL)

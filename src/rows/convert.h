@@ -51,6 +51,9 @@ typedef struct ImpiloConverter
 	bool		fix_settings;	/* the function may read settings */
 
 	struct ImpiloConverter *element;	/* of arrays */
+	int16		typlen;			/* of the element */
+	bool		typbyval;
+	char		typalign;
 	struct ImpiloConverter *base;	/* of domains */
 	void	   *constraints;	/* private to domain_check() */
 } ImpiloConverter;
