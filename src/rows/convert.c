@@ -248,34 +248,25 @@ read_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 						   kind, GetDatabaseEncodingName()));
 }
 
+/*
+ * text, json, and character types.  As in an assignment, a string is too long
+ * for character(n) and character varying(n) unless only spaces are cut.
+ */
 static bool
 convert_to_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 				Datum *result, ImpiloConvertError *error)
 {
 	text	   *string;
+	int			length;
+	int			kept;
 
 	if (!read_text(converter, value, converter->type == JSONOID,
 				   impilo_json_kind(value), &string, error))
 		return false;
 	*result = PointerGetDatum(string);
-	return true;
-}
+	if (converter->typmod < VARHDRSZ)
+		return true;
 
-/*
- * character(n) and character varying(n).  As in an assignment, a string is
- * too long unless only spaces are cut.
- */
-static bool
-convert_to_limited(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-				   Datum *result, ImpiloConvertError *error)
-{
-	text	   *string;
-	int			length;
-	int			kept;
-
-	if (!read_text(converter, value, false, impilo_json_kind(value), &string,
-				   error))
-		return false;
 	length = VARSIZE(string) - VARHDRSZ;
 	kept = pg_mbcharcliplen(VARDATA(string), length,
 							converter->typmod - VARHDRSZ);
@@ -284,7 +275,7 @@ convert_to_limited(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 					  "a value that is too long");
 	*result = DirectFunctionCall3(converter->type == BPCHAROID ? bpchar
 								  : varchar,
-								  PointerGetDatum(string),
+								  *result,
 								  Int32GetDatum(converter->typmod),
 								  BoolGetDatum(true));
 	return true;
@@ -630,14 +621,13 @@ convert_to_time(ImpiloConverter *converter, const ImpiloJsonSlice *value,
  * ------------------------------------------------------------------------
  */
 
-/* The value to convert, and what has been built of it. */
+/* The value to convert, and what is being built of it. */
 typedef struct JsonbBuild
 {
 	ImpiloConverter *converter;
 	const char *kind;			/* of the value */
 	ImpiloConvertError *error;
 	JsonbParseState *state;
-	JsonbValue *built;			/* the container closed last */
 } JsonbBuild;
 
 /*
@@ -693,10 +683,10 @@ build_scalar(const JsonbBuild *build, const ImpiloJsonSlice *scalar,
 }
 
 /*
- * An array or an object; returns in *end where it ends.  Returns false for
+ * An array or an object; returns in *end where it ends.  Returns NULL for
  * what jsonb cannot hold.
  */
-static bool
+static JsonbValue *
 build_container(JsonbBuild *build, const ImpiloJsonSlice *value,
 				const char **end)
 {
@@ -716,24 +706,23 @@ build_container(JsonbBuild *build, const ImpiloJsonSlice *value,
 		if (object)
 		{
 			if (!build_scalar(build, &name, &scalar))
-				return false;
+				return NULL;
 			(void) pushJsonbValue(&build->state, WJB_KEY, &scalar);
 		}
 		if (item.kind >= IMPILO_JSON_ARRAY)
 		{
-			if (!build_container(build, &item, &cursor.at))
-				return false;
+			if (build_container(build, &item, &cursor.at) == NULL)
+				return NULL;
 			continue;
 		}
 		if (!build_scalar(build, &item, &scalar))
-			return false;
+			return NULL;
 		(void) pushJsonbValue(&build->state, object ? WJB_VALUE : WJB_ELEM,
 							  &scalar);
 	}
-	build->built = pushJsonbValue(&build->state,
-								  object ? WJB_END_OBJECT : WJB_END_ARRAY, NULL);
 	*end = cursor.at;
-	return true;
+	return pushJsonbValue(&build->state,
+						  object ? WJB_END_OBJECT : WJB_END_ARRAY, NULL);
 }
 
 /*
@@ -746,20 +735,23 @@ convert_to_jsonb(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 {
 	JsonbBuild	build = {converter, impilo_json_kind(value), error};
 	bool		container = value->kind >= IMPILO_JSON_ARRAY;
-	const char *end;
 	JsonbValue	scalar;
+	JsonbValue *built = NULL;
+	const char *end;
 
 	if (!check_utf8(build.kind, value->data, value->length, error))
 		return false;
-	if (!(container ? build_container(&build, value, &end)
-		  : build_scalar(&build, value, &scalar)))
+	if (container)
+		built = build_container(&build, value, &end);
+	else if (build_scalar(&build, value, &scalar))
+		built = &scalar;
+	if (built == NULL)
 	{
 		if (error->sqlstate == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE && container)
 			error->what = psprintf("%s with %s", build.kind, error->what);
 		return false;
 	}
-	*result = JsonbPGetDatum(JsonbValueToJsonb(container ? build.built
-											   : &scalar));
+	*result = JsonbPGetDatum(JsonbValueToJsonb(built));
 	return true;
 }
 
@@ -945,8 +937,6 @@ impilo_converter(Oid type, int32 typmod, MemoryContext context)
 	}
 	if (type == NUMERICOID && typmod >= VARHDRSZ)
 		converter->convert = NULL;
-	if ((type == VARCHAROID || type == BPCHAROID) && typmod >= VARHDRSZ)
-		converter->convert = convert_to_limited;
 	if (get_typtype(type) == TYPTYPE_DOMAIN)
 	{
 		Oid			base = getBaseTypeAndTypmod(type, &typmod);
