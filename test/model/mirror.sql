@@ -1,16 +1,18 @@
 -- A model of the API's list, to test the refresh of a mirror.
 --
--- impilo_mirror_fetch() is replaced by one that answers from the table
--- sim_order, in which orders appear and disappear between any two requests.
--- After each refresh that says it is complete, the mirror is compared with the
--- orders of the model.
+-- It replaces impilo_mirror_fetch() by a function that reads the table sim_order
+-- and, between any two requests, adds and deletes orders.  After each refresh
+-- that returns complete, it compares the mirror with that table.
 --
 --   psql -f mirror.sql
 --   SELECT * FROM sim_run(1000);
 --
--- A run is one account, with a page size, the place where new orders appear
--- ('oldest', 'newest': the end of a list in this order; 'middle': anywhere),
--- deletions or not, and six refreshes.
+-- A run is six refreshes of one account, with a random page size, rate of new
+-- orders and rate of deletions.  New orders appear at the end of a list that
+-- begins with the oldest or the newest order, or ('middle') anywhere.
+--
+-- Of the result, missing, stale and old_status count wrong mirrors, and must be
+-- 0; unpromised counts those in cases that docs/mirror.md excludes.
 
 CREATE EXTENSION IF NOT EXISTS impilo_fdw;
 CREATE SERVER sim FOREIGN DATA WRAPPER impilo_fdw;
@@ -42,7 +44,7 @@ BEGIN
 	END IF;
 END $$;
 
--- Pages in any order, as the answers to concurrent requests come.
+-- Reads the pages in random order, as responses to concurrent requests arrive.
 CREATE OR REPLACE FUNCTION impilo_mirror_fetch(step integer, source text, numbers bigint[])
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -71,13 +73,13 @@ BEGIN
 			SELECT $1, number, count(*), s.size FROM public.sim_order;
 		END IF;
 	END LOOP;
-	-- as the original: no document that order_data has
+	-- like the original, leave out documents that order_data has
 	UPDATE order_stage g SET document = NULL FROM order_data d
 	WHERE g.step = $1 AND d.id = g.id AND d.hash = g.hash AND d.gone_at IS NULL
 		AND (d.listed OR g.list_place IS NULL);
 END $$;
 
--- The columns that the model has; the statement of the original takes longer
+-- Writes the columns of the model.  The statement of the original takes longer
 -- than the rest of a refresh.
 CREATE OR REPLACE FUNCTION impilo_mirror_store(
 	read_at timestamptz, gone bigint[], OUT new_orders bigint, OUT changed_orders bigint, OUT gone_orders bigint)
@@ -107,7 +109,7 @@ DECLARE
 	wrong bigint;
 	promised boolean;
 	deletions_before boolean;
-	tainted boolean;	-- an order disappeared while the whole list was read
+	tainted boolean;		-- orders disappeared while the whole list was read
 BEGIN
 	runs_done := 0; refreshes := 0; complete := 0; whole := 0; requests := 0; missing := 0; stale := 0;
 	old_status := 0; unpromised := 0;
@@ -131,7 +133,7 @@ BEGIN
 				PERFORM sim_event(2);
 			END LOOP;
 			UPDATE sim_order SET status = status + 1 WHERE random() < 0.05;
-			IF random() < 0.3 THEN		-- time passes: blocks are due
+			IF random() < 0.3 THEN		-- blocks become due
 				UPDATE m.order_block SET read_at = read_at - interval '3 days', progress_at = progress_at - interval '10 days';
 			END IF;
 			SELECT * INTO s FROM sim;
@@ -154,22 +156,14 @@ BEGIN
 				complete := complete + 1;
 				wrong := (SELECT count(*) FROM sim_order o WHERE o.id = ANY (before)
 					AND NOT EXISTS (SELECT FROM m.orders m WHERE m.id = o.id));
-				IF promised THEN
-					missing := missing + (wrong > 0)::int;
-				ELSE
-					unpromised := unpromised + (wrong > 0)::int;
-				END IF;
+				missing := missing + (promised AND wrong > 0)::int;
+				unpromised := unpromised + (NOT promised AND wrong > 0)::int;
 				wrong := (SELECT count(*) FROM m.orders m WHERE m.id <> ALL (before)
 					AND NOT EXISTS (SELECT FROM sim_order o WHERE o.id = m.id)
 					AND NOT EXISTS (SELECT FROM sim_deleted d WHERE d.id = m.id));
-				IF promised THEN
-					stale := stale + (wrong > 0)::int;
-				ELSE
-					unpromised := unpromised + (wrong > 0)::int;
-				END IF;
-				IF promised AND wrong = 0 THEN
-					deletions_before := false;
-				END IF;
+				stale := stale + (promised AND wrong > 0)::int;
+				unpromised := unpromised + (NOT promised AND wrong > 0)::int;
+				deletions_before := deletions_before AND NOT (promised AND wrong = 0);
 			END IF;
 			IF r.kind = 'complete' AND promised THEN
 				old_status := old_status + (EXISTS (SELECT FROM m.orders m
