@@ -17,70 +17,23 @@
 #include "answer.h"
 #include "config.h"
 
-static void
-add_member(Buf *b, const char *name, const char *value, bool more)
-{
-	buf_fmt(b, "\"%s\":", name);
-	buf_json_string(b, value, strlen(value));
-	if (more)
-		buf_char(b, ',');
-}
-
-static void
-error_object(Buf *b, const char *name, const char *message,
-			 const char *detail, unsigned int status)
-{
-	buf_char(b, '{');
-	if (config.error_style == ERROR_MESSAGE)
-		buf_fmt(b, "\"status\":%u,", status);
-	add_member(b, name, message, detail != NULL);
-	if (detail != NULL)
-		add_member(b, config.error_style == ERROR_DETAIL ? "title" : "detail",
-				   detail, false);
-	buf_char(b, '}');
-}
-
-/*
- * Makes an answer an error in the form that is configured.  The detail, which
- * may be NULL, shows only in the forms that are objects.
- */
+/* makes an answer an error; the detail may be NULL */
 void
 answer_error(Answer *answer, unsigned int status, const char *message,
 			 const char *detail)
 {
-	static const char *const names[] = {
-		"message", "error", NULL, "detail", "code"
-	};
 	Buf		   *b = &answer->body;
 
 	answer->status = status;
 	b->len = 0;
-	switch (config.error_style)
+	buf_fmt(b, "{\"status\":%u,\"message\":", status);
+	buf_json_string(b, message, strlen(message));
+	if (detail != NULL)
 	{
-		case ERROR_ERRORS:
-			BUF_LIT(b, "{\"errors\":[{\"message\":");
-			buf_json_string(b, message, strlen(message));
-			BUF_LIT(b, "}]}");
-			break;
-		case ERROR_STRING:
-			buf_json_string(b, message, strlen(message));
-			break;
-		case ERROR_TEXT:
-			buf_str(b, message);
-			answer->content_type = "text/plain";
-			break;
-		case ERROR_EMPTY:
-			break;
-		case ERROR_HTML:
-			buf_fmt(b, "<html><body><h1>%u</h1>%s</body></html>", status,
-					message);
-			answer->content_type = "text/html";
-			break;
-		default:
-			error_object(b, names[config.error_style], message, detail,
-						 status);
-			break;
+		BUF_LIT(b, ",\"detail\":");
+		buf_json_string(b, detail, strlen(detail));
 	}
+	buf_char(b, '}');
 }
 
 /* adds a header; the name must be static, the value is copied */

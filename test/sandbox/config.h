@@ -15,11 +15,6 @@
 
 #include "buf.h"
 
-enum SizePolicy
-{
-	SIZE_CLAMP, SIZE_REFUSE, SIZE_IGNORE
-};
-
 enum Lie
 {
 	LIE_HONEST, LIE_ALWAYS_TRUE, LIE_ALWAYS_FALSE
@@ -31,21 +26,13 @@ enum PastEnd
 	PAST_END_BAD_REQUEST
 };
 
-enum ErrorStyle
-{
-	ERROR_MESSAGE, ERROR_ERROR, ERROR_ERRORS, ERROR_DETAIL, ERROR_CODE,
-	ERROR_STRING, ERROR_TEXT, ERROR_EMPTY, ERROR_HTML
-};
-
 typedef struct Config
 {
 	/* time and connections */
 	int64_t		latency_ms;
 	int64_t		jitter_ms;
 	int64_t		keep_alive;
-	int64_t		requests_per_connection;
 	int64_t		max_in_flight;
-	int64_t		rate_per_second;
 	int64_t		gzip;
 	int64_t		date;
 	int64_t		date_offset_s;
@@ -54,11 +41,10 @@ typedef struct Config
 	int64_t		page_base;
 	int64_t		default_size;
 	int64_t		max_size;
-	int64_t		size_policy;
+	int64_t		size_ignored;
 	int64_t		past_end;
 	int64_t		newest_first;
 	int64_t		ignore_page;
-	int64_t		content_last;
 	int64_t		max_content;
 	int64_t		total_offset;
 	int64_t		first;
@@ -81,12 +67,8 @@ typedef struct Config
 	int64_t		shrink_size_after;
 	int64_t		shrink_size_to;
 
-	/* single orders, creation, errors */
+	/* creation */
 	int64_t		patients;
-	int64_t		sites;
-	int64_t		missing_status;
-	int64_t		error_style;
-	int64_t		create_status;
 	int64_t		create_events;
 	int64_t		appear_after_ms;
 } Config;

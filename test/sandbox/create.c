@@ -191,7 +191,7 @@ accept_order(Request *request, json_object *asked)
 		delay = request->fault->appear_after_ms;
 	write_order(&a->generator, id, asked, &answer->body);
 	store_add(a, id, answer->body.data, answer->body.len, false, delay);
-	answer->status = config.create_status;
+	answer->status = 201;
 	log_created();
 }
 

@@ -54,9 +54,9 @@ static const char *const makers[] = {
 };
 
 uint64_t
-gen_hash(const Generator *g, int what, int64_t id)
+gen_hash(int what, int64_t id)
 {
-	uint64_t	x = g->seed * UINT64_C(0x9e3779b97f4a7c15) +
+	uint64_t	x = UINT64_C(0x9e3779b97f4a7c15) +
 	(uint64_t) what * UINT64_C(0xd1342543de82ef95) + (uint64_t) id;
 
 	x ^= x >> 30;
@@ -134,7 +134,7 @@ add_birth_date(Buf *b, uint64_t h, int64_t id)
 void
 gen_site(const Generator *g, int64_t id, bool whole, Buf *b)
 {
-	uint64_t	h = gen_hash(g, 1, id);
+	uint64_t	h = gen_hash(1, id);
 
 	BUF_LIT(b, "{\"id\":");
 	buf_int(b, id);
@@ -157,7 +157,7 @@ gen_site(const Generator *g, int64_t id, bool whole, Buf *b)
 void
 gen_patient(const Generator *g, int64_t id, bool whole, Buf *b)
 {
-	uint64_t	h = gen_hash(g, 2, id);
+	uint64_t	h = gen_hash(2, id);
 
 	BUF_LIT(b, "{\"id\":");
 	buf_int(b, id);

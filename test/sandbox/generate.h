@@ -3,10 +3,8 @@
  * generate.h
  *		Orders made by rule: what a test may count on.
  *
- * Order number k (1, 2, 3 ...) of an account is the same in every run with
- * the same seed.  The seed changes names, addresses and the like; it never
- * changes what stands here.  With N orders, whole-number division and k
- * running from 1 to N:
+ * Order number k (1, 2, 3 ...) of an account is the same in every run.  With N
+ * orders, whole-number division and k running from 1 to N:
  *
  * id					k; where k is a multiple of 1000:
  *						9007199254740993 + k (that is 2^53 + 1 + k).
@@ -39,8 +37,7 @@
  * trackingNumbers		none where k % 3 = 0, else one, value "1Z%010d" of k
  * devices				k % 3 elements, device id 10k + j, item as of
  *						orderItems; packedKits: one with two devices (ids
- *						10k + 5 and 10k + 6) where k % 6 = 0.  --bytes may
- *						add or take away devices and events of devices.
+ *						10k + 5 and 10k + 6) where k % 6 = 0
  * shippingOption		k % 3 = 0 standard, 1 overnight, 2 absent
  * emailLabel			k % 4 = 0 true, 1 null, else false
  * orderNotes			one where k % 11 = 0, else empty
@@ -64,9 +61,7 @@
 
 typedef struct Generator
 {
-	uint64_t	seed;
 	int			account;		/* 0 or 1 */
-	size_t		bytes;			/* target size of an order; 0: natural */
 } Generator;
 
 extern int64_t gen_id(const Generator *g, int64_t k);

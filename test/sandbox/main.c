@@ -33,8 +33,6 @@ typedef struct Options
 {
 	int			port;
 	int64_t		orders;
-	uint64_t	seed;
-	int64_t		bytes;
 	const char *key;
 	const char *tls_cert;
 	const char *tls_key;
@@ -45,8 +43,8 @@ typedef struct Options
 static void
 usage(FILE *to)
 {
-	fputs("usage: impilo_sandbox [--port 0] [--orders 1000] [--seed 1]\n"
-		  "           [--key sandbox-key] [--bytes 0] [--die-with-parent]\n"
+	fputs("usage: impilo_sandbox [--port 0] [--orders 1000]\n"
+		  "           [--key sandbox-key] [--die-with-parent]\n"
 		  "           [--state FILE]\n"
 		  "           [--tls-cert FILE --tls-key FILE]\n", to);
 }
@@ -78,9 +76,7 @@ parse_options(int argc, char **argv, Options *o)
 	static const struct option known[] = {
 		{"port", required_argument, NULL, 'p'},
 		{"orders", required_argument, NULL, 'n'},
-		{"seed", required_argument, NULL, 's'},
 		{"key", required_argument, NULL, 'k'},
-		{"bytes", required_argument, NULL, 'b'},
 		{"tls-cert", required_argument, NULL, 'C'},
 		{"tls-key", required_argument, NULL, 'K'},
 		{"state", required_argument, NULL, 'S'},
@@ -96,10 +92,6 @@ parse_options(int argc, char **argv, Options *o)
 			o->port = number_option(optarg, 65535);
 		else if (c == 'n')
 			o->orders = number_option(optarg, 20000000);
-		else if (c == 's')
-			o->seed = number_option(optarg, INT64_MAX);
-		else if (c == 'b')
-			o->bytes = number_option(optarg, 1000000);
 		else if (c == 'k')
 			o->key = optarg;
 		else if (c == 'C')
@@ -211,7 +203,7 @@ extern void __lsan_do_leak_check(void);
 int
 main(int argc, char **argv)
 {
-	Options		o = {0, 1000, 1, 0, "sandbox-key", NULL, NULL, NULL,
+	Options		o = {0, 1000, "sandbox-key", NULL, NULL, NULL,
 	false};
 	struct MHD_Daemon *daemon;
 	const union MHD_DaemonInfo *info;
@@ -224,7 +216,7 @@ main(int argc, char **argv)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 	raise_limits();
 	config_reset();
-	store_init(o.key, o.orders, o.seed, o.bytes);
+	store_init(o.key, o.orders);
 	store_render(RENDER_THREADS);
 	if (o.state != NULL && !store_load(o.state))
 		fatal("could not read the state");

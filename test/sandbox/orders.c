@@ -224,7 +224,7 @@ add_device(const Generator *g, int64_t k, int j, int events, Buf *b)
 			"\"value\":\"00");
 	buf_digits(b, id, 12);
 	BUF_LIT(b, "\"},{\"type\":\"imei\",\"value\":\"35");
-	buf_digits(b, gen_hash(g, 3, id), 13);
+	buf_digits(b, gen_hash(3, id), 13);
 	BUF_LIT(b, "\"}],\"deviceEvents\":[");
 	for (n = 0; n < events; n++)
 		add_device_event(k, n, b);
@@ -241,30 +241,15 @@ add_device(const Generator *g, int64_t k, int j, int events, Buf *b)
 	buf_str(b, id % 7 ? "false}" : "true}");
 }
 
-/* devices, as many as are needed for the target size */
 static void
-add_devices(const Generator *g, int64_t k, size_t start, Buf *b)
+add_devices(const Generator *g, int64_t k, Buf *b)
 {
-	size_t		tail = 150 + (k % 6 == 0 ? 1300 : 0);
-	int			j;
-
 	BUF_LIT(b, ",\"devices\":[");
-	for (j = 0;; j++)
+	for (int j = 0; j < k % 3; j++)
 	{
-		size_t		room = 0;
-		int			events = 2;
-
-		if (g->bytes > b->len - start + tail)
-			room = g->bytes - (b->len - start + tail);
-		if (g->bytes == 0 ? j >= k % 3 : j > 0 && room < 300)
-			break;
-		if (g->bytes > 0 && room < 300)
-			break;
 		if (j > 0)
 			BUF_LIT(b, ",");
-		if (g->bytes > 0 && room > 700)
-			events = 2 + (room > 3000 ? 33 : (room - 700) / 68);
-		add_device(g, k, j, events, b);
+		add_device(g, k, j, 2, b);
 	}
 	BUF_LIT(b, "]");
 }
@@ -324,7 +309,6 @@ add_later_members(const Generator *g, int64_t k, Buf *b)
 void
 gen_order(const Generator *g, int64_t k, int64_t id, Buf *b)
 {
-	size_t		start = b->len;
 
 	BUF_LIT(b, "{\"id\":");
 	buf_int(b, id);
@@ -336,7 +320,7 @@ gen_order(const Generator *g, int64_t k, int64_t id, Buf *b)
 	add_items(g, k, b);
 	add_kits(g, k, b);
 	add_events(g, k, b);
-	add_devices(g, k, start, b);
+	add_devices(g, k, b);
 	add_packed_kits(g, k, b);
 	add_later_members(g, k, b);
 	BUF_LIT(b, "}");

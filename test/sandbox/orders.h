@@ -13,6 +13,6 @@
 #include "generate.h"
 
 /* in generate.c: a number that looks random, of the seed, a kind and an id */
-extern uint64_t gen_hash(const Generator *g, int what, int64_t id);
+extern uint64_t gen_hash(int what, int64_t id);
 
 #endif							/* SANDBOX_ORDERS_H */

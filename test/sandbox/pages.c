@@ -77,13 +77,12 @@ page_size(Request *request, Page *page)
 		request->account->pages_served >= config.shrink_size_after)
 		most = config.shrink_size_to;
 	if (!number_argument(request, "size", config.default_size, &page->size) ||
-		page->size < 1 ||
-		(config.size_policy == SIZE_REFUSE && page->size > most))
+		page->size < 1)
 	{
 		answer_error(&request->answer, 400, "size is not valid", NULL);
 		return false;
 	}
-	if (config.size_policy == SIZE_IGNORE)
+	if (config.size_ignored)
 		page->size = config.default_size;
 	if (page->size > most)
 		page->size = most;
@@ -211,8 +210,7 @@ write_page(Request *request, const Page *page)
 	bool		last = (page->index + 1) * page->size >= page->all;
 
 	buf_char(e.b, '{');
-	if (!config.content_last)
-		content_member(&e, request->account, page);
+	content_member(&e, request->account, page);
 	number_member(&e, "page", page->index + config.page_base);
 	number_member(&e, "size", page->size);
 	total_member(&e, page);
@@ -221,8 +219,6 @@ write_page(Request *request, const Page *page)
 	extra_members(&e, config.envelope);
 	if (e.fault != NULL)
 		extra_members(&e, e.fault->envelope);
-	if (config.content_last)
-		content_member(&e, request->account, page);
 	if (config.space != NULL)
 		buf_str(e.b, json_object_get_string(config.space));
 	buf_char(e.b, '}');
@@ -329,7 +325,7 @@ serve_order(Request *request, const char *text)
 		buf_add(&answer->body, order->bytes, order->len);
 	}
 	else
-		answer_error(answer, config.missing_status, "order not found", NULL);
+		answer_error(answer, 404, "order not found", NULL);
 	store_unlock();
 }
 

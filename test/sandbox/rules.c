@@ -269,7 +269,7 @@ check_recipient(json_object *asked, Refusal *r)
 					  "exactly one of patient and site may be given");
 	if (patient != NULL && id_of(patient) > config.patients)
 		return refuse(r, "patient_does_not_exist", NULL);
-	if (site != NULL && id_of(site) > config.sites)
+	if (site != NULL && id_of(site) > 1000)
 	{
 		snprintf(message, sizeof(message), "Site %" PRId64 " not found",
 				 id_of(site));

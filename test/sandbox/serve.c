@@ -27,7 +27,6 @@
 typedef struct Connection
 {
 	int64_t		number;			/* 0 until it is used for the API */
-	int64_t		requests;
 } Connection;
 
 /* called by libmicrohttpd with the request line, the beginning of a request */
@@ -97,10 +96,7 @@ number_connection(Request *request)
 		log_connection();
 	}
 	request->connection_number = connection->number;
-	connection->requests++;
-	if (!config.keep_alive ||
-		(config.requests_per_connection > 0 &&
-		 connection->requests >= config.requests_per_connection))
+	if (!config.keep_alive)
 		request->answer.close = true;
 }
 
@@ -108,29 +104,12 @@ number_connection(Request *request)
 static bool
 over_limit(Request *request)
 {
-	static int64_t second;
-	static int64_t in_second;
-	int64_t		now = now_mono_ms() / 1000;
-	bool		over = false;
-
-	if (config.max_in_flight > 0 && log_in_flight() > config.max_in_flight)
-		over = true;
-	if (config.rate_per_second > 0)
-	{
-		store_lock(true);
-		if (second != now)
-			in_second = 0;
-		second = now;
-		over = over || ++in_second > config.rate_per_second;
-		store_unlock();
-	}
-	if (over)
-	{
-		answer_error(&request->answer, 429, "Too Many Requests", NULL);
-		answer_header(&request->answer, "Retry-After", "1");
-		request->answered = true;
-	}
-	return over;
+	if (config.max_in_flight <= 0 || log_in_flight() <= config.max_in_flight)
+		return false;
+	answer_error(&request->answer, 429, "Too Many Requests", NULL);
+	answer_header(&request->answer, "Retry-After", "1");
+	request->answered = true;
+	return true;
 }
 
 static enum MHD_Result

@@ -88,7 +88,7 @@ init_account(Account *a, const char *key, int64_t norders)
 
 /* fills both accounts; called once before any thread; acquires no lock */
 void
-store_init(const char *key, int64_t norders, uint64_t seed, size_t bytes)
+store_init(const char *key, int64_t norders)
 {
 	pthread_rwlockattr_t attr;
 	int			i;
@@ -98,11 +98,7 @@ store_init(const char *key, int64_t norders, uint64_t seed, size_t bytes)
 								  PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&lock, &attr);
 	for (i = 0; i < NACCOUNTS; i++)
-	{
-		accounts[i].generator.seed = seed;
 		accounts[i].generator.account = i;
-		accounts[i].generator.bytes = bytes;
-	}
 	init_account(&accounts[0], key, norders);
 	init_account(&accounts[1], "other-key", OTHER_ACCOUNT_ORDERS);
 }

@@ -43,8 +43,7 @@ typedef struct Account
 	bool		vanished;
 } Account;
 
-extern void store_init(const char *key, int64_t norders, uint64_t seed,
-					   size_t bytes);
+extern void store_init(const char *key, int64_t norders);
 extern void store_render(int nthreads);
 extern void store_reset(void);
 extern void store_lock(bool exclusive);

@@ -88,11 +88,6 @@ between 'natural size of an order' $((size / 1000)) 1500 2600
 
 start T --orders 1000
 is 'deterministic' "$(IMPILO_SANDBOX=$T ./ctl dump | cksum)" "$(cksum <"$tmp/dump")"
-start T --orders 1000 --seed 2
-if [ "$(IMPILO_SANDBOX=$T ./ctl dump | cksum)" != "$(cksum <"$tmp/dump")" ]; then ok; else not_ok 'the seed matters'; fi
-start T --orders 300 --bytes 6000
-size=$(IMPILO_SANDBOX=$T ./ctl dump | wc -c)
-between 'bytes asked for' $((size / 300)) 5400 6600
 start T --orders 0
 is 'no orders at all' "$(curl "${curl_opts[@]}" -H "$key" "$T/api/v3/order")" \
 	'{"content":[],"page":1,"size":15,"total":0,"first":true,"last":true}'

@@ -30,10 +30,6 @@ has 'settings shown' "$(ctl settings)" '"latency_ms":0'
 # keep-alive: one connection for many requests
 curl "${curl_opts[@]}" -H "$key" "$S/api/v3/order/[1-20]" >/dev/null
 is 'keep-alive' "$(ctl count connections) $(ctl count requests)" '1 20'
-ctl config '{"requests_per_connection":5}'
-ctl log-reset
-curl "${curl_opts[@]}" -H "$key" "$S/api/v3/order/[1-20]" >/dev/null
-is 'five requests a connection' "$(ctl count connections)" 4
 
 # sleepers: 200 requests of 500 ms at once, on 4 threads
 ctl reset
@@ -46,10 +42,6 @@ is 'none left' "$(ctl count in_flight)" 0
 ctl config '{"latency_ms":300,"max_in_flight":2}'
 codes=$(curl "${curl_opts[@]}" -Z --parallel-max 6 --parallel-immediate -H "$key" -w '%{http_code}\n' -o /dev/null "$S/api/v3/order/[1-6]" | sort | uniq -c | tr -s ' ' | paste -sd' ')
 has 'too many in flight' "$codes" ' 429'
-ctl reset
-ctl config '{"rate_per_second":3}'
-codes=$(curl "${curl_opts[@]}" -H "$key" -w '%{http_code}\n' -o /dev/null "$S/api/v3/order/[1-20]")
-has 'too many a second' "$codes" '429'
 ctl reset
 curl "${curl_opts[@]}" -o "$tmp/body" "$S/_sandbox/nothing"
 has 'unknown command' "$(cat "$tmp/body")" 'no such control command'

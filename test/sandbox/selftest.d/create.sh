@@ -68,14 +68,13 @@ get order -H 'Content-Type: text/plain' -d '{}'
 is 'another content type' "$status" 415
 is 'refusals created nothing' "$(ctl count created)" 5
 
-ctl config '{"patients":10,"sites":5}'
+ctl config '{"patients":10}'
 refused "{\"patient\":{\"id\":11},$line}" patient_does_not_exist
-refused "{\"site\":{\"id\":6},$line}" 'Site 6 not found'
-ctl config '{"patients":null,"create_status":200,"create_events":false}'
+refused "{\"site\":{\"id\":1001},$line}" 'Site 1001 not found'
+ctl config '{"patients":null,"create_events":false}'
 post "{\"patient\":{\"id\":11},$line}"
-is 'another status for created' "$status" 200
 has 'no events' "$body" '"orderEvents":[]'
-ctl config '{"create_status":null,"create_events":null,"appear_after_ms":2000}'
+ctl config '{"create_events":null,"appear_after_ms":2000}'
 post "{\"patient\":{\"id\":11},$line}"
 is 'created, to appear later' "$status" 201
 id=${body#*:}
@@ -84,12 +83,3 @@ is 'not there yet' "$status" 404
 sleep 2.2
 get "order/${id%%,*}"
 is 'there now' "$status" 200
-for style in 'message:"message":"order' 'error:{"error":"order' 'errors:{"errors":[{"message":"order' \
-	'detail:{"detail":"order' 'code:{"code":"order' 'string:"order not found"' 'text:order not' 'html:<h1>404'; do
-	ctl config "{\"error_style\":\"${style%%:*}\"}"
-	get order/999999
-	has "error style ${style%%:*}" "$body" "${style#*:}"
-done
-ctl config '{"error_style":"empty","missing_status":410}'
-get order/999999
-is 'empty error' "$status$body" 410
