@@ -62,6 +62,13 @@
 #   another certificate.  Returns a hash with ca_file, cert_file, key_file.  With
 #   days below 0 the certificate has expired.
 #
+# nginx(BACKEND, servers => { port => 'http2' }, http => 'access_log off;',
+#       certificate => certificate(...))
+#   Starts an nginx with TLS before the address BACKEND.  It ends with the test.
+#   A server of `servers` has the parameters of `listen` and further directives;
+#   `http` are directives for all.  Returns a hash with pid, dir, certificate and
+#   the port of each server, or undef if nginx is not installed.
+#
 # elapsed(CODE)           returns the seconds that CODE took
 # log_text(NODE)          returns the server log; log_text(NODE, MARK) only the
 # log_mark(NODE)          part after the mark
@@ -78,7 +85,9 @@ use Carp;
 use Cwd qw(abs_path);
 use Exporter 'import';
 use File::Basename qw(dirname);
+use IO::Socket::INET;
 use IPC::Run ();
+use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -86,8 +95,8 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT = (
 	@Test::More::EXPORT,
-	qw(attach certificate cluster elapsed log_mark log_text psql_error
-	  sandbox session wait_until));
+	qw(attach certificate cluster elapsed log_mark log_text nginx
+	  psql_error sandbox session wait_until));
 
 our $PATIENCE = 60;    # seconds until a wait fails
 our $SANDBOX_DIR = abs_path(dirname(__FILE__) . '/../sandbox');
@@ -96,6 +105,7 @@ our $SANDBOX_DIR = abs_path(dirname(__FILE__) . '/../sandbox');
 # would close the pipes at exit and wait for the processes before END runs.
 our @sandboxes;
 our @sessions;
+our @others;
 
 plan skip_all => 'initdb does not run as root' if $> == 0;
 
@@ -104,6 +114,8 @@ END
 	my $exit = $?;
 	$_->quit foreach @sessions;
 	$_->stop foreach @sandboxes;
+	kill 'TERM', @others;
+	waitpid $_, 0 foreach @others;
 	$? = $exit;
 }
 
@@ -327,6 +339,45 @@ sub certificate
 		cert_file => "$dir/server.pem",
 		key_file => "$dir/server.key"
 	};
+}
+
+sub nginx
+{
+	my ($backend, %option) = @_;
+	my ($path) = grep { -x "$_/nginx" } split(/:/, $ENV{PATH}), qw(/usr/sbin /usr/local/sbin);
+	my $servers = $option{servers} // { port => 'http2' };
+	my $dir = PostgreSQL::Test::Utils::tempdir();
+	my %nginx = (dir => $dir, certificate => $option{certificate} // certificate());
+	my $http = $option{http} // 'access_log off;';
+
+	return if !$path;
+	foreach my $name (sort keys %$servers)
+	{
+		$nginx{$name} = PostgreSQL::Test::Cluster::get_free_port();
+		$http .= " server { listen 127.0.0.1:$nginx{$name} ssl $servers->{$name}; location / { proxy_pass $backend; } "
+		  . "ssl_certificate $nginx{certificate}{cert_file}; ssl_certificate_key $nginx{certificate}{key_file}; }";
+	}
+	PostgreSQL::Test::Utils::append_to_file("$dir/nginx.conf", <<"CONF");
+daemon off; worker_processes 1; pid $dir/nginx.pid; error_log $dir/nginx.log;
+events { worker_connections 1000; }
+http {
+client_body_temp_path $dir/1; proxy_temp_path $dir/2;
+fastcgi_temp_path $dir/3; uwsgi_temp_path $dir/4; scgi_temp_path $dir/5;
+$http
+}
+CONF
+	$nginx{pid} = fork() // die $!;
+	if ($nginx{pid} == 0)
+	{
+		open STDERR, '>', "$dir/nginx.err";
+		exec "$path/nginx", '-p', $dir, '-c', "$dir/nginx.conf" or POSIX::_exit(127);
+	}
+	push @others, $nginx{pid};
+	foreach my $name (sort keys %$servers)
+	{
+		wait_until(sub { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$nginx{$name}") }, 'nginx');
+	}
+	return \%nginx;
 }
 
 sub elapsed

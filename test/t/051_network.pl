@@ -680,52 +680,14 @@ $https->stop;
 # Few connections, HTTP/2, compression: an nginx before the sandbox
 #----------------------------------------------------------------------
 
-sub nginx
-{
-	my ($certificate, $backend) = @_;
-	my ($modern, $closing) =
-	  map { PostgreSQL::Test::Cluster::get_free_port() } 1 .. 2;
-	my $tls = "ssl_certificate $certificate->{cert_file};"
-	  . " ssl_certificate_key $certificate->{key_file};";
-	my $pid;
-
-	mkdir "$scratch/nginx";
-	PostgreSQL::Test::Utils::append_to_file("$scratch/nginx/conf", <<"CONF");
-daemon off; master_process off; worker_processes 1; pid $scratch/nginx/pid; error_log $scratch/nginx/error.log;
-events { worker_connections 100; }
-http {
-log_format facts '\$server_port \$server_protocol \$ssl_protocol \$ssl_session_reused \$sent_http_content_encoding \$connection \$status \$http_user_agent';
-access_log $scratch/nginx/access.log facts;
-client_body_temp_path $scratch/nginx/1; proxy_temp_path $scratch/nginx/2;
-fastcgi_temp_path $scratch/nginx/3; uwsgi_temp_path $scratch/nginx/4; scgi_temp_path $scratch/nginx/5;
-ssl_session_cache shared:s:1m;
-gzip on; gzip_proxied any; gzip_types application/json;
-server { listen 127.0.0.1:$modern ssl http2; $tls location / { proxy_pass $backend; } }
-server { listen 127.0.0.1:$closing ssl; $tls keepalive_requests 1; location / { proxy_pass $backend; } }
-}
-CONF
-	$pid = fork() // die $!;
-	if ($pid == 0)
-	{
-		open STDERR, '>', "$scratch/nginx/stderr";
-		exec 'nginx', '-p', "$scratch/nginx", '-c', "$scratch/nginx/conf"
-		  or POSIX::_exit(127);
-	}
-	wait_until(
-		sub {
-			IO::Socket::INET->new(PeerAddr => "127.0.0.1:$closing")
-			  || waitpid($pid, POSIX::WNOHANG()) != 0;
-		},
-		'nginx');
-	return ($pid, $modern, $closing);
-}
+my $nginx;
 
 # one line a request: port, protocol, TLS, reused, encoding, connection
 sub nginx_log
 {
 	return map { [split] }
 	  split /\n/,
-	  PostgreSQL::Test::Utils::slurp_file("$scratch/nginx/access.log");
+	  PostgreSQL::Test::Utils::slurp_file("$nginx->{dir}/access.log");
 }
 
 sub distinct
@@ -737,12 +699,18 @@ sub distinct
 
 SKIP:
 {
-	my ($path) = grep { -x "$_/nginx" } split(/:/, $ENV{PATH}),
-	  qw(/usr/sbin /usr/local/sbin);
-
-	skip 'nginx is not installed', 1 if !$path;
-	local $ENV{PATH} = "$path:$ENV{PATH}";
-	my ($pid, $modern, $closing) = nginx($good, $api->url);
+	$nginx = nginx(
+		$api->url,
+		certificate => $good,
+		servers => { modern => 'http2', closing => '; keepalive_requests 1' },
+		http => <<'CONF');
+log_format facts '$server_port $server_protocol $ssl_protocol $ssl_session_reused $sent_http_content_encoding $connection $status $http_user_agent';
+access_log access.log facts;
+ssl_session_cache shared:s:1m;
+gzip on; gzip_proxied any; gzip_types application/json;
+CONF
+	skip 'nginx is not installed', 1 if !$nginx;
+	my ($modern, $closing) = @$nginx{qw(modern closing)};
 	my %both = (ca_file => $good->{ca_file}, fetch_size => 10);
 	my (@modern, @closing);
 
@@ -825,9 +793,6 @@ SKIP:
 	is(scalar(grep { $_->[0] == $modern && $_->[1] ne 'HTTP/2.0' } nginx_log()),
 		1, 'all of them by HTTP/2');
 	$session->quit;
-
-	kill 'TERM', $pid;
-	waitpid $pid, 0;
 }
 
 # keep-alive over plain http, too

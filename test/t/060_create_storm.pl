@@ -33,16 +33,7 @@ srand $seed;
 my $api = sandbox(orders => 50);
 my $node = cluster('main', conf => "restart_after_crash = on\n");
 my $dir = PostgreSQL::Test::Utils::tempdir();
-my $certificate;
-our $nginx;
-
-END
-{
-	my $exit = $?;
-	kill 'TERM', $nginx if $nginx;
-	waitpid $nginx, 0 if $nginx;
-	$? = $exit;
-}
+my $nginx = nginx($api->url);
 
 # Statements of one server that skip what exists exclude each other, so each
 # pair of sessions that runs the same ones has a server of its own.
@@ -54,10 +45,10 @@ my %variants = (
 	hasty => { reconcile_timeout => '0s' });
 my %address;
 
-if (my $port = nginx())
+if ($nginx)
 {
 	$variants{modern} = {};
-	$address{modern} = "https://localhost:$port/api/v3";
+	$address{modern} = "https://localhost:$nginx->{port}/api/v3";
 }
 note 'variants: ' . join ' ', sort keys %variants;
 $node->safe_psql('postgres',
@@ -67,7 +58,7 @@ foreach my $name ((sort keys %variants), map { "pair$_" } 0 .. $pairs - 1)
 	attach($node, $api, name => $name, url => $address{$name},
 		server => {
 			request_timeout => '1s', reconcile_timeout => '1s',
-			($address{$name} ? (ca_file => $certificate->{ca_file}) : ()),
+			($address{$name} ? (ca_file => $nginx->{certificate}{ca_file}) : ()),
 			%{ $variants{$name} // {} }
 		});
 	$node->safe_psql('postgres', <<"SQL") if $variants{$name};
@@ -78,43 +69,6 @@ CREATE FOREIGN TABLE row_by_row (id bigint, patient_id bigint, external_order_id
 	SERVER $name OPTIONS (relation 'orders');
 CREATE TRIGGER pass AFTER INSERT ON row_by_row FOR EACH ROW EXECUTE FUNCTION pass();
 SQL
-}
-
-# An nginx that speaks HTTP/2 before the sandbox: its port, undef without one
-sub nginx
-{
-	my ($path) = grep { -x "$_/nginx" } split(/:/, $ENV{PATH}),
-	  qw(/usr/sbin /usr/local/sbin);
-	return if !$path;
-	my $port = PostgreSQL::Test::Cluster::get_free_port();
-	my $backend = $api->url;
-
-	$certificate = certificate();
-	PostgreSQL::Test::Utils::append_to_file("$dir/nginx.conf", <<"CONF");
-daemon off; master_process off; worker_processes 1; pid $dir/nginx.pid; error_log $dir/nginx.log;
-events { worker_connections 1000; }
-http {
-access_log off;
-client_body_temp_path $dir/1; proxy_temp_path $dir/2;
-fastcgi_temp_path $dir/3; uwsgi_temp_path $dir/4; scgi_temp_path $dir/5;
-server { listen 127.0.0.1:$port ssl http2; location / { proxy_pass $backend; }
-ssl_certificate $certificate->{cert_file}; ssl_certificate_key $certificate->{key_file}; }
-}
-CONF
-	$nginx = fork() // die $!;
-	if ($nginx == 0)
-	{
-		open STDERR, '>', "$dir/nginx.err";
-		exec "$path/nginx", '-p', $dir, '-c', "$dir/nginx.conf"
-		  or POSIX::_exit(127);
-	}
-	wait_until(
-		sub {
-			IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port")
-			  || waitpid($nginx, POSIX::WNOHANG()) != 0;
-		},
-		'nginx');
-	return $port;
 }
 
 sub shuffled

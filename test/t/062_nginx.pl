@@ -16,64 +16,25 @@ use Time::HiRes qw(sleep);
 
 my $rounds = $ENV{ROUNDS} // ($ENV{SLOW} ? 20 : 2);
 my $rows = 3000;
-my $dir = PostgreSQL::Test::Utils::tempdir();
 my $json = JSON::PP->new->utf8;
-my ($path) = grep { -x "$_/nginx" } split(/:/, $ENV{PATH}),
-  qw(/usr/sbin /usr/local/sbin);
-our $nginx;
-
-plan skip_all => 'nginx is not installed' if !$path;
-
-END
-{
-	my $exit = $?;
-
-	if ($nginx)
-	{
-		kill 'TERM', $nginx;
-		waitpid $nginx, 0;
-	}
-	$? = $exit;
-}
 
 my $api = sandbox(orders => 10);
-my $port = PostgreSQL::Test::Cluster::get_free_port();
-my $certificate = certificate();
-my $backend = $api->url;
 
 # keepalive_requests is at its default: 1,000
-PostgreSQL::Test::Utils::append_to_file("$dir/nginx.conf", <<"CONF");
-daemon off; worker_processes 1; pid $dir/nginx.pid; error_log $dir/nginx.log;
-events { worker_connections 1000; }
-http {
-log_format requests escape=json '{"status":"\$status","protocol":"\$server_protocol","connection":"\$connection",'
-  '"number":\$connection_requests,"method":"\$request_method","complete":"\$request_completion","body":"\$request_body"}';
-access_log $dir/access.log requests;
-client_body_temp_path $dir/1; proxy_temp_path $dir/2;
-fastcgi_temp_path $dir/3; uwsgi_temp_path $dir/4; scgi_temp_path $dir/5;
-server { listen 127.0.0.1:$port ssl http2; location / { proxy_pass $backend; }
-ssl_certificate $certificate->{cert_file}; ssl_certificate_key $certificate->{key_file}; }
-}
+my $nginx = nginx(
+	$api->url, http => <<'CONF');
+log_format requests escape=json '{"status":"$status","protocol":"$server_protocol","connection":"$connection",'
+  '"number":$connection_requests,"method":"$request_method","complete":"$request_completion","body":"$request_body"}';
+access_log access.log requests;
 CONF
-$nginx = fork() // die $!;
-if ($nginx == 0)
-{
-	open STDERR, '>', "$dir/nginx.err";
-	exec "$path/nginx", '-p', $dir, '-c', "$dir/nginx.conf" or POSIX::_exit(127);
-}
-wait_until(
-	sub {
-		IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port")
-		  || waitpid($nginx, POSIX::WNOHANG()) != 0;
-	},
-	'nginx');
+plan skip_all => 'nginx is not installed' if !$nginx;
 
 # The requests that nginx logged, oldest first.  The logs of a worker that ends
 # are complete once it has ended.
 sub requests
 {
 	return map { $json->decode($_) }
-	  split /\n/, PostgreSQL::Test::Utils::slurp_file("$dir/access.log");
+	  split /\n/, PostgreSQL::Test::Utils::slurp_file("$nginx->{dir}/access.log");
 }
 
 sub external_id
@@ -129,8 +90,8 @@ my $node = cluster();
 attach(
 	$node, undef,
 	name => 'nginx',
-	url => "https://localhost:$port/api/v3",
-	server => { ca_file => $certificate->{ca_file}, reconcile_timeout => '2s' });
+	url => "https://localhost:$nginx->{port}/api/v3",
+	server => { ca_file => $nginx->{certificate}{ca_file}, reconcile_timeout => '2s' });
 
 my $session = session($node);
 
@@ -175,7 +136,7 @@ foreach my $round (1 .. $rounds)
 		wait_until(
 			sub { $api->count('posts') - $posts > $part * $rows / 5 || ended($session) },
 			'orders');
-		kill 'HUP', $nginx;
+		kill 'HUP', $nginx->{pid};
 	}
 	$session->wait;
 
