@@ -141,6 +141,30 @@ BEGIN ISOLATION LEVEL SERIALIZABLE;
 INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000));
 ROLLBACK;
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{x}', impilo_order_item(1000)) ON CONFLICT DO NOTHING;
+SELECT impilo_forget_created_orders() > 0 AS forgotten;
+-- exception blocks within each other: what a failed block and the blocks in it kept is dropped, and nothing else
+CREATE FUNCTION impilo.order_in_blocks() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1..4 LOOP
+        BEGIN
+            INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (i, ARRAY['outer-' || i], impilo_order_item(1000));
+            BEGIN
+                INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (i, ARRAY['inner-' || i], impilo_order_item(1000));
+                PERFORM 1 / (i % 2);
+            EXCEPTION WHEN division_by_zero THEN
+                INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (i, ARRAY['handler-' || i], impilo_order_item(1000));
+            END;
+            PERFORM 1 / (i % 3);
+        EXCEPTION WHEN division_by_zero THEN
+            NULL;
+        END;
+    END LOOP;
+    INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (5, '{after}', impilo_order_item(1000));
+END $$;
+SELECT impilo.order_in_blocks();
+SELECT state, external_order_ids FROM impilo_created_orders();
+SELECT impilo_forget_created_orders() AS forgotten;
+DROP FUNCTION impilo.order_in_blocks();
 
 --
 -- post_at 'never': the dry run

@@ -156,4 +156,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 SELECT fields_of('INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, ''[{"count":1}]'')');
 SELECT fields_of('INSERT INTO impilo.orders (patient_id, order_items) VALUES (999999, impilo_order_item(1000))');
+SELECT fields_of('INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000)) ON CONFLICT DO NOTHING');
+SELECT fields_of('INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, ''{f1}'', impilo_order_item(1000)), (1, ''{f1,f2}'', impilo_order_item(1000)) ON CONFLICT DO NOTHING');
+SELECT fields_of('INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, ''{f1}'', impilo_order_item(1000)), (2, ''{f1}'', impilo_order_item(1000)) ON CONFLICT DO NOTHING');
 DROP FUNCTION fields_of(text);

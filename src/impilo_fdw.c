@@ -21,7 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
-#include "create/journal.h"
+#include "create/create.h"
 #include "fdw/fdw.h"
 #include "fdw/modify.h"
 #include "fdw/scan.h"

@@ -313,10 +313,10 @@ status_refuses(int status)
  *		Returns what is known after a request to create an order, for which it
  *		waits.
  *
- * IMPILO_CREATE_DONE fills in `order`, which points into the request's body;
+ * IMPILO_ORDER_CREATED fills in `order`, which points into the request's body;
  * the other outcomes fill in `error`.
  */
-ImpiloCreateOutcome
+ImpiloOrderState
 impilo_api_created(ImpiloApi *api, ImpiloHttpRequest *request,
 				   ImpiloOrder *order, ImpiloApiError *error)
 {
@@ -324,14 +324,14 @@ impilo_api_created(ImpiloApi *api, ImpiloHttpRequest *request,
 
 	if (impilo_api_is_answer(api, reply, error))
 		return read_order(api, reply, order, error)
-			? IMPILO_CREATE_DONE : IMPILO_CREATE_UNKNOWN;
+			? IMPILO_ORDER_CREATED : IMPILO_ORDER_UNKNOWN;
 	if (reply->outcome != IMPILO_HTTP_ANSWERED)
 		return reply->may_have_acted
-			? IMPILO_CREATE_UNKNOWN : IMPILO_CREATE_NOT_SENT;
+			? IMPILO_ORDER_UNKNOWN : IMPILO_ORDER_NOT_CREATED;
 	if (!status_refuses(reply->status))
-		return IMPILO_CREATE_UNKNOWN;
+		return IMPILO_ORDER_UNKNOWN;
 	if (reply->status == 400 || reply->status == 404 ||
 		reply->status == 409 || reply->status == 422)
 		impilo_api_refusal_error(api, reply, error);
-	return IMPILO_CREATE_REFUSED;
+	return IMPILO_ORDER_NOT_CREATED;
 }

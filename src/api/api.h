@@ -63,15 +63,19 @@ typedef struct ImpiloOrder
 	const char *request;		/* the request, for messages: "GET /order/42" */
 } ImpiloOrder;
 
-/* What is known after a request to create an order. */
-typedef enum ImpiloCreateOutcome
+/* What is known of an order that is to be created. */
+typedef enum ImpiloOrderState
 {
-	IMPILO_CREATE_DONE,			/* the order is in the response */
-	IMPILO_CREATE_NOT_SENT,		/* nothing was created: no byte of the body
-								 * was sent */
-	IMPILO_CREATE_REFUSED,		/* nothing was created: the API says so */
-	IMPILO_CREATE_UNKNOWN		/* the order may exist */
-} ImpiloCreateOutcome;
+	IMPILO_ORDER_NOT_SENT,		/* no request was sent */
+	IMPILO_ORDER_IN_FLIGHT,		/* the request was sent, or is about to be:
+								 * the order may exist */
+	IMPILO_ORDER_UNKNOWN,		/* the request has ended: the order may exist */
+	IMPILO_ORDER_NOT_CREATED,	/* certainly nothing was created */
+
+	/* the order exists */
+	IMPILO_ORDER_CREATED,
+	IMPILO_ORDER_ROLLED_BACK	/* and its transaction has aborted */
+} ImpiloOrderState;
 
 /* What can be wrong with responses that are complete. */
 typedef enum ImpiloApiProblem
@@ -120,10 +124,10 @@ extern bool impilo_api_page_next(ImpiloApi *api, ImpiloPage *page,
 extern bool impilo_api_order(ImpiloApi *api, ImpiloHttpRequest *request,
 							 int64 id, ImpiloOrder *order,
 							 ImpiloApiError *error);
-extern ImpiloCreateOutcome impilo_api_created(ImpiloApi *api,
-											  ImpiloHttpRequest *request,
-											  ImpiloOrder *order,
-											  ImpiloApiError *error);
+extern ImpiloOrderState impilo_api_created(ImpiloApi *api,
+										   ImpiloHttpRequest *request,
+										   ImpiloOrder *order,
+										   ImpiloApiError *error);
 
 /* in error.c */
 

@@ -35,16 +35,11 @@
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
 #include "storage/lock.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
-#include "compat.h"
-#include "create/conflict.h"
-#include "create/identity.h"
+#include "create/create.h"
 #include "read/list.h"
 
 /*
@@ -59,7 +54,7 @@
 /* An order, or a row that will be one, or a request whose order may exist. */
 typedef struct KnownOrder
 {
-	ImpiloIdentity identity;	/* id 0: not known */
+	ImpiloIdentity identity;
 	int64		row;			/* of a row of this statement, its number */
 	bool		unknown;		/* it may exist */
 	bool		meanwhile;		/* created since the statement began, not by
@@ -85,50 +80,39 @@ typedef struct IdSlot
 	KnownId    *first;
 } IdSlot;
 
-struct ImpiloKnownOrders
+typedef struct ImpiloKnownOrders
 {
 	MemoryContext context;
 	MemoryContext working;		/* for one order or row */
-	ImpiloCreator *creator;
 	HTAB	   *external_ids;	/* of IdSlot */
 	HTAB	   *listed;			/* int64: ids of the orders in the list */
 	int64		last_serial;	/* of the journal, as far as it was read */
 	bool		began;			/* the list has been read */
 	bool		meanwhile;		/* orders were created since, not by it */
-};
+} ImpiloKnownOrders;
 
-static HTAB *
-make_table(const char *name, Size keysize, Size entrysize,
-		   MemoryContext context)
-{
-	HASHCTL		control = {
-		.keysize = keysize,
-		.entrysize = entrysize,
-		.hcxt = context
-	};
-
-	return hash_create(name, 1024, &control,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
+/*
+ * The slot of an external id and of the recipient of `order`; with NULL, the
+ * slot of the id alone.
+ */
 static IdSlot *
 find_slot(const ImpiloKnownOrders *known, const char *id,
-		  const ImpiloIdentity *recipient, HASHACTION action, bool *found)
+		  const ImpiloIdentity *order, HASHACTION action, bool *found)
 {
-	uint64		seed = recipient
-	? (uint64) recipient->recipient * 2 + recipient->to_site + 1 : 0;
 	uint64		hash = hash_bytes_extended((const unsigned char *) id,
-										   strlen(id), seed);
+										   strlen(id),
+										   order ? order->recipient + 1 : 0);
 
 	return hash_search(known->external_ids, &hash, action, found);
 }
 
 static void
 add_to_slot(ImpiloKnownOrders *known, const KnownOrder *order, const char *id,
-			const ImpiloIdentity *recipient)
+			bool alone)
 {
 	bool		found;
-	IdSlot	   *slot = find_slot(known, id, recipient, HASH_ENTER, &found);
+	IdSlot	   *slot = find_slot(known, id, alone ? NULL : &order->identity,
+								 HASH_ENTER, &found);
 	KnownId    *entry;
 
 	if (!found)
@@ -136,11 +120,11 @@ add_to_slot(ImpiloKnownOrders *known, const KnownOrder *order, const char *id,
 		slot->count = 0;
 		slot->first = NULL;
 	}
-	else if (recipient == NULL && !slot->first->order->unknown)
+	else if (alone && !slot->first->order->unknown)
 		return;					/* one is enough */
 	entry = palloc(sizeof(KnownId));
 	entry->order = order;
-	entry->next = recipient ? slot->first : NULL;
+	entry->next = alone ? NULL : slot->first;
 	slot->first = entry;
 	slot->count++;
 }
@@ -161,8 +145,8 @@ remember(ImpiloKnownOrders *known, const KnownOrder *template)
 	{
 		CHECK_FOR_INTERRUPTS();
 		identity->ids[i] = pstrdup(template->identity.ids[i]);
-		add_to_slot(known, order, identity->ids[i], identity);
-		add_to_slot(known, order, identity->ids[i], NULL);
+		add_to_slot(known, order, identity->ids[i], false);
+		add_to_slot(known, order, identity->ids[i], true);
 	}
 	MemoryContextSwitchTo(caller);
 }
@@ -172,21 +156,18 @@ remember(ImpiloKnownOrders *known, const KnownOrder *template)
  * account since the journal was read last.
  */
 static void
-read_journal(ImpiloKnownOrders *known)
+read_journal(const ImpiloCreator *creator)
 {
-	const ImpiloCreateTarget *target = &known->creator->target;
-	uint64		account = target->connection->api->account;
+	ImpiloKnownOrders *known = creator->known;
+	const ImpiloConnection *connection = creator->connection;
 	int64		last = known->last_serial;
 	dlist_iter	iter;
 
 	dlist_reverse_foreach(iter, &impilo_journal)
 	{
-		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
-														  node, iter.cur);
-		const ImpiloJournalNote *note = &entry->note;
+		const ImpiloJournalEntry *entry = impilo_journal_entry(iter);
 		KnownOrder	order = {
-			.unknown = entry->state == IMPILO_JOURNAL_UNKNOWN ||
-			entry->state == IMPILO_JOURNAL_IN_FLIGHT,
+			.unknown = entry->state < IMPILO_ORDER_CREATED,
 			.meanwhile = known->began
 		};
 
@@ -195,24 +176,23 @@ read_journal(ImpiloKnownOrders *known)
 		known->last_serial = Max(known->last_serial, entry->serial);
 
 		/* the statement's own rows are known already */
-		if (note->statement == known->creator && known->began)
+		if (entry->statement == creator && known->began)
 			continue;
-		if (note->account != account)
+		if (entry->account != connection->api->account)
 		{
 			/*
 			 * With another key or address of the same mapping or user it can
 			 * be another account: it is not known whether the order counts.
 			 */
-			if (note->umid != target->connection->umid &&
-				(note->serverid != target->connection->serverid ||
-				 note->userid != target->userid))
+			if (entry->umid != connection->umid &&
+				(entry->serverid != connection->serverid ||
+				 entry->userid != creator->userid))
 				continue;
-			if (entry->forgotten || impilo_known_order(known, entry->id))
+			if (entry->forgotten || impilo_known_order(creator, entry->id))
 				continue;
 			order.unknown = true;
 		}
-		impilo_identify_row(note->nids, note->ids, note->to_site,
-							note->recipient, &order.identity);
+		impilo_identify_row(entry->row, &order.identity);
 		order.identity.id = entry->id;
 		known->meanwhile = known->began;
 		remember(known, &order);
@@ -220,16 +200,16 @@ read_journal(ImpiloKnownOrders *known)
 }
 
 static void
-read_list(ImpiloKnownOrders *known)
+read_list(ImpiloCreator *creator)
 {
-	ImpiloCreator *creator = known->creator;
+	ImpiloKnownOrders *known = creator->known;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(known->context,
 												  "impilo_fdw list",
 												  ALLOCSET_DEFAULT_SIZES);
-	ImpiloList *list = impilo_list_open(creator->target.connection->api,
-										context, creator->target.fetch_size,
-										creator->target.max_concurrency, true,
+	ImpiloList *list = impilo_list_open(creator->connection->api, context,
+										creator->fetch_size,
+										creator->max_concurrency, true,
 										&creator->stats, NULL);
 	ImpiloOrder order;
 	int64		orders = 0;
@@ -254,9 +234,10 @@ read_list(ImpiloKnownOrders *known)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_REPLY),
 				 errmsg("list of orders of server \"%s\" does not show external ids",
-						creator->target.connection->server_name),
+						creator->connection->server_name),
 				 errdetail("ON CONFLICT DO NOTHING recognizes orders by their external ids, and none of " INT64_FORMAT " orders has any.",
-						   orders)));
+						   orders),
+				 impilo_errcreator(creator)));
 }
 
 /*
@@ -267,8 +248,9 @@ read_list(ImpiloKnownOrders *known)
  * and gives up after reconcile_timeout.
  */
 static void
-lock_server(const ImpiloConnection *connection)
+lock_server(const ImpiloCreator *creator)
 {
+	const ImpiloConnection *connection = creator->connection;
 	LOCKTAG		tag;
 	TimestampTz end;
 
@@ -289,53 +271,52 @@ lock_server(const ImpiloConnection *connection)
 					 errmsg("another statement with ON CONFLICT DO NOTHING is running on server \"%s\"",
 							connection->server_name),
 					 errdetail("This transaction has created orders, so it waits for option \"reconcile_timeout\" only."),
-					 errhint("Do not repeat this transaction. Use impilo_created_orders() to list its orders.")));
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 LOCK_DELAY_MS, ImpiloWaitEvent("ImpiloFdwReconcile"));
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+					 errhint("Do not repeat this transaction. Use impilo_created_orders() to list its orders."),
+					 impilo_errcreator(creator)));
+		impilo_sleep_until(TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													   LOCK_DELAY_MS));
 	}
 }
 
 /*
- * impilo_read_known_orders
- *		Exclude other statements of this kind, and read the list.
- *
- * The result lives in `context`; the lock is held until the transaction ends.
- * Raises an error if the list cannot be read to its end.
+ * Exclude other statements of this kind until the transaction ends, and read
+ * the list and the journal.  Raises an error if the list cannot be read to
+ * its end.
  */
-ImpiloKnownOrders *
-impilo_read_known_orders(ImpiloCreator *creator, MemoryContext context)
+static void
+read_known_orders(ImpiloCreator *creator)
 {
+	MemoryContext context;
 	ImpiloKnownOrders *known;
 
-	lock_server(creator->target.connection);
-	context = AllocSetContextCreate(context, "impilo_fdw known orders",
+	lock_server(creator);
+	context = AllocSetContextCreate(creator->context, "impilo_fdw known orders",
 									ALLOCSET_DEFAULT_SIZES);
 	known = MemoryContextAllocZero(context, sizeof(ImpiloKnownOrders));
 	known->context = context;
 	known->working = AllocSetContextCreate(context, "impilo_fdw order identity",
 										   ALLOCSET_SMALL_SIZES);
-	known->creator = creator;
-	known->external_ids = make_table("impilo_fdw external ids",
-									 sizeof(uint64), sizeof(IdSlot), context);
-	known->listed = make_table("impilo_fdw order ids", sizeof(int64),
-							   sizeof(int64), context);
-	read_list(known);
-	read_journal(known);
+	known->external_ids = impilo_create_hash("impilo_fdw external ids",
+											 sizeof(uint64), sizeof(IdSlot),
+											 context);
+	known->listed = impilo_create_hash("impilo_fdw order ids", sizeof(int64),
+									   sizeof(int64), context);
+	creator->known = known;
+	read_list(creator);
+	read_journal(creator);
 	known->began = true;
-	return known;
 }
 
 /*
  * impilo_known_order
- *		Returns whether an order with this id was in the list.
+ *		Returns whether an order was in the list that was read before the first
+ *		request; false if none was read.
  */
 bool
-impilo_known_order(const ImpiloKnownOrders *known, int64 id)
+impilo_known_order(const ImpiloCreator *creator, int64 id)
 {
-	return hash_search(known->listed, &id, HASH_FIND, NULL) != NULL;
+	return creator->known &&
+		hash_search(creator->known->listed, &id, HASH_FIND, NULL) != NULL;
 }
 
 /*
@@ -364,8 +345,7 @@ find_order(const ImpiloKnownOrders *known, const ImpiloIdentity *row,
 		const ImpiloIdentity *order = &id->order->identity;
 
 		CHECK_FOR_INTERRUPTS();
-		if (order->to_site != row->to_site ||
-			order->recipient != row->recipient ||
+		if (order->recipient != row->recipient ||
 			(meanwhile && !id->order->meanwhile) ||
 			impilo_common_ids(order, row) < row->nids)
 			continue;
@@ -380,56 +360,53 @@ find_order(const ImpiloKnownOrders *known, const ImpiloIdentity *row,
  * Raise an error if an order has some of the row's external ids.
  */
 static void
-refuse_partial_match(const ImpiloKnownOrders *known,
-					 const ImpiloOrderRequest *row,
+refuse_partial_match(const ImpiloCreator *creator, int64 row,
 					 const ImpiloIdentity *identity)
 {
 	for (int i = 0; i < identity->nids; i++)
 	{
 		const char *id = identity->ids[i];
-		IdSlot	   *slot = find_slot(known, id, identity, HASH_FIND, NULL);
+		IdSlot	   *slot = find_slot(creator->known, id, identity, HASH_FIND,
+									 NULL);
 		const KnownOrder *order;
-		char	   *what;
-		char	   *shown;
+		bool		same;
 
 		if (slot == NULL || slot->first->order->unknown)
-			slot = find_slot(known, id, NULL, HASH_FIND, NULL);
+			slot = find_slot(creator->known, id, NULL, HASH_FIND, NULL);
 		if (slot == NULL || slot->first->order->unknown)
 			continue;
 		order = slot->first->order;
-		what = order->identity.id
-			? psprintf("order " INT64_FORMAT, order->identity.id)
-			: psprintf("row " INT64_FORMAT, order->row);
-		shown = pg_any_to_server(id, strlen(id), PG_UTF8);
-		if (order->identity.recipient == identity->recipient &&
-			order->identity.to_site == identity->to_site)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNIQUE_VIOLATION),
-					 errmsg("%s has only some of the external ids of row " INT64_FORMAT,
-							what, row->row),
-					 errdetail("Both have the external id \"%s\".", shown),
-					 errhint("ON CONFLICT DO NOTHING skips a row if one order has all of its external ids.")));
+		same = order->identity.recipient == identity->recipient;
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("%s has an external id of row " INT64_FORMAT ", but another recipient",
-						what, row->row),
-				 errdetail("Both have the external id \"%s\".", shown),
-				 errhint("ON CONFLICT DO NOTHING skips a row if an order for the same patient or site has its external ids.")));
+				 errmsg(same
+						? "%s " INT64_FORMAT " has only some of the external ids of row " INT64_FORMAT
+						: "%s " INT64_FORMAT " has an external id of row " INT64_FORMAT ", but another recipient",
+						order->identity.id ? "order" : "row",
+						order->identity.id ? order->identity.id : order->row,
+						row),
+				 errdetail("Both have the external id \"%s\".",
+						   pg_any_to_server(id, strlen(id), PG_UTF8)),
+				 same
+				 ? errhint("ON CONFLICT DO NOTHING skips a row if one order has all of its external ids.")
+				 : errhint("ON CONFLICT DO NOTHING skips a row if an order for the same patient or site has its external ids."),
+				 impilo_errcreator(creator)));
 	}
 }
 
 pg_noreturn static void
-raise_unknown(const ImpiloOrderRequest *row, const KnownOrder *found)
+raise_unknown(const ImpiloCreator *creator, int64 row, const KnownOrder *found)
 {
 	ereport(ERROR,
 			(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
 			 errmsg("cannot determine whether the order of row " INT64_FORMAT " already exists",
-					row->row),
+					row),
 			 found->identity.id == 0
 			 ? errdetail("A previous request of this session for the same external ids has an unknown outcome, and the order is not in the list yet.")
 			 : errdetail("This session has created order " INT64_FORMAT " for the same external ids with another API key or address, and the order is not in the list.",
 						 found->identity.id),
-			 errhint("Repeat the statement when the list shows the order. If you know that the order does not exist, call impilo_forget_created_orders() first.")));
+			 errhint("Repeat the statement when the list shows the order. If you know that the order does not exist, call impilo_forget_created_orders() first."),
+			 impilo_errcreator(creator)));
 }
 
 /*
@@ -437,16 +414,15 @@ raise_unknown(const ImpiloOrderRequest *row, const KnownOrder *found)
  * lives until the next call.
  */
 static void
-identify_row(ImpiloKnownOrders *known, const ImpiloOrderRequest *row,
+identify_row(const ImpiloCreator *creator, const ImpiloOrderRequest *row,
 			 ImpiloIdentity *identity)
 {
 	MemoryContext caller;
 
-	MemoryContextReset(known->working);
-	caller = MemoryContextSwitchTo(known->working);
-	read_journal(known);
-	impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
-						identity);
+	MemoryContextReset(creator->known->working);
+	caller = MemoryContextSwitchTo(creator->known->working);
+	read_journal(creator);
+	impilo_identify_row(row, identity);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -455,30 +431,33 @@ identify_row(ImpiloKnownOrders *known, const ImpiloOrderRequest *row,
  *		Returns whether a row is new.  If so, it counts as existing from now
  *		on.
  *
- * Raises an error for a row without external ids, if an order has only some
- * of them, or for another recipient, and if this session may have created the
- * order.
+ * The first call reads the list.  Raises an error for a row without external
+ * ids, if an order has only some of them, or for another recipient, and if
+ * this session may have created the order.
  */
 bool
-impilo_add_row(ImpiloKnownOrders *known, const ImpiloOrderRequest *row)
+impilo_add_row(ImpiloCreator *creator, const ImpiloOrderRequest *row)
 {
 	KnownOrder	order = {.row = row->row};
 	const KnownOrder *found;
 
-	identify_row(known, row, &order.identity);
+	if (creator->known == NULL)
+		read_known_orders(creator);
+	identify_row(creator, row, &order.identity);
 	if (order.identity.nids == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
 				 errmsg("row " INT64_FORMAT " has no external ids", row->row),
 				 errdetail("ON CONFLICT DO NOTHING recognizes orders by their external ids."),
-				 errhint("Set external_order_ids to values that identify the order.")));
-	found = find_order(known, &order.identity, false);
+				 errhint("Set external_order_ids to values that identify the order."),
+				 impilo_errcreator(creator)));
+	found = find_order(creator->known, &order.identity, false);
 	if (found && !found->unknown)
 		return false;
-	refuse_partial_match(known, row, &order.identity);
+	refuse_partial_match(creator, row->row, &order.identity);
 	if (found)
-		raise_unknown(row, found);
-	remember(known, &order);
+		raise_unknown(creator, row->row, found);
+	remember(creator->known, &order);
 	return true;
 }
 
@@ -489,17 +468,16 @@ impilo_add_row(ImpiloKnownOrders *known, const ImpiloOrderRequest *row)
  *		have.
  */
 bool
-impilo_created_meanwhile(ImpiloKnownOrders *known,
-						 const ImpiloOrderRequest *row)
+impilo_created_meanwhile(ImpiloCreator *creator, const ImpiloOrderRequest *row)
 {
 	ImpiloIdentity identity;
 	const KnownOrder *found;
 
-	identify_row(known, row, &identity);
-	if (!known->meanwhile)
+	identify_row(creator, row, &identity);
+	if (!creator->known->meanwhile)
 		return false;
-	found = find_order(known, &identity, true);
+	found = find_order(creator->known, &identity, true);
 	if (found && found->unknown)
-		raise_unknown(row, found);
+		raise_unknown(creator, row->row, found);
 	return found != NULL;
 }

@@ -54,11 +54,7 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
-#include "create/conflict.h"
 #include "create/create.h"
-#include "create/error.h"
-#include "create/identity.h"
-#include "create/reconcile.h"
 
 /* The attempts of one call, and those of them that are in flight. */
 typedef struct Batch
@@ -76,20 +72,21 @@ typedef struct Batch
 } Batch;
 
 /*
- * impilo_creator
- *		Make ready to create orders in one statement.
- *
- * `target` is copied, but not what it points to.  Sends nothing.
+ * impilo_create_hash
+ *		An empty hash table, whose keys are compared bytewise.
  */
-ImpiloCreator *
-impilo_creator(const ImpiloCreateTarget *target, MemoryContext context)
+HTAB *
+impilo_create_hash(const char *name, Size keysize, Size entrysize,
+				   MemoryContext context)
 {
-	ImpiloCreator *creator = MemoryContextAllocZero(context,
-													sizeof(ImpiloCreator));
+	HASHCTL		control = {
+		.keysize = keysize,
+		.entrysize = entrysize,
+		.hcxt = context
+	};
 
-	creator->target = *target;
-	impilo_api_may_have_created = impilo_journal_may_have_created;
-	return creator;
+	return hash_create(name, 256, &control,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /*
@@ -105,45 +102,29 @@ report_in_doubt(void *arg)
 
 	for (int i = 0; i < batch->n; i++)
 	{
-		ImpiloAttemptState state = batch->attempts[i].state;
+		ImpiloOrderState state = batch->attempts[i].state;
 
-		created += state == IMPILO_ATTEMPT_CREATED;
-		in_doubt += state == IMPILO_ATTEMPT_IN_FLIGHT ||
-			state == IMPILO_ATTEMPT_OUTCOME_UNKNOWN;
+		created += state == IMPILO_ORDER_CREATED;
+		in_doubt += state == IMPILO_ORDER_IN_FLIGHT ||
+			state == IMPILO_ORDER_UNKNOWN;
 	}
 	if (created + in_doubt > 0)
 		errcontext("creating orders of foreign table \"%s\": " INT64_FORMAT " were created, %d more may have been created",
-				   batch->creator->target.name, created, in_doubt);
+				   batch->creator->name, created, in_doubt);
 }
 
 static void
 start_attempt(Batch *batch, ImpiloCreateAttempt *attempt)
 {
 	ImpiloCreator *creator = batch->creator;
-	const ImpiloCreateTarget *target = &creator->target;
-	const ImpiloOrderRequest *row = attempt->row;
-	ImpiloJournalNote note = {
-		.statement = creator,
-		.command = target->command,
-		.userid = target->userid,
-		.caller = target->caller,
-		.serverid = target->connection->serverid,
-		.umid = target->connection->umid,
-		.account = target->connection->api->account,
-		.relation = target->relation,
-		.row = row->row,
-		.to_site = row->to_site,
-		.recipient = row->recipient,
-		.nids = row->nids,
-		.ids = row->ids
-	};
 
-	attempt->entry = impilo_journal_posting(&note);
-	attempt->request = impilo_api_post_order(target->connection->api,
+	attempt->entry = impilo_journal_posting(creator, attempt->row);
+	attempt->request = impilo_api_post_order(creator->connection->api,
 											 CurrentMemoryContext,
-											 row->body, row->length,
+											 attempt->row->body,
+											 attempt->row->length,
 											 &creator->stats);
-	attempt->state = IMPILO_ATTEMPT_IN_FLIGHT;
+	attempt->state = IMPILO_ORDER_IN_FLIGHT;
 	batch->requests[batch->nflying] = attempt->request;
 	batch->flying[batch->nflying++] = attempt;
 }
@@ -153,17 +134,16 @@ start_attempt(Batch *batch, ImpiloCreateAttempt *attempt)
  * contradicts the row, and describes the error then.
  */
 static bool
-is_another_order(const Batch *batch, ImpiloCreateAttempt *attempt)
+is_another_order(const ImpiloCreator *creator, ImpiloCreateAttempt *attempt)
 {
-	const ImpiloCreator *creator = batch->creator;
-	const ImpiloConnection *connection = creator->target.connection;
+	const ImpiloConnection *connection = creator->connection;
 	int64		id = attempt->order.id;
 	const ImpiloJournalEntry *entry = impilo_journal_find(connection->serverid, id);
 	const char *why;
 
 	if (entry && !entry->forgotten)
 		why = "another request has created";
-	else if (creator->before && impilo_known_order(creator->before, id))
+	else if (impilo_known_order(creator, id))
 		why = "existed before the request";
 	else
 		why = impilo_contradiction(&attempt->order, attempt->row);
@@ -182,38 +162,36 @@ is_another_order(const Batch *batch, ImpiloCreateAttempt *attempt)
 static void
 end_attempt(Batch *batch, ImpiloCreateAttempt *attempt)
 {
-	ImpiloApi  *api = batch->creator->target.connection->api;
-	ImpiloCreateOutcome outcome = impilo_api_created(api, attempt->request,
-													 &attempt->order,
-													 &attempt->error);
+	ImpiloCreator *creator = batch->creator;
+	ImpiloOrderState state = impilo_api_created(creator->connection->api,
+												attempt->request,
+												&attempt->order,
+												&attempt->error);
 
 	attempt->sent_at = impilo_http_wait(attempt->request, NULL)->sent_at;
-	if (outcome == IMPILO_CREATE_DONE && is_another_order(batch, attempt))
-		outcome = IMPILO_CREATE_UNKNOWN;
-	switch (outcome)
+	if (state == IMPILO_ORDER_CREATED && is_another_order(creator, attempt))
+		state = IMPILO_ORDER_UNKNOWN;
+	attempt->state = state;
+	if (state == IMPILO_ORDER_CREATED)
 	{
-		case IMPILO_CREATE_DONE:
-			attempt->state = IMPILO_ATTEMPT_CREATED;
-			impilo_journal_created(attempt->entry, attempt->order.id);
-			batch->creator->target.connection->stats->created++;
-			if (batch->creator->keep_documents)
-			{
-				batch->kept += attempt->order.document.length;
-				return;			/* the order is in the request's memory */
-			}
-			break;
-		case IMPILO_CREATE_NOT_SENT:
-		case IMPILO_CREATE_REFUSED:
-			attempt->state = IMPILO_ATTEMPT_NOT_CREATED;
-			impilo_journal_drop(attempt->entry);
-			attempt->entry = NULL;
-			batch->refused = true;
-			break;
-		case IMPILO_CREATE_UNKNOWN:
-			attempt->state = IMPILO_ATTEMPT_OUTCOME_UNKNOWN;
-			attempt->entry->state = IMPILO_JOURNAL_UNKNOWN;
-			batch->nunknown++;
-			break;
+		impilo_journal_created(attempt->entry, attempt->order.id);
+		creator->connection->stats->created++;
+		if (creator->keep_documents)
+		{
+			batch->kept += attempt->order.document.length;
+			return;				/* the order is in the request's memory */
+		}
+	}
+	else if (state == IMPILO_ORDER_UNKNOWN)
+	{
+		attempt->entry->state = state;
+		batch->nunknown++;
+	}
+	else
+	{
+		impilo_journal_drop(attempt->entry);
+		attempt->entry = NULL;
+		batch->refused = true;
 	}
 	memset(&attempt->order.document, 0, sizeof(attempt->order.document));
 	impilo_http_release(attempt->request);
@@ -236,16 +214,16 @@ is_full(const Batch *batch)
 static void
 send_attempts(Batch *batch)
 {
-	const ImpiloCreateTarget *target = &batch->creator->target;
-	ImpiloHttpClient *http = target->connection->api->http;
+	int			limit = batch->creator->max_concurrency;
+	ImpiloHttpClient *http = batch->creator->connection->api->http;
 
 	for (;;)
 	{
 		int			left = 0;
 
 		while (batch->next < batch->n && !batch->refused && !is_full(batch) &&
-			   batch->nunknown < target->max_concurrency &&
-			   batch->nflying < impilo_http_in_flight_limit(http, target->max_concurrency))
+			   batch->nunknown < limit &&
+			   batch->nflying < impilo_http_in_flight_limit(http, limit))
 		{
 			CHECK_FOR_INTERRUPTS();
 			start_attempt(batch, &batch->attempts[batch->next++]);
@@ -294,8 +272,8 @@ impilo_create(ImpiloCreator *creator, ImpiloOrderRequest *const *rows, int n,
 	batch.attempts = palloc0(n * sizeof(ImpiloCreateAttempt));
 	for (int i = 0; i < n; i++)
 		batch.attempts[i].row = rows[i];
-	batch.flying = palloc(creator->target.max_concurrency * sizeof(ImpiloCreateAttempt *));
-	batch.requests = palloc(creator->target.max_concurrency * sizeof(ImpiloHttpRequest *));
+	batch.flying = palloc(creator->max_concurrency * sizeof(ImpiloCreateAttempt *));
+	batch.requests = palloc(creator->max_concurrency * sizeof(ImpiloHttpRequest *));
 
 	error_context_stack = &context;
 	do

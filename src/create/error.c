@@ -28,14 +28,14 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
-#include "create/error.h"
+#include "create/create.h"
 
 /* rows, orders and external ids that one message names */
 #define NAMED_MAX 20
 
 static const ImpiloCreateAttempt *
 first_attempt(const ImpiloCreateAttempt *attempts, int n,
-			  ImpiloAttemptState state)
+			  ImpiloOrderState state)
 {
 	for (int i = 0; i < n; i++)
 		if (attempts[i].state == state)
@@ -50,13 +50,14 @@ shown_id(const char *id)
 }
 
 /*
- * Set the error fields that name the foreign table.
+ * impilo_errcreator
+ *		For use in ereport(): add the names of the schema and the table.
  */
-static int
-errtarget(const ImpiloCreateTarget *target)
+int
+impilo_errcreator(const ImpiloCreator *creator)
 {
-	err_generic_string(PG_DIAG_SCHEMA_NAME, target->schema);
-	return err_generic_string(PG_DIAG_TABLE_NAME, target->name);
+	err_generic_string(PG_DIAG_SCHEMA_NAME, creator->schema);
+	return err_generic_string(PG_DIAG_TABLE_NAME, creator->name);
 }
 
 /*
@@ -93,16 +94,12 @@ append_created(StringInfo text)
 	initStringInfo(&ids);
 	dlist_foreach(iter, &impilo_journal)
 	{
-		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
-													iter.cur);
+		ImpiloJournalEntry *entry = impilo_journal_entry(iter);
 
 		if (entry->subid == InvalidSubTransactionId)
 			continue;
 		entry->named = true;
-		if (entry->state != IMPILO_JOURNAL_CREATED &&
-			entry->state != IMPILO_JOURNAL_ROLLED_BACK)
-			continue;
-		if (created++ < NAMED_MAX)
+		if (entry->state >= IMPILO_ORDER_CREATED && created++ < NAMED_MAX)
 			appendStringInfo(&ids, "%s" INT64_FORMAT,
 							 created > 1 ? ", " : "", entry->id);
 	}
@@ -127,7 +124,7 @@ append_not_sent(StringInfo text, const ImpiloCreator *creator,
 				const ImpiloCreateAttempt *attempts, int n)
 {
 	const ImpiloCreateAttempt *waiting = first_attempt(attempts, n,
-													   IMPILO_ATTEMPT_WAITING);
+													   IMPILO_ORDER_NOT_SENT);
 	int64		end = attempts[n - 1].row->row;
 	int64		first = waiting ? waiting->row->row : end + 1;
 	int64		last = Max(end, creator->last_row);
@@ -167,29 +164,29 @@ append_unknown(StringInfo text, const ImpiloCreateAttempt *attempt)
  * The query that finds out whether the orders exist.
  */
 static char *
-query_hint(const ImpiloCreateTarget *target,
+query_hint(const ImpiloCreator *creator,
 		   const ImpiloCreateAttempt *attempts, int n, int unknown)
 {
 	StringInfoData ids;
 	int			named = 0;
 
-	if (target->ids_column && unknown > NAMED_MAX)
+	if (creator->ids_column && unknown > NAMED_MAX)
 		return psprintf("Before you insert anything again, find out which orders exist: SELECT * FROM %s WHERE %s && (SELECT array_agg(x) FROM impilo_created_orders() c, unnest(c.external_order_ids) x WHERE c.state = 'unknown').",
-						target->relation, target->ids_column);
+						creator->relation, creator->ids_column);
 	initStringInfo(&ids);
 	for (int i = 0; i < n; i++)
 	{
 		const ImpiloOrderRequest *row = attempts[i].row;
 
-		if (attempts[i].state == IMPILO_ATTEMPT_OUTCOME_UNKNOWN && row->nids > 0)
+		if (attempts[i].state == IMPILO_ORDER_UNKNOWN && row->nids > 0)
 			appendStringInfo(&ids, "%s%s", named++ > 0 ? ", " : "",
 							 quote_literal_cstr(shown_id(row->ids[0])));
 	}
-	if (named == 0 || target->ids_column == NULL)
+	if (named == 0 || creator->ids_column == NULL)
 		return psprintf("Before you insert anything again, look at the newest orders: SELECT * FROM %s ORDER BY id DESC LIMIT 20. Set external_order_ids to be able to identify orders.",
-						target->relation);
+						creator->relation);
 	return psprintf("Before you insert anything again, find out which orders exist: SELECT * FROM %s WHERE %s && ARRAY[%s].",
-					target->relation, target->ids_column, ids.data);
+					creator->relation, creator->ids_column, ids.data);
 }
 
 pg_noreturn static void
@@ -197,14 +194,14 @@ raise_unknown(const ImpiloCreator *creator,
 			  const ImpiloCreateAttempt *attempts, int n)
 {
 	const ImpiloCreateAttempt *first = first_attempt(attempts, n,
-													 IMPILO_ATTEMPT_OUTCOME_UNKNOWN);
+													 IMPILO_ORDER_UNKNOWN);
 	StringInfoData detail;
 	int			unknown = 0;
 
 	initStringInfo(&detail);
 	for (int i = 0; i < n; i++)
 	{
-		if (attempts[i].state != IMPILO_ATTEMPT_OUTCOME_UNKNOWN)
+		if (attempts[i].state != IMPILO_ORDER_UNKNOWN)
 			continue;
 		if (unknown++ >= NAMED_MAX)
 			continue;
@@ -226,8 +223,8 @@ raise_unknown(const ImpiloCreator *creator,
 						   "it is not known whether %d orders were created: %s",
 						   unknown, unknown, first->error.message),
 			 errdetail_internal("%s", detail.data),
-			 errhint("%s", query_hint(&creator->target, attempts, n, unknown)),
-			 errtarget(&creator->target)));
+			 errhint("%s", query_hint(creator, attempts, n, unknown)),
+			 impilo_errcreator(creator)));
 }
 
 /*
@@ -238,22 +235,21 @@ void
 impilo_raise_create_error(const ImpiloCreator *creator,
 						  const ImpiloCreateAttempt *attempts, int n)
 {
-	const ImpiloCreateTarget *target = &creator->target;
 	const ImpiloCreateAttempt *failed;
 	const ImpiloApiError *error;
 	bool		created;
 	bool		repeated;		/* clients repeat after its class */
 	StringInfoData detail;
 
-	if (first_attempt(attempts, n, IMPILO_ATTEMPT_OUTCOME_UNKNOWN))
+	if (first_attempt(attempts, n, IMPILO_ORDER_UNKNOWN))
 		raise_unknown(creator, attempts, n);
 
-	failed = first_attempt(attempts, n, IMPILO_ATTEMPT_NOT_CREATED);
+	failed = first_attempt(attempts, n, IMPILO_ORDER_NOT_CREATED);
 	Assert(failed);
 	error = &failed->error;
 	repeated = impilo_api_invites_retry(error->sqlstate);
 	created = creator->created > 0 ||
-		first_attempt(attempts, n, IMPILO_ATTEMPT_CREATED) != NULL;
+		first_attempt(attempts, n, IMPILO_ORDER_CREATED) != NULL;
 	if (!impilo_journal_may_have_created())
 		ereport(ERROR,
 				(errcode(error->sqlstate),
@@ -261,8 +257,8 @@ impilo_raise_create_error(const ImpiloCreator *creator,
 				 error->detail ? errdetail_internal("%s", error->detail) : 0,
 				 error->hint ? errhint("%s", error->hint) : 0,
 				 errcontext("%s for foreign table \"%s\"",
-							show_row(failed->row), target->name),
-				 errtarget(target)));
+							show_row(failed->row), creator->name),
+				 impilo_errcreator(creator)));
 
 	initStringInfo(&detail);
 	if (error->detail)
@@ -278,5 +274,5 @@ impilo_raise_create_error(const ImpiloCreator *creator,
 					show_row(failed->row), error->message),
 			 errdetail_internal("%s", detail.data),
 			 errhint("Do not insert the rows whose orders exist again. Use impilo_created_orders() to list them."),
-			 errtarget(target)));
+			 impilo_errcreator(creator)));
 }

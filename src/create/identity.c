@@ -21,25 +21,8 @@
 #include "lib/qunique.h"
 #include "utils/timestamp.h"
 
-#include "create/identity.h"
+#include "create/create.h"
 #include "rows/convert.h"
-
-/*
- * Returns a string without its escapes, palloc'd; NULL if the value is not a string.
- */
-static char *
-get_text(const ImpiloJsonSlice *string, size_t *length)
-{
-	char	   *text;
-
-	if (string->kind != IMPILO_JSON_STRING)
-		return NULL;
-	text = palloc(string->length + 1);
-	if (impilo_json_unescape(string, text, length) != NULL)
-		return NULL;
-	text[*length] = '\0';
-	return text;
-}
 
 static int
 compare_texts(const void *a, const void *b)
@@ -70,26 +53,25 @@ read_ids(const ImpiloJsonSlice *array, ImpiloIdentity *identity)
 	ImpiloJsonCursor cursor;
 	ImpiloJsonSlice element;
 	ImpiloJsonError wrong;
-	int			size = 4;
 
 	identity->nids = 0;
-	identity->ids = palloc(size * sizeof(char *));
 	identity->shows_ids = array->kind == IMPILO_JSON_ARRAY;
 	if (!identity->shows_ids)
 		return;
+	/* an element has three bytes at least: ,"" */
+	identity->ids = palloc((array->length / 3 + 1) * sizeof(char *));
 	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
 	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
+		char	   *id;
 		size_t		length;
-		char	   *id = get_text(&element, &length);
 
-		if (id == NULL)
+		if (element.kind != IMPILO_JSON_STRING)
 			continue;
-		if (identity->nids == size)
-		{
-			size *= 2;
-			identity->ids = repalloc(identity->ids, size * sizeof(char *));
-		}
+		id = palloc(element.length + 1);
+		if (impilo_json_unescape(&element, id, &length) != NULL)
+			continue;
+		id[length] = '\0';
 		identity->ids[identity->nids++] = id;
 	}
 	normalize_ids(identity);
@@ -147,13 +129,14 @@ impilo_identify(const ImpiloOrder *order, ImpiloIdentity *identity)
 	const ImpiloJsonSlice *document = &order->document;
 	ImpiloJsonSlice ids = impilo_json_member(document, "externalOrderIds");
 	ImpiloJsonSlice events = impilo_json_member(document, "orderEvents");
+	int64		recipient;
 
 	identity->id = order->id;
 	identity->recipient = 0;
-	identity->to_site = false;
-	if (!read_recipient(document, "patient", &identity->recipient))
-		identity->to_site = read_recipient(document, "site",
-										   &identity->recipient);
+	if (read_recipient(document, "patient", &recipient))
+		identity->recipient = (uint64) recipient * 2;
+	else if (read_recipient(document, "site", &recipient))
+		identity->recipient = (uint64) recipient * 2 + 1;
 	read_ids(&ids, identity);
 	identity->first_event = first_event(&events);
 }
@@ -164,17 +147,14 @@ impilo_identify(const ImpiloOrder *order, ImpiloIdentity *identity)
  *		copied, but their array is.
  */
 void
-impilo_identify_row(int nids, char **ids, bool to_site, int64 recipient,
-					ImpiloIdentity *identity)
+impilo_identify_row(const ImpiloOrderRequest *row, ImpiloIdentity *identity)
 {
 	memset(identity, 0, sizeof(*identity));
-	identity->to_site = to_site;
-	identity->recipient = recipient;
+	identity->recipient = (uint64) row->recipient * 2 + row->to_site;
 	identity->first_event = DT_NOEND;
-	identity->nids = nids;
-	identity->ids = palloc(Max(nids, 1) * sizeof(char *));
-	if (nids > 0)
-		memcpy(identity->ids, ids, nids * sizeof(char *));
+	identity->nids = row->nids;
+	identity->ids = palloc((row->nids + 1) * sizeof(char *));
+	memcpy(identity->ids, row->ids, row->nids * sizeof(char *));
 	normalize_ids(identity);
 }
 
@@ -236,8 +216,7 @@ impilo_contradiction(const ImpiloOrder *order, const ImpiloOrderRequest *row)
 		return row->to_site ? "is for another site" : "is for another patient";
 
 	impilo_identify(order, &shown);
-	impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
-						&asked);
+	impilo_identify_row(row, &asked);
 	if (shown.nids == 0 || asked.nids == 0 ||
 		impilo_common_ids(&shown, &asked) > 0)
 		return NULL;

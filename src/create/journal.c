@@ -9,17 +9,16 @@
  * and impilo_created_orders() lists them until the session ends or
  * impilo_forget_created_orders() is called.
  *
- * An entry belongs to the subtransaction that made it.  It is settled when
- * the transaction has ended.  Settled entries are bounded in number; the
+ * An entry is settled when its transaction has ended.  Settled entries are bounded in number; the
  * oldest are dropped first.  Those of the running transaction are all kept:
  * they decide which errors may be raised, and which orders a statement must
  * not take for another row's.
  *
- * With post_at 'commit', requests are kept here as opaque work: dropped with
- * a rolled back subtransaction, passed to its poster before the commit.
+ * With post_at 'commit', requests are kept here: dropped with a rolled back
+ * subtransaction, posted before the commit.
  *
- * Nothing is sent here, and nothing survives the session.  Use RETURNING to
- * write what has to survive into a table.
+ * Nothing survives the session.  Use RETURNING to write what has to survive
+ * into a table.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -33,11 +32,10 @@
 #include "access/xact.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "create/journal.h"
+#include "create/create.h"
 
 /*
  * Settled entries kept.  Some hundred bytes each: a few megabytes at most,
@@ -62,13 +60,13 @@ typedef struct CreatedOrder
 	ImpiloJournalEntry *entry;
 } CreatedOrder;
 
-/* Work kept for the commit. */
-typedef struct KeptWork
+/* A request kept for the commit. */
+typedef struct KeptRequest
 {
-	void	   *work;
-	ImpiloJournalPoster poster;
+	ImpiloCreator *creator;
+	ImpiloOrderRequest *request;
 	SubTransactionId subid;
-} KeptWork;
+} KeptRequest;
 
 dlist_head	impilo_journal = DLIST_STATIC_INIT(impilo_journal);
 
@@ -77,8 +75,8 @@ static HTAB *created = NULL;	/* of CreatedOrder */
 static int64 last_serial = 0;
 static int	nsettled = 0;
 static int	nrunning = 0;		/* entries of the running transaction */
-static List *kept = NIL;		/* of KeptWork, in TopTransactionContext */
-static bool commit_started = false; /* the kept work has been posted */
+static List *kept = NIL;		/* of KeptRequest, in TopTransactionContext */
+static bool commit_started = false; /* what was kept has been posted */
 
 /* ------------------------------------------------------------------------
  * The end of transactions
@@ -93,7 +91,7 @@ static bool commit_started = false; /* the kept work has been posted */
 void
 impilo_journal_drop(ImpiloJournalEntry *entry)
 {
-	OrderKey	key = {.id = entry->id,.serverid = entry->note.serverid};
+	OrderKey	key = {.id = entry->id,.serverid = entry->serverid};
 	CreatedOrder *order = hash_search(created, &key, HASH_FIND, NULL);
 
 	if (order && order->entry == entry)
@@ -103,6 +101,8 @@ impilo_journal_drop(ImpiloJournalEntry *entry)
 		nsettled--;
 	else
 		nrunning--;
+	pfree(entry->row);
+	pfree(entry->relation);
 	pfree(entry);
 }
 
@@ -150,10 +150,9 @@ abort_entries(SubTransactionId subid, bool whole)
 		return;
 	initStringInfo(&ids);
 
-	/* subtransactions are numbered in order of time */
 	dlist_reverse_foreach(iter, &impilo_journal)
 	{
-		if (dlist_container(ImpiloJournalEntry, node, iter.cur)->subid < subid)
+		if (impilo_journal_entry(iter)->subid < subid)
 			break;
 		first = iter.cur;
 	}
@@ -165,9 +164,9 @@ abort_entries(SubTransactionId subid, bool whole)
 
 		if (!entry->warned)
 			all_named &= entry->named;
-		if (entry->state == IMPILO_JOURNAL_CREATED)
+		if (entry->state == IMPILO_ORDER_CREATED)
 		{
-			entry->state = IMPILO_JOURNAL_ROLLED_BACK;
+			entry->state = IMPILO_ORDER_ROLLED_BACK;
 			if (ncreated < NAMED_MAX)
 				appendStringInfo(&ids, "%s" INT64_FORMAT,
 								 ncreated > 0 ? ", " : "", entry->id);
@@ -175,9 +174,9 @@ abort_entries(SubTransactionId subid, bool whole)
 				appendStringInfoString(&ids, " and more");
 			ncreated++;
 		}
-		else if (entry->state != IMPILO_JOURNAL_ROLLED_BACK && !entry->warned)
+		else if (entry->state != IMPILO_ORDER_ROLLED_BACK && !entry->warned)
 		{
-			entry->state = IMPILO_JOURNAL_UNKNOWN;
+			entry->state = IMPILO_ORDER_UNKNOWN;
 			nunknown++;
 		}
 		entry->warned = true;
@@ -201,8 +200,7 @@ settle_entries(void)
 	commit_started = false;
 	dlist_reverse_foreach(iter, &impilo_journal)
 	{
-		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
-													iter.cur);
+		ImpiloJournalEntry *entry = impilo_journal_entry(iter);
 
 		if (entry->subid == InvalidSubTransactionId)
 			break;
@@ -214,10 +212,9 @@ settle_entries(void)
 		return;
 	dlist_foreach_modify(oldest, &impilo_journal)
 	{
-		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
-													oldest.cur);
+		ImpiloJournalEntry *entry = impilo_journal_entry(oldest);
 
-		if (entry->state != IMPILO_JOURNAL_UNKNOWN)
+		if (entry->state != IMPILO_ORDER_UNKNOWN)
 			impilo_journal_drop(entry);
 		if (nsettled <= SETTLED_MAX)
 			break;
@@ -225,33 +222,48 @@ settle_entries(void)
 }
 
 /*
- * Post what was kept: consecutive work of one poster together.  Interrupts
- * are accepted here, and an error still aborts the transaction.
+ * Post what was kept, in the order of the rows.  Interrupts are accepted
+ * here, and an error still aborts the transaction.
  */
 static void
 post_kept(void)
 {
-	List	   *work = NIL;
-	ImpiloJournalPoster poster = NULL;
-	ListCell   *lc;
+	MemoryContext batch;
+	MemoryContext caller;
 	List	   *todo = kept;
+	int			next = 0;
 
 	kept = NIL;
 	commit_started = true;
-	foreach(lc, todo)
+	if (todo == NIL)
+		return;
+	batch = AllocSetContextCreate(TopTransactionContext,
+								  "impilo_fdw batch at commit",
+								  ALLOCSET_DEFAULT_SIZES);
+	caller = MemoryContextSwitchTo(batch);
+	while (next < list_length(todo))
 	{
-		KeptWork   *one = lfirst(lc);
+		ImpiloCreator *creator = ((KeptRequest *) list_nth(todo, next))->creator;
+		ImpiloOrderRequest **requests = palloc(creator->batch_size * sizeof(ImpiloOrderRequest *));
+		ImpiloOrder *orders = palloc(creator->batch_size * sizeof(ImpiloOrder));
+		int			n = 0;
 
-		if (poster && poster != one->poster)
+		/* the orders of earlier statements count too */
+		creator->created = next;
+		while (next < list_length(todo) && n < creator->batch_size)
 		{
-			poster(work);
-			work = NIL;
+			const KeptRequest *one = list_nth(todo, next);
+
+			if (one->creator != creator)
+				break;
+			requests[n++] = one->request;
+			next++;
 		}
-		poster = one->poster;
-		work = lappend(work, one->work);
+		(void) impilo_create(creator, requests, n, orders);
+		MemoryContextReset(batch);
 	}
-	if (poster)
-		poster(work);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(batch);
 }
 
 /*
@@ -297,73 +309,36 @@ transaction_event(XactEvent event, void *arg)
 	}
 }
 
+/*
+ * Subtransactions are numbered in order of time, so what was created or kept
+ * since the beginning of `mine` has its number or a greater one, and belongs
+ * to it or to subtransactions within it.
+ */
 static void
 subtransaction_event(SubXactEvent event, SubTransactionId mine,
 					 SubTransactionId parent, void *arg)
 {
-	dlist_iter	iter;
-
-	if (event == SUBXACT_EVENT_ABORT_SUB)
-	{
-		abort_entries(mine, false);
-		while (kept != NIL && ((KeptWork *) llast(kept))->subid >= mine)
-			kept = list_delete_last(kept);
-	}
-
-	/* what is left of this one belongs to its parent now */
-	if (event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB)
-	{
-		if (nrunning > 0)
-			dlist_reverse_foreach(iter, &impilo_journal)
-		{
-			ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
-														node, iter.cur);
-
-			if (entry->subid < mine)
-				break;
-			entry->subid = parent;
-		}
-		for (int i = list_length(kept) - 1; i >= 0; i--)
-		{
-			KeptWork   *one = list_nth(kept, i);
-
-			if (one->subid < mine)
-				break;
-			one->subid = parent;
-		}
-	}
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	abort_entries(mine, false);
+	while (kept != NIL && ((KeptRequest *) llast(kept))->subid >= mine)
+		kept = list_delete_last(kept);
 }
 
 /*
  * impilo_journal_init
- *		Be called at the end of transactions; called once, from _PG_init.
+ *		Register what is called at the end of transactions; called once, from
+ *		_PG_init.
  *
  * Not at the first use: that can be after the callbacks of a commit were
- * called, and work kept then would be lost.
+ * called, and what is kept then would be lost.
  */
 void
 impilo_journal_init(void)
 {
 	RegisterXactCallback(transaction_event, NULL);
 	RegisterSubXactCallback(subtransaction_event, NULL);
-}
-
-static void
-start_journal(void)
-{
-	HASHCTL		control = {
-		.keysize = sizeof(OrderKey),
-		.entrysize = sizeof(CreatedOrder)
-	};
-
-	if (journal_context)
-		return;
-	journal_context = AllocSetContextCreate(TopMemoryContext,
-											"impilo_fdw journal",
-											ALLOCSET_DEFAULT_SIZES);
-	control.hcxt = journal_context;
-	created = hash_create("impilo_fdw created orders", 64, &control,
-						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	impilo_api_may_have_created = impilo_journal_may_have_created;
 }
 
 /* ------------------------------------------------------------------------
@@ -376,34 +351,41 @@ start_journal(void)
  *		Note that a create request is about to be sent.
  *
  * The entry belongs to the journal.  The caller sets its state when the
- * request has ended, or calls one of the next two functions; if it never
- * does, because an error ends the statement, the order may exist.
+ * request has ended, or calls impilo_journal_created or impilo_journal_drop;
+ * if it never does, because an error ends the statement, the order may exist.
  */
 ImpiloJournalEntry *
-impilo_journal_posting(const ImpiloJournalNote *note)
+impilo_journal_posting(const ImpiloCreator *creator,
+					   const ImpiloOrderRequest *row)
 {
-	Size		head = offsetof(ImpiloJournalEntry, ids) +
-	note->nids * sizeof(char *);
-	Size		size = head + strlen(note->relation) + 1;
+	ImpiloOrderRequest bare = *row;
 	ImpiloJournalEntry *entry;
-	char	   *at;
+	MemoryContext caller;
 
-	start_journal();
-	for (int i = 0; i < note->nids; i++)
-		size += strlen(note->ids[i]) + 1;
-	entry = MemoryContextAllocZero(journal_context, size);
-	entry->note = *note;
-	entry->note.ids = entry->ids;
-	at = (char *) entry + head;
-	entry->note.relation = at;
-	at += strlcpy(at, note->relation, size - head) + 1;
-	for (int i = 0; i < note->nids; i++)
+	if (journal_context == NULL)
 	{
-		entry->ids[i] = at;
-		at += strlcpy(at, note->ids[i], size - (at - (char *) entry)) + 1;
+		journal_context = AllocSetContextCreate(TopMemoryContext,
+												"impilo_fdw journal",
+												ALLOCSET_DEFAULT_SIZES);
+		created = impilo_create_hash("impilo_fdw created orders",
+									 sizeof(OrderKey), sizeof(CreatedOrder),
+									 journal_context);
 	}
+	caller = MemoryContextSwitchTo(journal_context);
+	entry = palloc0(sizeof(ImpiloJournalEntry));
+	bare.length = 0;
+	entry->row = impilo_copy_request(&bare);
+	entry->relation = pstrdup(creator->relation);
+	MemoryContextSwitchTo(caller);
+	entry->statement = creator;
+	entry->command = creator->command;
+	entry->userid = creator->userid;
+	entry->caller = creator->caller;
+	entry->serverid = creator->connection->serverid;
+	entry->umid = creator->connection->umid;
+	entry->account = creator->connection->api->account;
 	entry->serial = ++last_serial;
-	entry->state = IMPILO_JOURNAL_IN_FLIGHT;
+	entry->state = IMPILO_ORDER_IN_FLIGHT;
 	entry->subid = GetCurrentSubTransactionId();
 	entry->posted_at = GetCurrentTimestamp();
 	dlist_push_tail(&impilo_journal, &entry->node);
@@ -418,12 +400,12 @@ impilo_journal_posting(const ImpiloJournalNote *note)
 void
 impilo_journal_created(ImpiloJournalEntry *entry, int64 id)
 {
-	OrderKey	key = {.id = id,.serverid = entry->note.serverid};
+	OrderKey	key = {.id = id,.serverid = entry->serverid};
 	CreatedOrder *order = hash_search(created, &key, HASH_ENTER, NULL);
 
 	order->entry = entry;
 	entry->id = id;
-	entry->state = IMPILO_JOURNAL_CREATED;
+	entry->state = IMPILO_ORDER_CREATED;
 }
 
 /*
@@ -470,7 +452,7 @@ impilo_journal_hides(Oid serverid, int64 id, CommandId command)
 		return false;
 	entry = impilo_journal_find(serverid, id);
 	return entry && entry->subid != InvalidSubTransactionId &&
-		entry->note.command >= command;
+		entry->command >= command;
 }
 
 /*
@@ -486,15 +468,13 @@ impilo_journal_hides_any(Oid serverid, CommandId command)
 	/* those of the running transaction are the last ones */
 	dlist_reverse_foreach(iter, &impilo_journal)
 	{
-		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
-														  node, iter.cur);
+		const ImpiloJournalEntry *entry = impilo_journal_entry(iter);
 
 		if (entry->subid == InvalidSubTransactionId)
 			break;
-		if (entry->note.serverid == serverid &&
-			(entry->state == IMPILO_JOURNAL_CREATED ||
-			 entry->state == IMPILO_JOURNAL_ROLLED_BACK) &&
-			entry->note.command >= command)
+		if (entry->serverid == serverid &&
+			entry->state >= IMPILO_ORDER_CREATED &&
+			entry->command >= command)
 			return true;
 	}
 	return false;
@@ -502,30 +482,31 @@ impilo_journal_hides_any(Oid serverid, CommandId command)
 
 /*
  * impilo_journal_keep
- *		Keep work for the commit of the running transaction.
+ *		Keep a request for the commit of the running transaction.
  *
- * `work` has to live in TopTransactionContext.  It is passed to `poster`
- * before the transaction commits, in the order in which it was kept, unless
- * its subtransaction is rolled back.  Raises an error if the commit has
- * already posted its work: what came later would be lost.
+ * The creator has to live in TopTransactionContext; the request is copied.
+ * Requests are posted in the order in which they were kept, except those
+ * whose subtransaction is rolled back.  Raises an error if the commit has
+ * already posted them: what came later would be lost.
  */
 void
-impilo_journal_keep(void *work, ImpiloJournalPoster poster)
+impilo_journal_keep(ImpiloCreator *creator, const ImpiloOrderRequest *request)
 {
 	MemoryContext caller;
-	KeptWork   *one;
+	KeptRequest *one;
 
 	if (commit_started)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot create orders at commit after the commit has started"),
-				 errhint("Set option \"post_at\" to 'statement' for inserts that other extensions make while a transaction commits.")));
-	start_journal();
+				 errhint("Set option \"post_at\" to 'statement' for inserts that other extensions make while a transaction commits."),
+				 impilo_errcreator(creator)));
 	caller = MemoryContextSwitchTo(TopTransactionContext);
-	one = palloc(sizeof(KeptWork));
-	one->work = work;
-	one->poster = poster;
+	one = palloc(sizeof(KeptRequest));
+	one->creator = creator;
+	one->request = impilo_copy_request(request);
 	one->subid = GetCurrentSubTransactionId();
 	kept = lappend(kept, one);
 	MemoryContextSwitchTo(caller);
+	creator->last_row = request->row;
 }

@@ -38,15 +38,11 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-#include "compat.h"
-#include "create/conflict.h"
-#include "create/identity.h"
-#include "create/reconcile.h"
+#include "create/create.h"
 #include "read/list.h"
 
 /*
@@ -65,10 +61,9 @@ typedef struct Search
 {
 	ImpiloCreator *creator;
 	ImpiloCreateAttempt *attempts;
-	ImpiloIdentity *identities; /* of the attempts */
 	int			n;
 	HTAB	   *rows;			/* of SoughtRows */
-	HTAB	   *recipients;		/* recipient_key() of the rows */
+	HTAB	   *recipients;		/* of the rows */
 	MemoryContext results;		/* for the orders found */
 	MemoryContext working;
 	bool		clock_known;
@@ -83,7 +78,7 @@ typedef struct Search
 typedef struct SoughtRows
 {
 	uint64		hash;			/* of the id; the key */
-	List	   *attempts;		/* indexes */
+	List	   *attempts;
 } SoughtRows;
 
 /* ------------------------------------------------------------------------
@@ -92,58 +87,21 @@ typedef struct SoughtRows
  */
 
 static bool
-is_sought(const Search *search, int i)
+is_sought(const ImpiloCreateAttempt *attempt)
 {
-	return search->attempts[i].state == IMPILO_ATTEMPT_OUTCOME_UNKNOWN &&
-		search->identities[i].nids > 0;
+	return attempt->state == IMPILO_ORDER_UNKNOWN &&
+		attempt->identity.nids > 0;
 }
 
-static uint64
-hash_text(const char *text)
+static SoughtRows *
+find_rows(const Search *search, const ImpiloIdentity *identity,
+		  HASHACTION action, bool *found)
 {
-	return hash_bytes_extended((const unsigned char *) text, strlen(text), 0);
-}
+	const char *id = identity->ids[0];
+	uint64		hash = hash_bytes_extended((const unsigned char *) id,
+										   strlen(id), 0);
 
-static int64
-recipient_key(const ImpiloIdentity *identity)
-{
-	return identity->recipient * 2 + identity->to_site;
-}
-
-/*
- * Prepare a search: nothing is found yet.
- */
-static void
-begin_search(Search *search)
-{
-	HASHCTL		control = {
-		.keysize = sizeof(uint64),
-		.entrysize = sizeof(SoughtRows),
-		.hcxt = search->working
-	};
-
-	search->rows = hash_create("impilo_fdw rows of unknown outcome", 64,
-							   &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	control.entrysize = sizeof(int64);
-	search->recipients = hash_create("impilo_fdw recipients", 64, &control,
-									 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	search->shows_ids = false;
-	search->ncandidates = 0;
-	for (int i = 0; i < search->n; i++)
-	{
-		const ImpiloIdentity *row = &search->identities[i];
-		SoughtRows *rows;
-		int64		recipient = recipient_key(row);
-		uint64		hash;
-		bool		found;
-
-		if (!is_sought(search, i))
-			continue;
-		hash = hash_text(row->ids[0]);
-		rows = hash_search(search->rows, &hash, HASH_ENTER, &found);
-		rows->attempts = lappend_int(found ? rows->attempts : NIL, i);
-		hash_search(search->recipients, &recipient, HASH_ENTER, NULL);
-	}
+	return hash_search(search->rows, &hash, action, found);
 }
 
 /*
@@ -159,6 +117,33 @@ forget_matches(Search *search)
 	}
 }
 
+static void
+begin_search(Search *search)
+{
+	search->rows = impilo_create_hash("impilo_fdw rows of unknown outcome",
+									  sizeof(uint64), sizeof(SoughtRows),
+									  search->working);
+	search->recipients = impilo_create_hash("impilo_fdw recipients",
+											sizeof(uint64), sizeof(uint64),
+											search->working);
+	search->shows_ids = false;
+	search->ncandidates = 0;
+	forget_matches(search);
+	for (int i = 0; i < search->n; i++)
+	{
+		ImpiloCreateAttempt *attempt = &search->attempts[i];
+		SoughtRows *rows;
+		bool		found;
+
+		if (!is_sought(attempt))
+			continue;
+		rows = find_rows(search, &attempt->identity, HASH_ENTER, &found);
+		rows->attempts = lappend(found ? rows->attempts : NIL, attempt);
+		hash_search(search->recipients, &attempt->identity.recipient,
+					HASH_ENTER, NULL);
+	}
+}
+
 /*
  * Returns whether the server's clock decides what is older than a request.
  */
@@ -167,8 +152,8 @@ needs_clock(const Search *search)
 {
 	const ImpiloCreator *creator = search->creator;
 
-	return creator->before == NULL &&
-		!creator->target.connection->options.unique_external_ids;
+	return creator->known == NULL &&
+		!creator->connection->options.unique_external_ids;
 }
 
 /*
@@ -183,7 +168,7 @@ read_clock(Search *search)
 
 	if (search->clock_known || !needs_clock(search))
 		return;
-	request = impilo_api_get_page(creator->target.connection->api,
+	request = impilo_api_get_page(creator->connection->api,
 								  search->working, 1, 1, &creator->stats);
 	date = impilo_http_wait(request, NULL)->date;
 	search->clock_known = date >= 0;
@@ -203,10 +188,10 @@ is_not_older(const Search *search, const ImpiloCreateAttempt *attempt,
 	const ImpiloCreator *creator = search->creator;
 	TimestampTz sent;
 
-	if (creator->target.connection->options.unique_external_ids)
+	if (creator->connection->options.unique_external_ids)
 		return true;
-	if (creator->before)
-		return !impilo_known_order(creator->before, identity->id);
+	if (creator->known)
+		return !impilo_known_order(creator, identity->id);
 	if (!search->clock_known || identity->first_event == DT_NOEND)
 		return false;
 
@@ -224,7 +209,7 @@ static bool
 fetch_order(Search *search, int64 id, ImpiloOrder *order,
 			ImpiloIdentity *identity)
 {
-	ImpiloApi  *api = search->creator->target.connection->api;
+	ImpiloApi  *api = search->creator->connection->api;
 	ImpiloHttpRequest *request = impilo_api_get_order(api, CurrentMemoryContext,
 													  id, &search->creator->stats);
 	ImpiloOrder fetched;
@@ -273,8 +258,7 @@ note_match(Search *search, ImpiloCreateAttempt *attempt,
 static bool
 is_same(const ImpiloIdentity *order, const ImpiloIdentity *row)
 {
-	return order->nids == row->nids &&
-		recipient_key(order) == recipient_key(row) &&
+	return order->nids == row->nids && order->recipient == row->recipient &&
 		impilo_common_ids(order, row) == row->nids;
 }
 
@@ -286,23 +270,21 @@ static void
 match_order(Search *search, ImpiloOrder order, ImpiloIdentity identity)
 {
 	bool		fetch = needs_clock(search) && identity.first_event == DT_NOEND;
-	uint64		hash = hash_text(identity.ids[0]);
-	SoughtRows *rows = hash_search(search->rows, &hash, HASH_FIND, NULL);
+	SoughtRows *rows = find_rows(search, &identity, HASH_FIND, NULL);
 	ListCell   *lc;
 
 	foreach(lc, rows ? rows->attempts : NIL)
 	{
-		int			i = lfirst_int(lc);
-		const ImpiloIdentity *row = &search->identities[i];
+		ImpiloCreateAttempt *attempt = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!is_same(&identity, row))
+		if (!is_same(&identity, &attempt->identity))
 			continue;
 		if (fetch && fetch_order(search, order.id, &order, &identity) &&
-			!is_same(&identity, row))
+			!is_same(&identity, &attempt->identity))
 			return;
 		fetch = false;
-		note_match(search, &search->attempts[i], &identity, &order);
+		note_match(search, attempt, &identity, &order);
 	}
 }
 
@@ -314,20 +296,16 @@ look_at_order(Search *search, const ImpiloOrder *order)
 {
 	const ImpiloCreator *creator = search->creator;
 	ImpiloIdentity identity;
-	int64		recipient;
 
 	impilo_identify(order, &identity);
 	search->shows_ids |= identity.shows_ids;
-	if (impilo_journal_find(creator->target.connection->serverid, order->id))
+	if (impilo_journal_find(creator->connection->serverid, order->id))
 		return;
 	if (identity.nids > 0)
 		match_order(search, *order, identity);
-	if (identity.shows_ids ||
-		(creator->before && impilo_known_order(creator->before, order->id)))
-		return;
-	recipient = recipient_key(&identity);
-	if (identity.recipient != 0 &&
-		!hash_search(search->recipients, &recipient, HASH_FIND, NULL))
+	if (identity.shows_ids || impilo_known_order(creator, order->id) ||
+		(identity.recipient != 0 &&
+		 !hash_search(search->recipients, &identity.recipient, HASH_FIND, NULL)))
 		return;
 	if (search->ncandidates < CANDIDATES_MAX)
 		search->candidates[search->ncandidates] = order->id;
@@ -364,35 +342,24 @@ fetch_candidates(Search *search, MemoryContext order_context)
 static void
 settle(Search *search)
 {
-	List	   *matched = NIL;
-	ListCell   *a;
-	ListCell   *b;
+	ImpiloCreateAttempt *end = search->attempts + search->n;
 
-	/* not many: a failing server keeps the others from being sent */
-	for (int i = 0; i < search->n; i++)
-		if (search->attempts[i].matches == 1)
-			matched = lappend(matched, &search->attempts[i]);
-	foreach(a, matched)
+	for (ImpiloCreateAttempt *attempt = search->attempts; attempt < end; attempt++)
 	{
-		ImpiloCreateAttempt *attempt = lfirst(a);
-
-		foreach(b, matched)
+		if (attempt->matches != 1)
+			continue;
+		/* not often: a failing server keeps the others from being sent */
+		for (ImpiloCreateAttempt *other = search->attempts; other < end; other++)
 		{
-			const ImpiloCreateAttempt *other = lfirst(b);
-
-			if (other != attempt && other->match == attempt->match)
+			if (other != attempt && other->matches == 1 &&
+				other->match == attempt->match)
 				attempt->possible_match = attempt->match;
 		}
-	}
-	foreach(a, matched)
-	{
-		ImpiloCreateAttempt *attempt = lfirst(a);
-
 		if (attempt->possible_match == attempt->match)
 			continue;
-		attempt->state = IMPILO_ATTEMPT_CREATED;
+		attempt->state = IMPILO_ORDER_CREATED;
 		impilo_journal_created(attempt->entry, attempt->match);
-		search->creator->target.connection->stats->created++;
+		search->creator->connection->stats->created++;
 	}
 }
 
@@ -405,7 +372,6 @@ static int
 search_list(Search *search)
 {
 	ImpiloCreator *creator = search->creator;
-	const ImpiloCreateTarget *target = &creator->target;
 	MemoryContext caller = MemoryContextSwitchTo(search->working);
 	MemoryContext order_context = AllocSetContextCreate(search->working,
 														"impilo_fdw order identity",
@@ -416,10 +382,9 @@ search_list(Search *search)
 	int			left = 0;
 
 	begin_search(search);
-	forget_matches(search);
 	read_clock(search);
-	list = impilo_list_open(target->connection->api, search->working,
-							target->fetch_size, target->max_concurrency,
+	list = impilo_list_open(creator->connection->api, search->working,
+							creator->fetch_size, creator->max_concurrency,
 							true, &creator->stats, NULL);
 	while (impilo_list_next(list, &order, &error))
 	{
@@ -444,7 +409,7 @@ search_list(Search *search)
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(search->working);
 	for (int i = 0; i < search->n; i++)
-		left += is_sought(search, i);
+		left += is_sought(&search->attempts[i]);
 	return left;
 }
 
@@ -454,10 +419,11 @@ search_list(Search *search)
  */
 
 /*
- * Sleep until a point in time, whatever sets the latch meanwhile.
+ * impilo_sleep_until
+ *		Sleep until a point in time, whatever sets the latch meanwhile.
  */
-static void
-sleep_until(TimestampTz end)
+void
+impilo_sleep_until(TimestampTz end)
 {
 	long		left;
 
@@ -481,7 +447,7 @@ sleep_until(TimestampTz end)
 int
 impilo_reconcile(ImpiloCreator *creator, ImpiloCreateAttempt *attempts, int n)
 {
-	const ImpiloConnection *connection = creator->target.connection;
+	const ImpiloConnection *connection = creator->connection;
 	int			timeout = connection->options.reconcile_timeout;
 	Search		search = {
 		.creator = creator,
@@ -494,14 +460,10 @@ impilo_reconcile(ImpiloCreator *creator, ImpiloCreateAttempt *attempts, int n)
 	int			sought = 0;
 	int			unknown = 0;
 
-	search.identities = palloc0(n * sizeof(ImpiloIdentity));
 	for (int i = 0; i < n; i++)
 	{
-		const ImpiloOrderRequest *row = attempts[i].row;
-
-		impilo_identify_row(row->nids, row->ids, row->to_site, row->recipient,
-							&search.identities[i]);
-		sought += is_sought(&search, i);
+		impilo_identify_row(attempts[i].row, &attempts[i].identity);
+		sought += is_sought(&attempts[i]);
 	}
 	if (sought > 0)
 		ereport(NOTICE,
@@ -523,11 +485,11 @@ impilo_reconcile(ImpiloCreator *creator, ImpiloCreateAttempt *attempts, int n)
 		if (sought == 0 || begin >= end)
 			break;
 		next = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
-		sleep_until(Min(next, Max(end, GetCurrentTimestamp())));
+		impilo_sleep_until(Min(next, Max(end, GetCurrentTimestamp())));
 		delay = Min(delay * 2, SEARCH_DELAY_MAX_MS);
 	}
 	MemoryContextDelete(search.working);
 	for (int i = 0; i < n; i++)
-		unknown += attempts[i].state == IMPILO_ATTEMPT_OUTCOME_UNKNOWN;
+		unknown += attempts[i].state == IMPILO_ORDER_UNKNOWN;
 	return unknown;
 }

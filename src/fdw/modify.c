@@ -24,8 +24,9 @@
  * nothing; unless a trigger needs the orders before.
  *
  * A row becomes an order request (rows/write.c).  Option post_at decides
- * whether it is posted now (create/create.c), kept for the commit, or only
- * shown.  What is refused at the start of a statement is in modify_plan.c.
+ * whether it is posted now (create/create.c), kept for the commit
+ * (create/journal.c), or only shown.  What is refused at the start of a
+ * statement is in modify_plan.c.
  *
  * Copyright (c) 2026, the impilo_fdw authors
  *
@@ -36,12 +37,15 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -49,13 +53,10 @@
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
-#include "compat.h"
-#include "create/conflict.h"
 #include "create/create.h"
-#include "create/error.h"
 #include "fdw/modify.h"
 #include "fdw/scan.h"
-#include "rows/write.h"
+#include "rows/read.h"
 
 /* One target table of one statement. */
 typedef struct InsertState
@@ -64,6 +65,8 @@ typedef struct InsertState
 	ImpiloTable *table;
 	ImpiloTableOptions options;
 	bool		do_nothing;		/* ON CONFLICT DO NOTHING */
+	bool		set_processed;	/* direct: count rows for the command's tag */
+	ModifyTableState *mtstate;	/* through core: counts conflicts for EXPLAIN */
 	MemoryContext context;		/* the executor run's */
 	MemoryContext batch;		/* requests of one batch */
 	MemoryContext responses;	/* of its requests that were sent last */
@@ -71,46 +74,25 @@ typedef struct InsertState
 	ImpiloRequestBuilder *builder;
 	ImpiloRowReader *reader;	/* of the orders; NULL: no column is needed */
 	ImpiloCreator *creator;
-	ImpiloKnownOrders *known;	/* with do_nothing, from the first row on */
+	int64		nrows;			/* rows that have come */
+	int64		nskipped;		/* of these, orders that exist already */
 
-	/* counts of rows */
-	int64		nchecked;		/* by check_row */
-	int64		nsent;			/* by send_rows */
-	int64		nskipped;		/* orders that exist already */
-	List	   *new_rows;		/* with do_nothing, the numbers of the rows
-								 * that check_row found new */
-
-	/* rows kept until the last one has come: direct, and COPY */
+	/*
+	 * Rows kept until the last one has come: direct, and COPY.  All of them
+	 * are checked before the first is sent.
+	 */
 	Tuplestorestate *kept;		/* NULL: rows are sent as they come */
-	TupleTableSlot *in;			/* a row in the table's shape */
-	TupleTableSlot **slots;		/* [batch_size] the batch read back from kept */
-	TupleTableSlot **sent;		/* the same, orders first; see send_rows */
+	TupleTableSlot *kept_row;	/* one of them, and its number as the last
+								 * column */
 
-	/* the batch sent last */
-	ImpiloOrderRequest **requests;
+	/* a batch */
+	ImpiloOrderRequest **requests;	/* not sent yet */
 	int			nrequests;
-	int			posted;			/* of these, in calls of impilo_create before
-								 * the last */
-	ImpiloOrder *orders;		/* of the last; NULL unless posted now */
-	int			norders;
+	ImpiloOrder *orders;		/* of those sent last; NULL unless posted now */
+	int			norders;		/* rows of those sent last that became, or
+								 * will become, orders */
 	int			next;			/* direct: order to be returned next */
-
-	/* direct */
-	bool		set_processed;	/* count rows for the command's tag */
-	bool		system_columns; /* RETURNING needs some */
-
-	/* through core */
-	ModifyTableState *mtstate;	/* counts conflicts for EXPLAIN */
 } InsertState;
-
-/* A request that waits for the commit. */
-typedef struct KeptRequest
-{
-	ImpiloCreator *creator;
-	int			batch_size;
-	ImpiloOrderRequest *request;
-} KeptRequest;
-
 
 /* ------------------------------------------------------------------------
  * Begin
@@ -122,45 +104,48 @@ typedef struct KeptRequest
  * user mapping, the address, the key and the options of its time.
  */
 static ImpiloCreator *
-make_creator(InsertState *state, Oid userid, CommandId command)
+make_creator(const InsertState *state, ImpiloConnection *connection,
+			 CommandId command)
 {
-	Oid			relid = RelationGetRelid(state->relation);
 	bool		keeps = state->options.post_at == IMPILO_POST_AT_COMMIT;
-	ImpiloConnection *connection = impilo_connection(userid,
-													 GetForeignServerIdByRelId(relid),
-													 state->context);
 	MemoryContext context = keeps ? TopTransactionContext : state->context;
 	MemoryContext caller = MemoryContextSwitchTo(context);
+	ImpiloCreator *creator = palloc0(sizeof(ImpiloCreator));
 	const char *ids_column = impilo_external_ids_column(state->table);
-	ImpiloCreateTarget target = {
-		.connection = connection,
-		.userid = GetUserId(),
-		.caller = GetOuterUserId(),
-		.schema = get_namespace_name(RelationGetNamespace(state->relation)),
-		.name = pstrdup(state->table->name),
-		.ids_column = ids_column ? pstrdup(quote_identifier(ids_column)) : NULL,
-		.max_concurrency = state->options.max_concurrency,
-		.fetch_size = state->options.fetch_size,
-		.command = command
-	};
 
-	target.relation = quote_qualified_identifier(target.schema, target.name);
+	creator->context = context;
+	creator->connection = connection;
+	creator->userid = GetUserId();
+	creator->caller = GetOuterUserId();
+	creator->schema = pstrdup(state->table->schema);
+	creator->name = pstrdup(state->table->name);
+	creator->relation = quote_qualified_identifier(creator->schema,
+												   creator->name);
+	if (ids_column)
+		creator->ids_column = pstrdup(quote_identifier(ids_column));
+	creator->max_concurrency = state->options.max_concurrency;
+	creator->batch_size = state->options.batch_size;
+	creator->fetch_size = state->options.fetch_size;
+	creator->command = command;
 	MemoryContextSwitchTo(caller);
 	if (keeps)
 		impilo_connection_pin(connection, InvalidOid, context);
-	return impilo_creator(&target, context);
+	return creator;
 }
 
 /*
  * Make ready to insert, as the role that core has checked for it.  Sends
- * nothing.  `returned` are the columns to read from the orders; NULL: none.
+ * nothing.  `returned` are the columns that the plan's RETURNING needs, and
+ * the only ones that are read from the orders, unless core runs the INSERT
+ * (`mtstate`).
  */
 static InsertState *
 begin_insert(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
-			 const Bitmapset *returned)
+			 List *returned, ModifyTableState *mtstate)
 {
 	MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
 	InsertState *state = palloc0(sizeof(InsertState));
+	Bitmapset  *columns;
 	ForeignTable *foreign;
 
 	/* options that forbid to create count at once, also in a transaction */
@@ -168,10 +153,10 @@ begin_insert(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
 	state->relation = rinfo->ri_RelationDesc;
 	foreign = GetForeignTable(RelationGetRelid(state->relation));
 	state->table = impilo_table_bind(state->relation);
-	impilo_insert_options(foreign, &state->options);
+	impilo_insert_options(foreign->relid, &state->options);
 	state->do_nothing = do_nothing;
+	state->mtstate = mtstate;
 	impilo_check_insert(state->table, foreign, &state->options, do_nothing);
-
 	state->context = estate->es_query_cxt;
 	state->batch = AllocSetContextCreate(state->context, "impilo_fdw batch",
 										 ALLOCSET_DEFAULT_SIZES);
@@ -181,11 +166,17 @@ begin_insert(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
 	state->row = AllocSetContextCreate(state->context, "impilo_fdw row",
 									   ALLOCSET_DEFAULT_SIZES);
 	state->builder = impilo_request_builder(state->table, state->context);
-	if (returned)
-		state->reader = impilo_row_reader(state->table, NULL, returned,
-										  state->context);
-	state->creator = make_creator(state, impilo_check_as_user(rinfo, estate),
+	state->creator = make_creator(state,
+								  impilo_connection(impilo_check_as_user(rinfo, estate),
+													state->options.serverid,
+													state->context),
 								  estate->es_output_cid);
+	columns = impilo_returned_columns(state->table, returned, state->options.post_at);
+	if (mtstate)
+		columns = bms_add_range(columns, 1, state->table->natts);
+	if (columns)
+		state->reader = impilo_row_reader(state->table, NULL, columns,
+										  state->context);
 	MemoryContextSwitchTo(caller);
 	return state;
 }
@@ -196,209 +187,107 @@ begin_insert(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
  */
 
 /*
- * Returns whether the request is to be sent: always, unless ON CONFLICT DO
- * NOTHING finds that its order exists.
+ * Returns whether a request is to be sent: always, unless ON CONFLICT DO
+ * NOTHING finds that its order exists.  `again` says that the row was checked
+ * before; then its order can have been created meanwhile only.
  */
 static bool
-is_new(InsertState *state, const ImpiloOrderRequest *request)
+is_new(InsertState *state, const ImpiloOrderRequest *request, bool again)
 {
-	if (!state->do_nothing)
-		return true;
-	if (state->known == NULL)
-	{
-		state->known = impilo_read_known_orders(state->creator, state->context);
-		state->creator->before = state->known;
-	}
-	if (impilo_add_row(state->known, request))
+	if (!state->do_nothing ||
+		(again ? !impilo_created_meanwhile(state->creator, request)
+		 : impilo_add_row(state->creator, request)))
 		return true;
 	state->nskipped++;
+	if (state->mtstate)
+		InstrCountTuples2(state->mtstate, 1);
 	return false;
 }
 
 /*
- * Check a row that is kept; raises an error if it makes no order.  Returns
- * false if ON CONFLICT DO NOTHING skips it.  Either no row or every row of a
- * statement is checked by this, before the first is sent.
+ * Begin a batch of `n` rows.
+ */
+static void
+begin_batch(InsertState *state, int n)
+{
+	MemoryContextReset(state->batch);
+	state->requests = MemoryContextAlloc(state->batch,
+										 n * sizeof(ImpiloOrderRequest *));
+	state->nrequests = 0;
+}
+
+/*
+ * Add row number `number` to the batch; raises an error if it makes no order.
+ * Returns false if ON CONFLICT DO NOTHING skips it.
  */
 static bool
-check_row(InsertState *state, TupleTableSlot *slot)
+add_row(InsertState *state, TupleTableSlot *slot, int64 number)
 {
+	MemoryContext caller = MemoryContextSwitchTo(state->batch);
 	ImpiloOrderRequest *request = impilo_build_request(state->builder, slot,
-													   ++state->nchecked);
-	bool		new = is_new(state, request);
+													   number);
+	bool		new = is_new(state, request, state->kept != NULL);
 
-	if (new && state->do_nothing)
-	{
-		MemoryContext caller = MemoryContextSwitchTo(state->context);
-
-		state->new_rows = lappend_int(state->new_rows, state->nchecked);
-		MemoryContextSwitchTo(caller);
-	}
-	pfree(request);
+	if (new)
+		state->requests[state->nrequests++] = request;
+	MemoryContextSwitchTo(caller);
 	return new;
 }
 
 /*
- * Post what statements of this transaction have kept: a list of KeptRequest
- * in the order of the rows.
+ * Do with the requests of the batch what option post_at says.  `looks` says
+ * that the caller looks at the orders; then some requests may be left for the
+ * next call, because of the memory that responses take.
  */
 static void
-post_kept(List *work)
+send_batch(InsertState *state, bool looks)
 {
-	MemoryContext batch = AllocSetContextCreate(TopTransactionContext,
-												"impilo_fdw batch at commit",
-												ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(batch);
-	ImpiloCreator *last = NULL;
-	int			next = 0;
-
-	while (next < list_length(work))
-	{
-		const KeptRequest *first = list_nth(work, next);
-		ImpiloOrderRequest **requests = palloc(first->batch_size * sizeof(ImpiloOrderRequest *));
-		ImpiloOrder *orders = palloc(first->batch_size * sizeof(ImpiloOrder));
-		int			n = 0;
-
-		while (next < list_length(work) && n < first->batch_size)
-		{
-			const KeptRequest *one = list_nth(work, next);
-
-			if (one->creator != first->creator)
-				break;
-			requests[n++] = one->request;
-			next++;
-		}
-		if (first->creator != last)
-			first->creator->created = next - n;
-		last = first->creator;
-		(void) impilo_create(last, requests, n, orders);
-		MemoryContextReset(batch);
-	}
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(batch);
-}
-
-static void
-keep_for_commit(InsertState *state, const ImpiloOrderRequest *request)
-{
-	MemoryContext caller = MemoryContextSwitchTo(TopTransactionContext);
-	KeptRequest *kept = palloc(sizeof(KeptRequest));
-
-	kept->creator = state->creator;
-	kept->batch_size = state->options.batch_size;
-	kept->request = impilo_copy_request(request);
-	MemoryContextSwitchTo(caller);
-	state->creator->last_row = request->row;
-	impilo_journal_keep(kept, post_kept);
-}
-
-static void
-show_request(const ImpiloOrderRequest *request)
-{
-	ereport(NOTICE,
-			(errmsg("dry run: no order created for row " INT64_FORMAT,
-					request->row),
-			 errdetail_internal("%s %s", IMPILO_CREATE_REQUEST,
-								pg_any_to_server(request->body, request->length,
-												 PG_UTF8))));
-}
-
-/*
- * Post the next requests of the batch; sets norders to how many became
- * orders.
- */
-static void
-post_batch(InsertState *state)
-{
+	int			n = state->nrequests;
 	MemoryContext caller;
 
 	MemoryContextReset(state->responses);
 	caller = MemoryContextSwitchTo(state->responses);
-	state->posted += state->norders;
-	state->norders = impilo_create(state->creator,
-								   state->requests + state->posted,
-								   state->nrequests - state->posted,
-								   state->orders);
-	MemoryContextSwitchTo(caller);
-}
-
-/*
- * Do with some rows what option post_at says.  `looks` says that the caller
- * looks at the orders.
- *
- * All rows are checked before anything is sent.  The slots of those that are
- * skipped are moved to the end of the array, so that slots[i] is the row of
- * order number i, counted from the begin of the batch.  Sets norders to how
- * many rows became, or will become, orders; there may be more to post if the
- * caller looks at the orders (see posted).
- */
-static void
-send_rows(InsertState *state, TupleTableSlot **slots, int n, bool looks)
-{
-	MemoryContext caller;
-	int			nnew = 0;
-
-	MemoryContextReset(state->batch);
-	caller = MemoryContextSwitchTo(state->batch);
 	state->orders = NULL;
-	state->next = state->posted = state->norders = 0;
-	state->requests = palloc(n * sizeof(ImpiloOrderRequest *));
-	for (int i = 0; i < n; i++)
-	{
-		int64		row = state->nsent++;
-
-		row = state->new_rows ? list_nth_int(state->new_rows, row) : row + 1;
-		state->requests[i] = impilo_build_request(state->builder, slots[i], row);
-	}
-	for (int i = 0; i < n; i++)
-	{
-		TupleTableSlot *skipped;
-
-		if (state->nchecked == 0)
-		{
-			if (!is_new(state, state->requests[i]))
-				continue;
-		}
-		else if (state->do_nothing &&
-				 impilo_created_meanwhile(state->known, state->requests[i]))
-		{
-			state->nskipped++;
-			continue;
-		}
-
-		/* swapped, not overwritten: the array can be core's */
-		skipped = slots[nnew];
-		slots[nnew] = slots[i];
-		slots[i] = skipped;
-		state->requests[nnew++] = state->requests[i];
-	}
-	state->nrequests = nnew;
-
+	state->norders = state->next = 0;
 	switch (state->options.post_at)
 	{
 		case IMPILO_POST_AT_STATEMENT:
-			state->orders = palloc(n * sizeof(ImpiloOrder));
+			if (n == 0)
+				break;
 			state->creator->keep_documents = looks && state->reader;
-			if (nnew > 0)
-				post_batch(state);
+			state->orders = palloc(n * sizeof(ImpiloOrder));
+			n = state->norders = impilo_create(state->creator, state->requests,
+											   n, state->orders);
 			break;
 		case IMPILO_POST_AT_COMMIT:
-			for (int i = 0; i < nnew; i++)
-				keep_for_commit(state, state->requests[i]);
-			state->norders = nnew;
+			for (int i = 0; i < n; i++)
+				impilo_journal_keep(state->creator, state->requests[i]);
+			state->norders = n;
 			break;
 		case IMPILO_POST_AT_NEVER:
-			for (int i = 0; i < nnew; i++)
-				show_request(state->requests[i]);
+			for (int i = 0; i < n; i++)
+			{
+				const ImpiloOrderRequest *request = state->requests[i];
+
+				ereport(NOTICE,
+						(errmsg("dry run: no order created for row " INT64_FORMAT,
+								request->row),
+						 errdetail_internal("%s %s", IMPILO_CREATE_REQUEST,
+											pg_any_to_server(request->body,
+															 request->length,
+															 PG_UTF8))));
+			}
 			break;
 	}
+	state->requests += n;
+	state->nrequests -= n;
 	MemoryContextSwitchTo(caller);
 }
 
 /*
- * Fill a slot with order number `i` of the batch that was sent last.  Only
- * the columns that are needed are filled, the others are NULL.  The values
- * live until the next call.
+ * Fill a slot with order number `i` of those sent last.  Only the columns
+ * that are needed are filled, the others are NULL.  The values live until the
+ * next call.
  */
 static void
 show_order(InsertState *state, int i, TupleTableSlot *slot)
@@ -408,21 +297,15 @@ show_order(InsertState *state, int i, TupleTableSlot *slot)
 
 	MemoryContextReset(state->row);
 	caller = MemoryContextSwitchTo(state->row);
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true,
-		   slot->tts_tupleDescriptor->natts * sizeof(bool));
+	ExecStoreAllNullTuple(slot);
 	if (state->reader)
 	{
 		impilo_row_reader_order(state->reader, order->id, &order->document,
 								order->request);
-		if (!impilo_row_reader_next(state->reader))
-			elog(ERROR, "impilo_fdw: an order has no row");
-		impilo_row_reader_filter(state->reader, slot->tts_values,
-								 slot->tts_isnull);
+		(void) impilo_row_reader_next(state->reader);
 		impilo_row_reader_rest(state->reader, slot->tts_values,
 							   slot->tts_isnull);
 	}
-	ExecStoreVirtualTuple(slot);
 	MemoryContextSwitchTo(caller);
 }
 
@@ -435,93 +318,80 @@ static void
 begin_kept_rows(InsertState *state)
 {
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
-	TupleDesc	descriptor = CreateTupleDescCopy(RelationGetDescr(state->relation));
-	int			n = state->options.batch_size;
+	int			natts = state->table->natts;
+	TupleDesc	descriptor = CreateTemplateTupleDesc(natts + 1);
 
+	for (int i = 1; i <= natts; i++)
+		TupleDescCopyEntry(descriptor, i, RelationGetDescr(state->relation), i);
+	TupleDescInitEntry(descriptor, natts + 1, "row", INT8OID, -1, 0);
 	state->kept = tuplestore_begin_heap(false, false, work_mem);
-	state->in = MakeSingleTupleTableSlot(descriptor, &TTSOpsVirtual);
-	state->slots = palloc(n * sizeof(TupleTableSlot *));
-	state->sent = palloc(n * sizeof(TupleTableSlot *));
-	for (int i = 0; i < n; i++)
-		state->slots[i] = MakeSingleTupleTableSlot(descriptor,
-												   &TTSOpsMinimalTuple);
+	state->kept_row = MakeSingleTupleTableSlot(descriptor, &TTSOpsMinimalTuple);
 	MemoryContextSwitchTo(caller);
 }
 
 /*
- * Check a row, and keep it if it is to become an order.  The slot may have
- * more columns than the table (resjunk ones, behind the row's own).
+ * Fill a slot with the columns of the table.  Both slots may have more
+ * columns behind these.
+ */
+static void
+copy_row(const InsertState *state, TupleTableSlot *to, TupleTableSlot *from)
+{
+	int			natts = state->table->natts;
+
+	slot_getsomeattrs(from, natts);
+	ExecStoreAllNullTuple(to);
+	memcpy(to->tts_values, from->tts_values, natts * sizeof(Datum));
+	memcpy(to->tts_isnull, from->tts_isnull, natts * sizeof(bool));
+}
+
+/*
+ * Check a row, and keep it if it is to become an order.
  */
 static void
 keep_row(InsertState *state, TupleTableSlot *slot)
 {
-	TupleTableSlot *in = state->in;
-	int			natts = in->tts_tupleDescriptor->natts;
+	TupleTableSlot *row = state->kept_row;
+	int			natts = state->table->natts;
+	ImpiloOrderRequest *request;
 
-	slot_getsomeattrs(slot, natts);
-	ExecClearTuple(in);
-	memcpy(in->tts_values, slot->tts_values, natts * sizeof(Datum));
-	memcpy(in->tts_isnull, slot->tts_isnull, natts * sizeof(bool));
-	ExecStoreVirtualTuple(in);
-	if (check_row(state, in))
-		tuplestore_puttupleslot(state->kept, in);
+	copy_row(state, row, slot);
+	row->tts_values[natts] = Int64GetDatum(++state->nrows);
+	row->tts_isnull[natts] = false;
+	request = impilo_build_request(state->builder, row, state->nrows);
+	if (is_new(state, request, false))
+		tuplestore_puttupleslot(state->kept, row);
+	pfree(request);
 }
 
 /*
- * Send the next batch of kept rows; returns false if there is none.
+ * Make a batch of at most `n` kept rows; returns false if none is left.
  */
 static bool
-send_kept_rows(InsertState *state, bool looks)
+read_batch(InsertState *state, int n)
 {
-	/* what the slots free has to live as long as they do */
+	/* what the slot frees has to live as long as the slot */
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
-	int			n = 0;
+	TupleTableSlot *row = state->kept_row;
+	int			nread = 0;
+	bool		isnull;
 
-	CHECK_FOR_INTERRUPTS();
-	while (n < state->options.batch_size &&
-		   tuplestore_gettupleslot(state->kept, true, true, state->slots[n]))
+	begin_batch(state, n);
+	while (nread < n && tuplestore_gettupleslot(state->kept, true, false, row))
 	{
-		state->sent[n] = state->slots[n];
-		n++;
+		CHECK_FOR_INTERRUPTS();
+		add_row(state, row,
+				DatumGetInt64(slot_getattr(row, state->table->natts + 1,
+										   &isnull)));
+		nread++;
 	}
 	MemoryContextSwitchTo(caller);
-	if (n == 0)
-		return false;
-	send_rows(state, state->sent, n, looks);
-	return true;
-}
-
-/*
- * The regular end; after an error the transaction frees all of it.
- */
-static void
-end_kept_rows(InsertState *state)
-{
-	for (int i = 0; i < state->options.batch_size; i++)
-		ExecDropSingleTupleTableSlot(state->slots[i]);
-	ExecDropSingleTupleTableSlot(state->in);
-	tuplestore_end(state->kept);
+	return nread > 0;
 }
 
 /* ------------------------------------------------------------------------
  * INSERT that the wrapper runs as a whole
  * ------------------------------------------------------------------------
  */
-
-/*
- * Check what RETURNING needs once more: a cached plan can be older than the
- * setting impilo_fdw.post_at.
- */
-static void
-check_returned(const InsertState *state, List *private)
-{
-	ListCell   *lc;
-
-	if (state->options.post_at != IMPILO_POST_AT_COMMIT)
-		return;
-	foreach(lc, (List *) list_nth(private, IMPILO_INSERT_RETURNED))
-		impilo_require_known(state->table, lfirst_int(lc));
-}
 
 /*
  * impiloBeginDirectModify
@@ -531,22 +401,14 @@ void
 impiloBeginDirectModify(ForeignScanState *node, int eflags)
 {
 	List	   *private = castNode(ForeignScan, node->ss.ps.plan)->fdw_private;
-	Bitmapset  *returned = NULL;
 	InsertState *state;
-	ListCell   *lc;
 
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
-	foreach(lc, (List *) list_nth(private, IMPILO_INSERT_RETURNED))
-		returned = bms_add_member(returned, lfirst_int(lc));
 	state = begin_insert(node->ss.ps.state, node->resultRelInfo,
 						 boolVal(list_nth(private, IMPILO_INSERT_DO_NOTHING)),
-						 returned);
-	check_returned(state, private);
-	state->set_processed = boolVal(list_nth(private,
-											IMPILO_INSERT_SET_PROCESSED));
-	state->system_columns = boolVal(list_nth(private,
-											 IMPILO_INSERT_SYSTEM_COLUMNS));
+						 list_nth(private, IMPILO_INSERT_RETURNED), NULL);
+	state->set_processed = boolVal(list_nth(private, IMPILO_INSERT_SET_PROCESSED));
 	node->fdw_state = state;
 }
 
@@ -556,41 +418,26 @@ impiloBeginDirectModify(ForeignScanState *node, int eflags)
 static void
 take_rows(ForeignScanState *node, InsertState *state)
 {
-	PlanState  *source = outerPlanState(node);
-
 	/* core calls in the memory of one row, in which no plan can run */
 	MemoryContext caller = MemoryContextSwitchTo(state->context);
+	TupleTableSlot *slot;
 
 	begin_kept_rows(state);
-	for (;;)
+	while (slot = ExecProcNode(outerPlanState(node)), !TupIsNull(slot))
 	{
-		TupleTableSlot *slot = ExecProcNode(source);
-
 		CHECK_FOR_INTERRUPTS();
-		if (TupIsNull(slot))
-			break;
 		keep_row(state, slot);
 	}
-	state->creator->last_row = state->nchecked;
+	state->creator->last_row = state->nrows;
 	MemoryContextSwitchTo(caller);
-}
-
-/*
- * Count rows for the command's tag and for EXPLAIN ANALYZE.  Rows that are
- * returned are counted one by one: a caller may stop before the last.
- */
-static void
-count_rows(ForeignScanState *node, InsertState *state, int n, bool returned)
-{
-	if (state->set_processed)
-		node->ss.ps.state->es_processed += n;
-	if (node->ss.ps.instrument && !returned)
-		node->ss.ps.instrument->tuplecount += n;
 }
 
 /*
  * impiloIterateDirectModify
  *		The next row for RETURNING; without RETURNING, all rows at once.
+ *
+ * Rows are counted for the command's tag and for EXPLAIN ANALYZE here.  Those
+ * that are returned are counted one by one: a caller may stop before the last.
  */
 TupleTableSlot *
 impiloIterateDirectModify(ForeignScanState *node)
@@ -599,30 +446,34 @@ impiloIterateDirectModify(ForeignScanState *node)
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	ResultRelInfo *rinfo = node->resultRelInfo;
 	bool		returning = rinfo->ri_projectReturning != NULL;
+	int			size = state->options.batch_size;
 
+	/* a row that is returned as it came stays in the slot of kept rows */
+	if (returning && state->options.post_at == IMPILO_POST_AT_COMMIT)
+		size = 1;
 	if (state->kept == NULL)
 		take_rows(node, state);
 	while (!returning || state->next >= state->norders)
 	{
-		if (state->orders && state->posted + state->norders < state->nrequests)
-		{
-			post_batch(state);
-			state->next = 0;
-		}
-		else if (!send_kept_rows(state, returning))
+		if (state->nrequests == 0 && !read_batch(state, size))
 			return ExecClearTuple(slot);
-		if (!returning)
-			count_rows(node, state, state->norders, false);
+		send_batch(state, returning);
+		if (returning)
+			continue;
+		if (state->set_processed)
+			node->ss.ps.state->es_processed += state->norders;
+		if (node->ss.ps.instrument)
+			node->ss.ps.instrument->tuplecount += state->norders;
 	}
 
 	if (state->orders)
 		show_order(state, state->next, slot);
 	else
-		ExecCopySlot(slot, state->sent[state->posted + state->next]);
+		copy_row(state, slot, state->kept_row);
 	state->next++;
-	count_rows(node, state, 1, true);
-	if (state->system_columns)
-		impilo_set_system_columns(slot);
+	if (state->set_processed)
+		node->ss.ps.state->es_processed++;
+	impilo_set_system_columns(slot);
 	/* core does this for RETURNING too, but only before 18 */
 	slot->tts_tableOid = RelationGetRelid(rinfo->ri_RelationDesc);
 	rinfo->ri_projectReturning->pi_exprContext->ecxt_scantuple = slot;
@@ -639,7 +490,7 @@ impiloEndDirectModify(ForeignScanState *node)
 	InsertState *state = node->fdw_state;
 
 	if (state && state->kept)
-		end_kept_rows(state);
+		tuplestore_end(state->kept);
 }
 
 /* ------------------------------------------------------------------------
@@ -709,19 +560,6 @@ refuse_feedback(EState *estate, ResultRelInfo *rinfo)
 	}
 }
 
-static InsertState *
-begin_through_core(ModifyTableState *mtstate, ResultRelInfo *rinfo,
-				   bool do_nothing)
-{
-	int			natts = RelationGetNumberOfAttributes(rinfo->ri_RelationDesc);
-	InsertState *state = begin_insert(mtstate->ps.state, rinfo, do_nothing,
-									  bms_add_range(NULL, 1, natts));
-
-	state->mtstate = mtstate;
-	rinfo->ri_FdwState = state;
-	return state;
-}
-
 /*
  * impiloBeginForeignModify
  *		Start an INSERT that core runs.
@@ -733,9 +571,10 @@ impiloBeginForeignModify(ModifyTableState *mtstate, ResultRelInfo *rinfo,
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	refuse_feedback(mtstate->ps.state, rinfo);
-	check_returned(begin_through_core(mtstate, rinfo,
-									  boolVal(list_nth(fdw_private, IMPILO_INSERT_DO_NOTHING))),
-				   fdw_private);
+	rinfo->ri_FdwState = begin_insert(mtstate->ps.state, rinfo,
+									  boolVal(list_nth(fdw_private, IMPILO_INSERT_DO_NOTHING)),
+									  list_nth(fdw_private, IMPILO_INSERT_RETURNED),
+									  mtstate);
 }
 
 /*
@@ -748,6 +587,8 @@ check_partition(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
 	const ModifyTable *plan = (ModifyTable *) mtstate->ps.plan;
 	const char *name = RelationGetRelationName(rinfo->ri_RelationDesc);
+	Bitmapset  *attributes = NULL;
+	int			first;
 
 	if (mtstate->operation != CMD_INSERT)
 		ereport(ERROR,
@@ -755,9 +596,14 @@ check_partition(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 				 errmsg("cannot move a row into foreign table \"%s\"", name),
 				 errdetail("The row would become an order, which cannot be taken back if the rest of the statement fails."),
 				 errhint("Use INSERT to create the order.")));
-	if (plan->returningLists &&
-		impilo_returns_system_columns(linitial(plan->returningLists),
-									  linitial_int(plan->resultRelations)))
+	if (plan->returningLists)
+		pull_varattnos(linitial(plan->returningLists),
+					   linitial_int(plan->resultRelations), &attributes);
+	/* core fills in tableoid itself */
+	attributes = bms_del_member(attributes, TableOidAttributeNumber -
+								FirstLowInvalidHeapAttributeNumber);
+	first = bms_next_member(attributes, -1);
+	if (first >= 0 && first + FirstLowInvalidHeapAttributeNumber < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot return system columns of partition \"%s\"", name),
@@ -778,8 +624,10 @@ impiloBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 
 	if (plan)
 		check_partition(mtstate, rinfo);
-	state = begin_through_core(mtstate, rinfo,
-							   plan && plan->onConflictAction == ONCONFLICT_NOTHING);
+	state = begin_insert(mtstate->ps.state, rinfo,
+						 plan && plan->onConflictAction == ONCONFLICT_NOTHING,
+						 NIL, mtstate);
+	rinfo->ri_FdwState = state;
 
 	/* core fires statement triggers before the callback that ends COPY */
 	if (plan == NULL && !is_looked_at(state, rinfo) &&
@@ -794,13 +642,10 @@ impiloBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 int
 impiloGetForeignModifyBatchSize(ResultRelInfo *rinfo)
 {
-	ImpiloTableOptions options;
+	const InsertState *state = rinfo->ri_FdwState;
 
-	if (why_single(rinfo))
-		return 1;
-	impilo_insert_options(GetForeignTable(RelationGetRelid(rinfo->ri_RelationDesc)),
-						  &options);
-	return options.batch_size;
+	/* it is NULL for EXPLAIN */
+	return state && why_single(rinfo) == NULL ? state->options.batch_size : 1;
 }
 
 /*
@@ -851,7 +696,6 @@ impiloExecForeignInsert(EState *estate, ResultRelInfo *rinfo,
 						TupleTableSlot *slot, TupleTableSlot *planSlot)
 {
 	InsertState *state = rinfo->ri_FdwState;
-	int64		skipped = state->nskipped;
 	bool		looks;
 
 	if (state->kept)
@@ -867,12 +711,11 @@ impiloExecForeignInsert(EState *estate, ResultRelInfo *rinfo,
 		check_views(estate, rinfo, slot, false);
 	}
 	looks = is_looked_at(state, rinfo);
-	send_rows(state, &slot, 1, looks);
+	begin_batch(state, 1);
+	add_row(state, slot, ++state->nrows);
+	send_batch(state, looks);
 	if (state->norders == 0)
-	{
-		InstrCountTuples2(state->mtstate, state->nskipped - skipped);
 		return NULL;
-	}
 	if (looks)
 	{
 		if (state->orders)
@@ -895,7 +738,7 @@ impiloExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo,
 							 TupleTableSlot **planSlots, int *numSlots)
 {
 	InsertState *state = rinfo->ri_FdwState;
-	int64		skipped = state->nskipped;
+	int			n = 0;
 
 	if (state->kept)
 	{
@@ -903,9 +746,19 @@ impiloExecForeignBatchInsert(EState *estate, ResultRelInfo *rinfo,
 			keep_row(state, slots[i]);
 		return slots;
 	}
-	send_rows(state, slots, *numSlots, false);
+	begin_batch(state, *numSlots);
+	for (int i = 0; i < *numSlots; i++)
+	{
+		TupleTableSlot *slot = slots[i];
+
+		if (!add_row(state, slot, ++state->nrows))
+			continue;
+		/* swapped, not overwritten: the array is core's */
+		slots[i] = slots[n];
+		slots[n++] = slot;
+	}
+	send_batch(state, false);
 	*numSlots = state->norders;
-	InstrCountTuples2(state->mtstate, state->nskipped - skipped);
 	return slots;
 }
 
@@ -920,10 +773,10 @@ impiloEndForeignInsert(EState *estate, ResultRelInfo *rinfo)
 
 	if (state == NULL || state->kept == NULL)
 		return;
-	state->creator->last_row = state->nchecked;
-	while (send_kept_rows(state, false))
-		;
-	end_kept_rows(state);
+	state->creator->last_row = state->nrows;
+	while (read_batch(state, state->options.batch_size))
+		send_batch(state, false);
+	tuplestore_end(state->kept);
 }
 
 /* ------------------------------------------------------------------------
@@ -943,7 +796,7 @@ explain_insert(Relation relation, const InsertState *state,
 	const ImpiloHttpStats *stats;
 	int			batch;
 
-	impilo_insert_options(GetForeignTable(RelationGetRelid(relation)), &options);
+	impilo_insert_options(RelationGetRelid(relation), &options);
 	batch = single ? 1 : options.batch_size;
 	ExplainPropertyText("Remote Request", IMPILO_CREATE_REQUEST, es);
 	ExplainPropertyInteger("Batch Size", NULL, batch, es);
@@ -952,10 +805,9 @@ explain_insert(Relation relation, const InsertState *state,
 	else
 		ExplainPropertyInteger("Concurrency", NULL,
 							   Min(batch, options.max_concurrency), es);
-	if (options.post_at == IMPILO_POST_AT_COMMIT)
-		ExplainPropertyText("Post At", "commit", es);
-	else if (options.post_at == IMPILO_POST_AT_NEVER)
-		ExplainPropertyText("Post At", "never", es);
+	if (options.post_at != IMPILO_POST_AT_STATEMENT)
+		ExplainPropertyText("Post At", options.post_at == IMPILO_POST_AT_COMMIT
+							? "commit" : "never", es);
 	if (!es->analyze || state == NULL)
 		return;
 

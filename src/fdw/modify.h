@@ -16,15 +16,13 @@
 #include "foreign/fdwapi.h"
 
 #include "catalog/options.h"
-#include "http/http.h"
-#include "rows/read.h"
+#include "catalog/table.h"
 
 /* Members of the private list of an INSERT's plan. */
 typedef enum ImpiloInsertPrivate
 {
 	IMPILO_INSERT_DO_NOTHING,	/* Boolean: ON CONFLICT DO NOTHING */
 	IMPILO_INSERT_SET_PROCESSED,	/* Boolean: its rows are the statement's */
-	IMPILO_INSERT_SYSTEM_COLUMNS,	/* Boolean: RETURNING needs some */
 	IMPILO_INSERT_RETURNED		/* IntList: columns that RETURNING needs */
 } ImpiloInsertPrivate;
 
@@ -70,13 +68,12 @@ extern List *impiloPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
 									 Index resultRelation, int subplan_index);
 extern bool impiloPlanDirectModify(PlannerInfo *root, ModifyTable *plan,
 								   Index resultRelation, int subplan_index);
-extern void impilo_insert_options(const ForeignTable *foreign,
-								  ImpiloTableOptions *options);
+extern void impilo_insert_options(Oid relid, ImpiloTableOptions *options);
 extern void impilo_check_insert(const ImpiloTable *table,
 								const ForeignTable *foreign,
 								const ImpiloTableOptions *options,
 								bool do_nothing);
-extern void impilo_require_known(const ImpiloTable *table, AttrNumber attnum);
-extern bool impilo_returns_system_columns(List *returning, Index rti);
+extern Bitmapset *impilo_returned_columns(const ImpiloTable *table,
+										  List *attnums, ImpiloPostAt post_at);
 
 #endif							/* IMPILO_MODIFY_H */

@@ -1,11 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * modify_plan.c
- *	  Planning of INSERT, and everything that is refused before a row is sent.
- *
- * PostgreSQL runs an INSERT into a foreign table row by row, or in batches
- * that cannot return rows; or the wrapper runs it as a "direct modification".
- * This wrapper takes over every INSERT that it is offered (see modify.c).
+ *	  Planning of INSERT, and what is refused at the start of a statement.
  *
  * An order that was created cannot be taken back, so whatever can be refused
  * is refused before the first request: tables that are not orders, RETURNING
@@ -30,8 +26,20 @@
 #include "replication/logicalworker.h"
 #include "utils/rel.h"
 
-#include "compat.h"
 #include "fdw/modify.h"
+
+/*
+ * impilo_insert_options
+ *		The options of a table that orders are inserted into.
+ *
+ * The setting impilo_fdw.post_at overrides the option towards safety only.
+ */
+void
+impilo_insert_options(Oid relid, ImpiloTableOptions *options)
+{
+	impilo_table_options(relid, options);
+	options->post_at = Max(options->post_at, (ImpiloPostAt) impilo_post_at);
+}
 
 /*
  * impiloIsForeignRelUpdatable
@@ -48,7 +56,7 @@ impiloIsForeignRelUpdatable(Relation relation)
 	const ImpiloSchemaRelation *found;
 	ImpiloTableOptions options;
 
-	impilo_insert_options(foreign, &options);
+	impilo_insert_options(RelationGetRelid(relation), &options);
 	found = impilo_schema_relation(name ? name : RelationGetRelationName(relation));
 	if (!options.updatable || found == NULL || found->array != NULL)
 		return 0;
@@ -73,19 +81,6 @@ impiloAddForeignUpdateTargets(PlannerInfo *root, Index rtindex,
 					RelationGetRelationName(target_relation)),
 			 errdetail("The API has no call to change or remove an order."),
 			 errhint("Orders can be read and created only.")));
-}
-
-/*
- * impilo_insert_options
- *		The options of a table that orders are inserted into.
- *
- * The setting impilo_fdw.post_at overrides the option towards safety only.
- */
-void
-impilo_insert_options(const ForeignTable *foreign, ImpiloTableOptions *options)
-{
-	impilo_table_options(foreign->relid, options);
-	options->post_at = Max(options->post_at, (ImpiloPostAt) impilo_post_at);
 }
 
 /* ------------------------------------------------------------------------
@@ -150,27 +145,9 @@ refuse_repeated_transaction(const ImpiloTable *table,
 			 : errhint("Use INSERT ... ON CONFLICT DO NOTHING or isolation level READ COMMITTED.")));
 }
 
-static void
-check_post_at_commit(bool do_nothing)
-{
-	if (IsolationIsSerializable())
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot create orders at the commit of a serializable transaction"),
-				 errdetail("A serialization failure would be detected only after the orders were created."),
-				 errhint("Use another isolation level, or set option \"post_at\" to 'statement'.")));
-	if (do_nothing)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("ON CONFLICT DO NOTHING requires option \"post_at\" to be 'statement'"),
-				 errdetail("Conflicts are found in the list of orders, where orders that wait for the commit are missing.")));
-}
-
 /*
  * impilo_check_insert
  *		Refuse what can be refused when a statement starts.
- *
- * `options` come from impilo_insert_options().
  */
 void
 impilo_check_insert(const ImpiloTable *table, const ForeignTable *foreign,
@@ -185,10 +162,23 @@ impilo_check_insert(const ImpiloTable *table, const ForeignTable *foreign,
 				 errmsg("cannot insert into foreign table \"%s\": creating orders is switched off",
 						table->name),
 				 errhint("Parameter \"impilo_fdw.allow_create\" is off. Only superusers can switch it on.")));
-	if (options->post_at == IMPILO_POST_AT_COMMIT)
-		check_post_at_commit(do_nothing);
-	else if (!do_nothing)
-		refuse_repeated_transaction(table, foreign);
+	if (options->post_at == IMPILO_POST_AT_STATEMENT)
+	{
+		if (!do_nothing)
+			refuse_repeated_transaction(table, foreign);
+		return;
+	}
+	if (IsolationIsSerializable())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot create orders at the commit of a serializable transaction"),
+				 errdetail("A serialization failure would be detected only after the orders were created."),
+				 errhint("Use another isolation level, or set option \"post_at\" to 'statement'.")));
+	if (do_nothing)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("ON CONFLICT DO NOTHING requires option \"post_at\" to be 'statement'"),
+				 errdetail("Conflicts are found in the list of orders, where orders that wait for the commit are missing.")));
 }
 
 /* ------------------------------------------------------------------------
@@ -197,111 +187,47 @@ impilo_check_insert(const ImpiloTable *table, const ForeignTable *foreign,
  */
 
 /*
- * impilo_require_known
- *		Refuse to return a column that only the API sets, with post_at 'commit'.
+ * impilo_returned_columns
+ *		The set of columns that RETURNING needs, from their attribute numbers;
+ *		0 stands for the whole row.
  *
- * Checked at planning, and again at execution: the setting may have changed.
+ * With post_at 'commit', columns that only the API sets are refused: at
+ * planning, and again at execution, as the setting may have changed.
  */
-void
-impilo_require_known(const ImpiloTable *table, AttrNumber attnum)
-{
-	const ImpiloColumn *column = attnum > 0 ? &table->columns[attnum - 1] : NULL;
-
-	if (column && (column->attnum == 0 || column->write_member))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot return %s%s%s of an order that is created at commit",
-					column ? "column \"" : "the whole row",
-					column ? column->name : "", column ? "\"" : ""),
-			 errdetail("Option \"post_at\" of foreign table \"%s\" is 'commit': values assigned by the API are not available before the commit.",
-					   table->name),
-			 errhint("Return inserted columns only, or call impilo_created_orders() after the commit.")));
-}
-
-/*
- * impilo_returns_system_columns
- *		Returns whether the expressions use a system column of this relation
- *		other than tableoid, which core fills in itself.
- */
-bool
-impilo_returns_system_columns(List *returning, Index rti)
-{
-	Bitmapset  *attributes = NULL;
-	int			member = -1;
-
-	pull_varattnos((Node *) returning, rti, &attributes);
-	while ((member = bms_next_member(attributes, member)) >= 0)
-	{
-		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum < 0 && attnum != TableOidAttributeNumber)
-			return true;
-	}
-	return false;
-}
-
-/*
- * The columns that RETURNING needs, as a list of attribute numbers.
- */
-static List *
-returned_columns(List *returning, Index rti, const ImpiloTable *table,
-				 ImpiloPostAt post_at)
-{
-	Bitmapset  *attributes = NULL;
-	List	   *columns = NIL;
-	int			member = -1;
-
-	pull_varattnos((Node *) returning, rti, &attributes);
-	while ((member = bms_next_member(attributes, member)) >= 0)
-	{
-		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
-
-		if (attnum < 0)
-			continue;
-		if (post_at == IMPILO_POST_AT_COMMIT)
-			impilo_require_known(table, attnum);
-		if (attnum > 0)
-		{
-			columns = list_append_unique_int(columns, attnum);
-			continue;
-		}
-		for (int i = 1; i <= table->natts; i++)
-			columns = list_append_unique_int(columns, i);
-	}
-	return columns;
-}
-
-/*
- * Raise an error if the INSERT gives a value to an unknown column, or returns
- * one.
- */
-static void
-require_known_columns(const ImpiloTable *table, const Plan *rows,
-					  List *returned)
+Bitmapset *
+impilo_returned_columns(const ImpiloTable *table, List *attnums, ImpiloPostAt post_at)
 {
 	Bitmapset  *columns = NULL;
-	ListCell   *cell;
+	ListCell   *lc;
 
-	foreach(cell, returned)
-		columns = bms_add_member(columns, lfirst_int(cell));
-	foreach(cell, rows->targetlist)
+	foreach(lc, attnums)
 	{
-		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+		int			attnum = lfirst_int(lc);
+		const ImpiloColumn *column = attnum > 0 ? &table->columns[attnum - 1] : NULL;
 
-		if (!entry->resjunk && entry->resno <= table->natts &&
-			!(IsA(entry->expr, Const) && castNode(Const, entry->expr)->constisnull))
-			columns = bms_add_member(columns, entry->resno);
+		if (post_at == IMPILO_POST_AT_COMMIT &&
+			!(column && (column->attnum == 0 || column->write_member)))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot return %s%s%s of an order that is created at commit",
+							column ? "column \"" : "the whole row",
+							column ? column->name : "", column ? "\"" : ""),
+					 errdetail("Option \"post_at\" of foreign table \"%s\" is 'commit': values assigned by the API are not available before the commit.",
+							   table->name),
+					 errhint("Return inserted columns only, or call impilo_created_orders() after the commit.")));
+		columns = column ? bms_add_member(columns, attnum)
+			: bms_add_range(columns, 1, table->natts);
 	}
-	impilo_table_check(table, columns);
+	return columns;
 }
 
 /*
  * impiloPlanForeignModify
  *		The private list of an INSERT's plan.
  *
- * Raises an error for a table that cannot be inserted into, and for a
- * RETURNING that cannot be answered.
+ * Raises an error for a table that cannot be inserted into, for a RETURNING
+ * that cannot be answered, and if the INSERT gives a value to an unknown
+ * column or returns one.
  */
 List *
 impiloPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
@@ -311,22 +237,36 @@ impiloPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
 	Relation	relation = table_open(relid, NoLock);
 	ImpiloTable *table = impilo_table_bind(relation);
 	ImpiloTableOptions options;
-	List	   *returning = NIL;
-	List	   *returned;
+	Bitmapset  *attributes = NULL;
+	int			member = -1;
+	List	   *returned = NIL;
+	Bitmapset  *columns;
+	ListCell   *cell;
 
-	impilo_insert_options(GetForeignTable(relid), &options);
+	table_close(relation, NoLock);
+	impilo_insert_options(relid, &options);
 	require_updatable_orders(table, &options);
 	if (plan->returningLists)
-		returning = list_nth(plan->returningLists, subplan_index);
-	table_close(relation, NoLock);
-	returned = returned_columns(returning, resultRelation, table,
-								options.post_at);
-	require_known_columns(table, outerPlan(plan), returned);
-	return list_make4(makeBoolean(plan->onConflictAction == ONCONFLICT_NOTHING),
-					  makeBoolean(plan->canSetTag),
-					  makeBoolean(impilo_returns_system_columns(returning,
-																resultRelation)),
-					  returned);
+		pull_varattnos(list_nth(plan->returningLists, subplan_index),
+					   resultRelation, &attributes);
+	while ((member = bms_next_member(attributes, member)) >= 0)
+	{
+		if (member + FirstLowInvalidHeapAttributeNumber >= 0)
+			returned = lappend_int(returned,
+								   member + FirstLowInvalidHeapAttributeNumber);
+	}
+	columns = impilo_returned_columns(table, returned, options.post_at);
+	foreach(cell, outerPlan(plan)->targetlist)
+	{
+		const TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (!entry->resjunk && entry->resno <= table->natts &&
+			!(IsA(entry->expr, Const) && castNode(Const, entry->expr)->constisnull))
+			columns = bms_add_member(columns, entry->resno);
+	}
+	impilo_table_check(table, columns);
+	return list_make3(makeBoolean(plan->onConflictAction == ONCONFLICT_NOTHING),
+					  makeBoolean(plan->canSetTag), returned);
 }
 
 /*
@@ -338,7 +278,6 @@ impiloPlanDirectModify(PlannerInfo *root, ModifyTable *plan,
 					   Index resultRelation, int subplan_index)
 {
 	Plan	   *rows = outerPlan(plan);
-	RangeTblEntry *rte = planner_rt_fetch(resultRelation, root);
 	ForeignScan *scan;
 
 	if (plan->operation != CMD_INSERT)
@@ -353,7 +292,7 @@ impiloPlanDirectModify(PlannerInfo *root, ModifyTable *plan,
 	scan->scan.scanrelid = resultRelation;
 	scan->operation = CMD_INSERT;
 	scan->resultRelation = resultRelation;
-	scan->fs_server = GetForeignTable(rte->relid)->serverid;
+	scan->fs_server = GetForeignServerIdByRelId(planner_rt_fetch(resultRelation, root)->relid);
 	scan->fdw_private = impiloPlanForeignModify(root, plan, resultRelation,
 												subplan_index);
 	outerPlan(plan) = &scan->scan.plan;

@@ -28,7 +28,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
-#include "create/journal.h"
+#include "create/create.h"
 #include "fdw/scan.h"
 #include "read/pages.h"
 #include "read/shared.h"

@@ -33,7 +33,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#include "create/journal.h"
+#include "create/create.h"
 
 PG_FUNCTION_INFO_V1(impilo_order_item_1_0);
 PG_FUNCTION_INFO_V1(impilo_order_kit_1_0);
@@ -154,8 +154,8 @@ impilo_order_parts_final_1_0(PG_FUNCTION_ARGS)
 static bool
 is_shown(const ImpiloJournalEntry *entry)
 {
-	return !entry->forgotten && (entry->note.userid == GetUserId() ||
-								 entry->note.caller == GetUserId());
+	return !entry->forgotten && (entry->userid == GetUserId() ||
+								 entry->caller == GetUserId());
 }
 
 /*
@@ -172,30 +172,28 @@ impilo_created_orders_1_0(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	dlist_foreach(iter, &impilo_journal)
 	{
-		const ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry,
-														  node, iter.cur);
-		const ImpiloJournalNote *note = &entry->note;
-		bool		rolled_back = entry->state == IMPILO_JOURNAL_ROLLED_BACK;
-		bool		exists = rolled_back || entry->state == IMPILO_JOURNAL_CREATED;
+		const ImpiloJournalEntry *entry = impilo_journal_entry(iter);
+		const ImpiloOrderRequest *row = entry->row;
 		Datum	   *ids;
 		Datum		values[6];
 		bool		nulls[6] = {false};
 
 		if (!is_shown(entry))
 			continue;
-		ids = palloc(note->nids * sizeof(Datum));
-		for (int i = 0; i < note->nids; i++)
-			ids[i] = CStringGetTextDatum(pg_any_to_server(note->ids[i],
-														  strlen(note->ids[i]),
+		ids = palloc(row->nids * sizeof(Datum));
+		for (int i = 0; i < row->nids; i++)
+			ids[i] = CStringGetTextDatum(pg_any_to_server(row->ids[i],
+														  strlen(row->ids[i]),
 														  PG_UTF8));
-		values[0] = CStringGetTextDatum(rolled_back ? "rolled back"
-										: exists ? "created" : "unknown");
+		values[0] = CStringGetTextDatum(entry->state == IMPILO_ORDER_CREATED ? "created"
+										: entry->state == IMPILO_ORDER_ROLLED_BACK ? "rolled back"
+										: "unknown");
 		values[1] = Int64GetDatum(entry->id);
-		nulls[1] = !exists;
-		values[2] = PointerGetDatum(construct_array(ids, note->nids, TEXTOID,
+		nulls[1] = entry->state < IMPILO_ORDER_CREATED;
+		values[2] = PointerGetDatum(construct_array(ids, row->nids, TEXTOID,
 													-1, false, TYPALIGN_INT));
-		values[3] = CStringGetTextDatum(note->relation);
-		values[4] = Int64GetDatum(note->row);
+		values[3] = CStringGetTextDatum(entry->relation);
+		values[4] = Int64GetDatum(row->row);
 		values[5] = TimestampTzGetDatum(entry->posted_at);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
@@ -215,15 +213,14 @@ impilo_forget_created_orders_1_0(PG_FUNCTION_ARGS)
 
 	dlist_foreach_modify(iter, &impilo_journal)
 	{
-		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
-													iter.cur);
+		ImpiloJournalEntry *entry = impilo_journal_entry(iter);
 
 		if (!is_shown(entry) || entry->subid != InvalidSubTransactionId)
 			continue;
 		forgotten++;
 
 		/* an order that exists still counts for ON CONFLICT DO NOTHING */
-		if (entry->state == IMPILO_JOURNAL_UNKNOWN)
+		if (entry->state == IMPILO_ORDER_UNKNOWN)
 			impilo_journal_drop(entry);
 		else
 			entry->forgotten = true;
