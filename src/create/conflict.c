@@ -394,56 +394,35 @@ refuse_partial_match(const ImpiloCreator *creator, int64 row,
 	}
 }
 
-pg_noreturn static void
-raise_unknown(const ImpiloCreator *creator, int64 row, const KnownOrder *found)
-{
-	ereport(ERROR,
-			(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
-			 errmsg("cannot determine whether the order of row " INT64_FORMAT " already exists",
-					row),
-			 found->identity.id == 0
-			 ? errdetail("A previous request of this session for the same external ids has an unknown outcome, and the order is not in the list yet.")
-			 : errdetail("This session has created order " INT64_FORMAT " for the same external ids with another API key or address, and the order is not in the list.",
-						 found->identity.id),
-			 errhint("Repeat the statement when the list shows the order. If you know that the order does not exist, call impilo_forget_created_orders() first."),
-			 impilo_errcreator(creator)));
-}
-
 /*
- * Read what the session has created meanwhile, and the identity of a row, which
- * lives until the next call.
- */
-static void
-identify_row(const ImpiloCreator *creator, const ImpiloOrderRequest *row,
-			 ImpiloIdentity *identity)
-{
-	MemoryContext caller;
-
-	MemoryContextReset(creator->known->working);
-	caller = MemoryContextSwitchTo(creator->known->working);
-	read_journal(creator);
-	impilo_identify_row(row, identity);
-	MemoryContextSwitchTo(caller);
-}
-
-/*
- * impilo_add_row
- *		Returns whether a row is new.  If so, it counts as existing from now
- *		on.
+ * impilo_is_new
+ *		Returns whether the order of a row does not exist.  If so, it counts as
+ *		existing from now on.
  *
- * The first call reads the list.  Raises an error for a row without external
- * ids, if an order has only some of them, or for another recipient, and if
- * this session may have created the order.
+ * The first call reads the list.  `again` says that the row was found new
+ * before: then only what functions and triggers of the statement have created
+ * since counts.  Raises an error for a row without external ids, if an order
+ * has only some of them, or for another recipient, and if this session may
+ * have created the order.
  */
 bool
-impilo_add_row(ImpiloCreator *creator, const ImpiloOrderRequest *row)
+impilo_is_new(ImpiloCreator *creator, const ImpiloOrderRequest *row, bool again)
 {
 	KnownOrder	order = {.row = row->row};
 	const KnownOrder *found;
+	ImpiloKnownOrders *known;
+	MemoryContext caller;
 
 	if (creator->known == NULL)
 		read_known_orders(creator);
-	identify_row(creator, row, &order.identity);
+	known = creator->known;
+	MemoryContextReset(known->working);
+	caller = MemoryContextSwitchTo(known->working);
+	read_journal(creator);
+	impilo_identify_row(row, &order.identity);
+	MemoryContextSwitchTo(caller);
+	if (again && !known->meanwhile)
+		return true;
 	if (order.identity.nids == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NOT_NULL_VIOLATION),
@@ -451,33 +430,23 @@ impilo_add_row(ImpiloCreator *creator, const ImpiloOrderRequest *row)
 				 errdetail("ON CONFLICT DO NOTHING recognizes orders by their external ids."),
 				 errhint("Set external_order_ids to values that identify the order."),
 				 impilo_errcreator(creator)));
-	found = find_order(creator->known, &order.identity, false);
+	found = find_order(known, &order.identity, again);
 	if (found && !found->unknown)
 		return false;
-	refuse_partial_match(creator, row->row, &order.identity);
+	if (!again)
+		refuse_partial_match(creator, row->row, &order.identity);
 	if (found)
-		raise_unknown(creator, row->row, found);
-	remember(creator->known, &order);
+		ereport(ERROR,
+				(errcode(IMPILO_ERRCODE_OUTCOME_UNKNOWN),
+				 errmsg("cannot determine whether the order of row " INT64_FORMAT " already exists",
+						row->row),
+				 found->identity.id == 0
+				 ? errdetail("A previous request of this session for the same external ids has an unknown outcome, and the order is not in the list yet.")
+				 : errdetail("This session has created order " INT64_FORMAT " for the same external ids with another API key or address, and the order is not in the list.",
+							 found->identity.id),
+				 errhint("Repeat the statement when the list shows the order. If you know that the order does not exist, call impilo_forget_created_orders() first."),
+				 impilo_errcreator(creator)));
+	if (!again)
+		remember(known, &order);
 	return true;
-}
-
-/*
- * impilo_created_meanwhile
- *		Returns whether functions or triggers of the statement have created the
- *		order of a row since it was found new.  Raises an error if they may
- *		have.
- */
-bool
-impilo_created_meanwhile(ImpiloCreator *creator, const ImpiloOrderRequest *row)
-{
-	ImpiloIdentity identity;
-	const KnownOrder *found;
-
-	identify_row(creator, row, &identity);
-	if (!creator->known->meanwhile)
-		return false;
-	found = find_order(creator->known, &identity, true);
-	if (found && found->unknown)
-		raise_unknown(creator, row->row, found);
-	return found != NULL;
 }

@@ -69,6 +69,8 @@ typedef struct Batch
 	int			nunknown;
 	bool		refused;		/* one certainly failed */
 	Size		kept;			/* bytes of responses that the caller reads */
+	bool		full;			/* as many as memory allows: the caller reads
+								 * these before the other rows are sent */
 } Batch;
 
 /*
@@ -179,6 +181,7 @@ end_attempt(Batch *batch, ImpiloCreateAttempt *attempt)
 		if (creator->keep_documents)
 		{
 			batch->kept += attempt->order.document.length;
+			batch->full = batch->kept > work_mem * (Size) 1024;
 			return;				/* the order is in the request's memory */
 		}
 	}
@@ -199,16 +202,6 @@ end_attempt(Batch *batch, ImpiloCreateAttempt *attempt)
 }
 
 /*
- * Returns whether the batch holds as many responses as memory allows: the
- * caller reads these before the other rows are sent.
- */
-static bool
-is_full(const Batch *batch)
-{
-	return batch->kept > work_mem * (Size) 1024;
-}
-
-/*
  * Send the rows that wait, and wait for all requests to end.
  */
 static void
@@ -221,7 +214,7 @@ send_attempts(Batch *batch)
 	{
 		int			left = 0;
 
-		while (batch->next < batch->n && !batch->refused && !is_full(batch) &&
+		while (batch->next < batch->n && !batch->refused && !batch->full &&
 			   batch->nunknown < limit &&
 			   batch->nflying < impilo_http_in_flight_limit(http, limit))
 		{
@@ -282,7 +275,7 @@ impilo_create(ImpiloCreator *creator, ImpiloOrderRequest *const *rows, int n,
 		if (batch.nunknown > 0)
 			batch.nunknown = impilo_reconcile(creator, batch.attempts, batch.next);
 	} while (batch.next < n && !batch.refused && batch.nunknown == 0 &&
-			 !is_full(&batch));
+			 !batch.full);
 	error_context_stack = context.previous;
 
 	if (batch.refused || batch.nunknown > 0)

@@ -137,10 +137,8 @@ extern const char *impilo_contradiction(const ImpiloOrder *order,
 /* in conflict.c */
 
 extern bool impilo_known_order(const ImpiloCreator *creator, int64 id);
-extern bool impilo_add_row(ImpiloCreator *creator,
-						   const ImpiloOrderRequest *row);
-extern bool impilo_created_meanwhile(ImpiloCreator *creator,
-									 const ImpiloOrderRequest *row);
+extern bool impilo_is_new(ImpiloCreator *creator,
+						  const ImpiloOrderRequest *row, bool again);
 
 /* in reconcile.c */
 

@@ -201,9 +201,8 @@ raise_unknown(const ImpiloCreator *creator,
 	initStringInfo(&detail);
 	for (int i = 0; i < n; i++)
 	{
-		if (attempts[i].state != IMPILO_ORDER_UNKNOWN)
-			continue;
-		if (unknown++ >= NAMED_MAX)
+		if (attempts[i].state != IMPILO_ORDER_UNKNOWN ||
+			unknown++ >= NAMED_MAX)
 			continue;
 		if (unknown > 1)
 			appendStringInfoChar(&detail, '\n');

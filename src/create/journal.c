@@ -107,34 +107,10 @@ impilo_journal_drop(ImpiloJournalEntry *entry)
 }
 
 /*
- * Report what an abort leaves behind.  Called while the transaction aborts,
- * so nothing here looks into the catalogs.
- */
-static void
-warn(int ncreated, int nunknown, const char *named)
-{
-	if (ncreated > 0)
-		ereport(WARNING,
-				(errmsg_plural("rollback does not cancel %d order created by this transaction",
-							   "rollback does not cancel %d orders created by this transaction",
-							   ncreated, ncreated),
-				 nunknown > 0
-				 ? errdetail("Orders created: %s. %d more may have been created.",
-							 named, nunknown)
-				 : errdetail("Orders created: %s.", named),
-				 errhint("Use impilo_created_orders() to list them.")));
-	else if (nunknown > 0)
-		ereport(WARNING,
-				(errmsg_plural("rollback does not cancel %d order that this transaction may have created",
-							   "rollback does not cancel %d orders that this transaction may have created",
-							   nunknown, nunknown),
-				 errhint("Use impilo_created_orders() to list them.")));
-}
-
-/*
- * The subtransaction `subid` and all within it abort.  `whole` says that the
- * transaction does: then an error that named all of its orders has reached
- * the client, and is not repeated.
+ * The subtransaction `subid` and all within it abort: report what they leave
+ * behind.  `whole` says that the transaction aborts: then an error that named
+ * all of its orders has reached the client, and is not repeated.  Nothing here
+ * looks into the catalogs.
  */
 static void
 abort_entries(SubTransactionId subid, bool whole)
@@ -181,9 +157,21 @@ abort_entries(SubTransactionId subid, bool whole)
 		}
 		entry->warned = true;
 	}
-	if (!(whole && all_named))
-		warn(ncreated, nunknown, ids.data);
-	pfree(ids.data);
+	if ((whole && all_named) || ncreated + nunknown == 0)
+		return;
+	ereport(WARNING,
+			(ncreated > 0
+			 ? errmsg_plural("rollback does not cancel %d order created by this transaction",
+							 "rollback does not cancel %d orders created by this transaction",
+							 ncreated, ncreated)
+			 : errmsg_plural("rollback does not cancel %d order that this transaction may have created",
+							 "rollback does not cancel %d orders that this transaction may have created",
+							 nunknown, nunknown),
+			 ncreated == 0 ? 0
+			 : nunknown == 0 ? errdetail("Orders created: %s.", ids.data)
+			 : errdetail("Orders created: %s. %d more may have been created.",
+						 ids.data, nunknown),
+			 errhint("Use impilo_created_orders() to list them.")));
 }
 
 /*
@@ -273,16 +261,16 @@ post_kept(void)
 static void
 refuse_prepare(void)
 {
-	if (kept != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot PREPARE a transaction with orders that wait for its commit"),
-				 errhint("Set option \"post_at\" to 'statement', or use COMMIT.")));
-	if (nrunning > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot PREPARE a transaction that has created orders"),
-				 errdetail("A prepared transaction can be rolled back later by another session, which does not know the orders.")));
+	if (kept == NIL && nrunning == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 kept != NIL
+			 ? errmsg("cannot PREPARE a transaction with orders that wait for its commit")
+			 : errmsg("cannot PREPARE a transaction that has created orders"),
+			 kept != NIL
+			 ? errhint("Set option \"post_at\" to 'statement', or use COMMIT.")
+			 : errdetail("A prepared transaction can be rolled back later by another session, which does not know the orders.")));
 }
 
 static void

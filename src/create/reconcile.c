@@ -66,6 +66,7 @@ typedef struct Search
 	HTAB	   *recipients;		/* of the rows */
 	MemoryContext results;		/* for the orders found */
 	MemoryContext working;
+	bool		needs_clock;	/* the server's clock decides what is older */
 	bool		clock_known;
 	int64		clock_ahead;	/* server's clock less ours, microseconds */
 	bool		shows_ids;		/* some order of the list does */
@@ -145,18 +146,6 @@ begin_search(Search *search)
 }
 
 /*
- * Returns whether the server's clock decides what is older than a request.
- */
-static bool
-needs_clock(const Search *search)
-{
-	const ImpiloCreator *creator = search->creator;
-
-	return creator->known == NULL &&
-		!creator->connection->options.unique_external_ids;
-}
-
-/*
  * Read the server's clock, once.  The response belongs to `working`.
  */
 static void
@@ -166,7 +155,7 @@ read_clock(Search *search)
 	ImpiloHttpRequest *request;
 	int64		date;
 
-	if (search->clock_known || !needs_clock(search))
+	if (search->clock_known || !search->needs_clock)
 		return;
 	request = impilo_api_get_page(creator->connection->api,
 								  search->working, 1, 1, &creator->stats);
@@ -269,7 +258,7 @@ is_same(const ImpiloIdentity *order, const ImpiloIdentity *row)
 static void
 match_order(Search *search, ImpiloOrder order, ImpiloIdentity identity)
 {
-	bool		fetch = needs_clock(search) && identity.first_event == DT_NOEND;
+	bool		fetch = search->needs_clock && identity.first_event == DT_NOEND;
 	SoughtRows *rows = find_rows(search, &identity, HASH_FIND, NULL);
 	ListCell   *lc;
 
@@ -453,6 +442,8 @@ impilo_reconcile(ImpiloCreator *creator, ImpiloCreateAttempt *attempts, int n)
 		.creator = creator,
 		.attempts = attempts,
 		.n = n,
+		.needs_clock = creator->known == NULL &&
+		!connection->options.unique_external_ids,
 		.results = CurrentMemoryContext
 	};
 	long		delay = SEARCH_DELAY_MS;

@@ -194,9 +194,7 @@ begin_insert(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
 static bool
 is_new(InsertState *state, const ImpiloOrderRequest *request, bool again)
 {
-	if (!state->do_nothing ||
-		(again ? !impilo_created_meanwhile(state->creator, request)
-		 : impilo_add_row(state->creator, request)))
+	if (!state->do_nothing || impilo_is_new(state->creator, request, again))
 		return true;
 	state->nskipped++;
 	if (state->mtstate)
