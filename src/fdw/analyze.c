@@ -40,7 +40,7 @@
 #include "catalog/connection.h"
 #include "catalog/table.h"
 #include "fdw/fdw.h"
-#include "read/pages.h"
+#include "read/list.h"
 #include "rows/read.h"
 
 /*
@@ -128,7 +128,7 @@ dummy_of(Oid type)
 }
 
 /*
- * Callback of impilo_pages_sample: adds the rows of an order to the sample.
+ * Callback of impilo_list_sample: adds the rows of an order to the sample.
  *
  * Once the sample is full, a row replaces a random one, so that each row is in
  * the sample with the same probability.
@@ -224,7 +224,7 @@ acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows,
 	connection = impilo_connection(relation->rd_rel->relowner, options.serverid,
 								   context);
 	init_sampler(&sampler, relation, options.analyze_patient_data);
-	total = impilo_pages_sample(connection->api, context, options.fetch_size,
+	total = impilo_list_sample(connection->api, context, options.fetch_size,
 								options.max_concurrency, SAMPLE_PAGES,
 								take_order, &sampler);
 	*totalrows = sampler.orders > 0 ? sampler.seen / sampler.orders * total : 0;

@@ -53,6 +53,7 @@
  */
 #include "postgres.h"
 
+#include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
@@ -129,6 +130,7 @@ struct ImpiloList
 	/* limits */
 	int			max_pages;		/* over all passes */
 	int64		max_orders;
+	bool		partial;		/* ends at max_pages without an error */
 
 	/* requests */
 	bool		reads_all;		/* the plan does not stop early */
@@ -563,7 +565,10 @@ advance(ImpiloList *list)
 	fill_window(list, true);
 	if (list->queue.count == 0)
 	{
-		fail_at_limit(list, IMPILO_API_MAX_PAGES);
+		if (list->partial)
+			list->done = true;
+		else
+			fail_at_limit(list, IMPILO_API_MAX_PAGES);
 		return;
 	}
 	slot = impilo_prefetch_wait(&list->queue);
@@ -712,7 +717,7 @@ impilo_list_next(ImpiloList *list, ImpiloOrder *order, ImpiloApiError *error)
 }
 
 /* ------------------------------------------------------------------------
- * Counting
+ * Counting and sampling
  * ------------------------------------------------------------------------
  */
 
@@ -767,4 +772,104 @@ impilo_list_count(ImpiloApi *api, MemoryContext context,
 	while (impilo_list_next(list, &order, NULL))
 		count++;
 	return count;
+}
+
+/*
+ * Pass the orders of the next page in the queue of a sample to `take`.
+ */
+static void
+sample_page(ImpiloList *list, ImpiloSampleCallback take, void *arg)
+{
+	const ImpiloSlot *slot = impilo_prefetch_wait(&list->queue);
+	bool		past_end = false;
+	MemoryContext caller;
+	ImpiloOrder order;
+
+	if (slot == NULL)
+	{
+		fail_at_limit(list, IMPILO_API_SCAN_TIMEOUT);
+		impilo_api_raise(&list->error);
+	}
+	if (slot->number > 1)
+	{
+		int			status = impilo_http_wait(slot->request, NULL)->status;
+
+		/* orders may have disappeared since the first page */
+		past_end = status >= 400 && status <= 499 && status != 429;
+	}
+	caller = MemoryContextSwitchTo(slot->context);
+	if (!past_end)
+		(void) impilo_api_page(list->api, slot->request, &list->page, NULL);
+	MemoryContextSwitchTo(caller);
+	impilo_prefetch_take(&list->queue);
+	list->pages++;
+	while (!past_end && impilo_api_page_next(list->api, &list->page, &order, NULL))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (remember_id(list, order.id))
+			take(&order, arg);
+		if (list->failed)
+			impilo_api_raise(&list->error);
+	}
+	impilo_prefetch_release(&list->queue);
+}
+
+/*
+ * impilo_list_sample
+ *		Pass the orders of at most `max_pages` pages, chosen at random, to
+ *		`take`; returns how many orders there are.
+ *
+ * For statistics: nothing is proved about completeness.  A list that does not
+ * state its total is read from its start, as far as the pages go.  What it
+ * needs is allocated in `context`.
+ */
+int64
+impilo_list_sample(ImpiloApi *api, MemoryContext context,
+				   int fetch_size, int max_concurrency, int max_pages,
+				   ImpiloSampleCallback take, void *arg)
+{
+	ImpiloList *list = impilo_list_open(api, context, fetch_size,
+										max_concurrency, true, NULL, NULL);
+	ImpiloPage *page = &list->page;
+	ImpiloOrder order;
+	int64		total;
+	int64		pages;
+	int			wanted;
+
+	list->max_pages = Min(max_pages, list->max_pages);
+	impilo_prefetch_send(&list->queue, 1);
+	sample_page(list, take, arg);
+	total = page->total;
+	if (total == 0 && page->orders == 0)
+		return 0;
+	if (total < page->orders || page->size < 1 || page->orders == 0)
+	{
+		list->partial = true;
+		list->pass++;			/* the first page is read again */
+		while (impilo_list_next(list, &order, NULL))
+			take(&order, arg);
+		return list->known;
+	}
+
+	/*
+	 * Of the other pages, one of each of as many parts of equal length: so
+	 * none is chosen twice, and a total that cannot be costs nothing.
+	 */
+	pages = (total - 1) / page->size;
+	wanted = (int) Min(pages, list->max_pages - 1);
+	for (int i = 0; i < wanted; i++)
+	{
+		int64		part = pages / wanted * i + pages % wanted * i / wanted;
+		int64		next = pages / wanted * (i + 1) +
+		pages % wanted * (i + 1) / wanted;
+
+		while (!impilo_prefetch_has_room(&list->queue, list->queue.size))
+			sample_page(list, take, arg);
+		impilo_prefetch_send(&list->queue, 2 +
+							 (int64) pg_prng_uint64_range(&pg_global_prng_state,
+														  part, next - 1));
+	}
+	while (list->queue.count > 0)
+		sample_page(list, take, arg);
+	return total;
 }

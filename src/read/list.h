@@ -20,6 +20,9 @@
 /* A scan of the list. */
 typedef struct ImpiloList ImpiloList;
 
+/* Receives an order of a sample; its bytes are good during the call. */
+typedef void (*ImpiloSampleCallback) (const ImpiloOrder *order, void *arg);
+
 /* setting impilo_fdw.progress_interval, ms; 0: off */
 extern int	impilo_progress_interval;
 
@@ -34,6 +37,10 @@ extern bool impilo_list_next(ImpiloList *list, ImpiloOrder *order,
 extern int64 impilo_list_count(ImpiloApi *api, MemoryContext context,
 							   int fetch_size, int max_concurrency,
 							   ImpiloHttpStats *stats);
+extern int64 impilo_list_sample(ImpiloApi *api, MemoryContext context,
+								int fetch_size, int max_concurrency,
+								int max_pages, ImpiloSampleCallback take,
+								void *arg);
 extern void impilo_report_progress(TimestampTz *reported_at, int64 pages,
 								   int64 total);
 

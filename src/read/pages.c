@@ -18,7 +18,6 @@
  */
 #include "postgres.h"
 
-#include "common/pg_prng.h"
 #include "lib/qunique.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
@@ -80,8 +79,6 @@ impilo_pages_open(ImpiloApi *api, MemoryContext context,
 	pages->reported_at = GetCurrentTimestamp();
 	impilo_prefetch_init(&pages->queue, context, api->http,
 						 max_concurrency, fetch_page, pages);
-	if (api->config.scan_timeout > 0)
-		pages->queue.time_left = api->config.scan_timeout * INT64CONST(1000);
 
 	for (int i = 0; i < nnumbers; i++)
 		if (numbers[i] >= 1)
@@ -106,16 +103,7 @@ next_page(ImpiloPages *pages)
 	int			status;
 
 	if (!impilo_prefetch_next(queue))
-	{
-		ImpiloApiError error;
-
-		if (queue->count == 0)
-			return false;
-		impilo_api_error(pages->api, IMPILO_API_SCAN_TIMEOUT,
-						 psprintf("Not all of %d pages could be read.",
-								  pages->wanted), &error);
-		impilo_api_raise(&error);
-	}
+		return false;
 	done = pages->wanted - (queue->nwaiting - queue->sent) - queue->count;
 	impilo_report_progress(&pages->reported_at, done, pages->wanted);
 
@@ -179,91 +167,4 @@ impilo_pages_next(ImpiloPages *pages, ImpiloOrder *order,
 		}
 		impilo_prefetch_release(queue);
 	}
-}
-
-/*
- * Pass the orders of the first pages of a list that does not state its total
- * to `take`, except for the first `skip` ones; returns how many orders there
- * are.
- */
-static int64
-sample_start(ImpiloApi *api, MemoryContext context, int fetch_size,
-			 int max_concurrency, int max_pages, int64 skip,
-			 ImpiloSampleCallback take, void *arg)
-{
-	int64		pages = 0;
-	ImpiloList *list = impilo_list_open(api, context, fetch_size,
-										max_concurrency, true, NULL, &pages);
-	ImpiloOrder order;
-	ImpiloApiError error = {0};
-	int64		orders = 0;
-
-	max_pages = Min(max_pages, api->config.max_pages);
-	while (impilo_list_next(list, &order, &error) && pages <= max_pages)
-		if (++orders > skip)
-			take(&order, arg);
-	if (error.message && pages < max_pages)
-		impilo_api_raise(&error);
-	return orders;
-}
-
-/*
- * impilo_pages_sample
- *		Pass the orders of at most `max_pages` pages, chosen at random, to
- *		`take`; returns how many orders there are.
- *
- * For statistics: nothing is proved about completeness.  A list that does not
- * state its total is read from its start, as far as the pages go.  What it
- * needs is allocated in `context`.
- */
-int64
-impilo_pages_sample(ImpiloApi *api, MemoryContext context,
-					int fetch_size, int max_concurrency, int max_pages,
-					ImpiloSampleCallback take, void *arg)
-{
-	int64		numbers[1] = {1};
-	ImpiloPages *pages = impilo_pages_open(api, context, numbers, 1, fetch_size,
-										   max_concurrency, NULL);
-	ImpiloListed first = {0};
-	ImpiloListed listed;
-	ImpiloOrder order;
-	int64		orders = 0;
-	int64		others;
-	int64	   *chosen;
-	int			nchosen;
-
-	while (impilo_pages_next(pages, &order, &first))
-		if (order.document.kind == IMPILO_JSON_OBJECT)
-		{
-			orders++;
-			take(&order, arg);
-		}
-	if (first.total == 0 && orders == 0)
-		return 0;
-	if (first.total < orders || first.size < 1 || orders == 0)
-		return sample_start(api, context, fetch_size, max_concurrency,
-							max_pages, orders, take, arg);
-
-	/*
-	 * Of the other pages, one of each of as many parts of equal length: so
-	 * none is chosen twice, and a total that cannot be costs nothing.
-	 */
-	others = (first.total - 1) / first.size;
-	nchosen = (int) Min(others, Min(max_pages, api->config.max_pages) - 1);
-	chosen = MemoryContextAlloc(context, Max(nchosen, 1) * sizeof(int64));
-	for (int i = 0; i < nchosen; i++)
-	{
-		int64		part = others / nchosen * i + others % nchosen * i / nchosen;
-		int64		next = others / nchosen * (i + 1) +
-		others % nchosen * (i + 1) / nchosen;
-
-		chosen[i] = 2 + (int64) pg_prng_uint64_range(&pg_global_prng_state,
-													 part, next - 1);
-	}
-	pages = impilo_pages_open(api, context, chosen, nchosen, fetch_size,
-							  max_concurrency, NULL);
-	while (impilo_pages_next(pages, &order, &listed))
-		if (order.document.kind == IMPILO_JSON_OBJECT)
-			take(&order, arg);
-	return first.total;
 }

@@ -27,9 +27,6 @@ typedef struct ImpiloListed
 	int64		size;			/* orders a page */
 } ImpiloListed;
 
-/* Receives an order of a sample; its bytes are good during the call. */
-typedef void (*ImpiloSampleCallback) (const ImpiloOrder *order, void *arg);
-
 /* in pages.c */
 
 extern ImpiloPages *impilo_pages_open(ImpiloApi *api, MemoryContext context,
@@ -38,9 +35,5 @@ extern ImpiloPages *impilo_pages_open(ImpiloApi *api, MemoryContext context,
 									  ImpiloHttpStats *stats);
 extern bool impilo_pages_next(ImpiloPages *pages, ImpiloOrder *order,
 							  ImpiloListed *listed);
-extern int64 impilo_pages_sample(ImpiloApi *api, MemoryContext context,
-								 int fetch_size, int max_concurrency,
-								 int max_pages, ImpiloSampleCallback take,
-								 void *arg);
 
 #endif							/* IMPILO_PAGES_H */
