@@ -154,8 +154,8 @@ take_order(const ImpiloOrder *order, void *arg)
 
 		MemoryContextReset(sampler->row);
 		MemoryContextSwitchTo(sampler->row);
-		impilo_row_reader_filter(sampler->rows, sampler->values,
-								 sampler->nulls);
+		impilo_row_reader_fill(sampler->rows, false, sampler->values,
+							   sampler->nulls);
 		MemoryContextSwitchTo(caller);
 		for (int i = 0; i < sampler->descriptor->natts; i++)
 		{
@@ -198,7 +198,7 @@ init_sampler(Sampler *sampler, Relation relation, bool consent)
 		if (!sampler->document[i] && (!personal || sampler->dummies[i] != 0))
 			columns = bms_add_member(columns, i + 1);
 	}
-	sampler->rows = impilo_row_reader(table, columns, NULL,
+	sampler->rows = impilo_row_reader(table, columns, NULL, NULL,
 									  CurrentMemoryContext);
 	sampler->row = AllocSetContextCreate(CurrentMemoryContext,
 										 "impilo_fdw sample row",
@@ -225,8 +225,8 @@ acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows,
 								   context);
 	init_sampler(&sampler, relation, options.analyze_patient_data);
 	total = impilo_list_sample(connection->api, context, options.fetch_size,
-								options.max_concurrency, SAMPLE_PAGES,
-								take_order, &sampler);
+							   options.max_concurrency, SAMPLE_PAGES,
+							   take_order, &sampler);
 	*totalrows = sampler.orders > 0 ? sampler.seen / sampler.orders * total : 0;
 	*totaldeadrows = 0;
 	ereport(elevel,

@@ -175,7 +175,7 @@ begin_insert(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
 	if (mtstate)
 		columns = bms_add_range(columns, 1, state->table->natts);
 	if (columns)
-		state->reader = impilo_row_reader(state->table, NULL, columns,
+		state->reader = impilo_row_reader(state->table, NULL, columns, NULL,
 										  state->context);
 	MemoryContextSwitchTo(caller);
 	return state;
@@ -301,7 +301,7 @@ show_order(InsertState *state, int i, TupleTableSlot *slot)
 		impilo_row_reader_order(state->reader, order->id, &order->document,
 								order->request);
 		(void) impilo_row_reader_next(state->reader);
-		impilo_row_reader_rest(state->reader, slot->tts_values,
+		impilo_row_reader_fill(state->reader, true, slot->tts_values,
 							   slot->tts_isnull);
 	}
 	MemoryContextSwitchTo(caller);

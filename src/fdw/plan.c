@@ -555,7 +555,7 @@ impiloGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage,
 						   void *extra)
 {
 	const RelInfo *info = input_rel->fdw_private;
-	const		Query *query = root->parse;
+	const Query *query = root->parse;
 	PathTarget *target = root->upper_targets[UPPERREL_GROUP_AGG];
 	List	   *counts;
 	ListCell   *cell;

@@ -144,6 +144,8 @@ impiloBeginForeignScan(ForeignScanState *node, int eflags)
 		state->rows = impilo_row_reader(impilo_table_bind(relation),
 										column_set(plan, IMPILO_SCAN_FILTER_COLUMNS),
 										column_set(plan, IMPILO_SCAN_REST_COLUMNS),
+										state->route == IMPILO_ROUTE_PAGES
+										? &state->listed.page : NULL,
 										context);
 
 		/* core does so after this callback: too late for the filter */
@@ -180,7 +182,6 @@ start(ForeignScanState *node, ImpiloScan *state)
 										 state->options.fetch_size,
 										 state->options.max_concurrency,
 										 &state->pages_stats.http);
-		impilo_row_reader_listed(state->rows, &state->listed.page);
 	}
 	else if (few)
 		impilo_reader_lookup(state->reader, keys, nkeys);
@@ -311,9 +312,9 @@ impiloIterateForeignScan(ForeignScanState *node)
 	while (next_row(state))
 	{
 		CHECK_FOR_INTERRUPTS();
-		impilo_row_reader_filter(state->rows, slot->tts_values, slot->tts_isnull);
+		impilo_row_reader_fill(state->rows, false, slot->tts_values, slot->tts_isnull);
 		if (system_columns)
-			impilo_row_reader_rest(state->rows, slot->tts_values,
+			impilo_row_reader_fill(state->rows, true, slot->tts_values,
 								   slot->tts_isnull);
 		ExecStoreVirtualTuple(slot);
 		if (system_columns)
@@ -322,7 +323,7 @@ impiloIterateForeignScan(ForeignScanState *node)
 		if (ExecQual(state->filter, econtext))
 		{
 			if (!system_columns)
-				impilo_row_reader_rest(state->rows, slot->tts_values,
+				impilo_row_reader_fill(state->rows, true, slot->tts_values,
 									   slot->tts_isnull);
 			return slot;
 		}

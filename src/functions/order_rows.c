@@ -84,7 +84,7 @@ bind(const ImpiloSchemaRelation *relation, TupleDesc row, MemoryContext context)
 							name, relation->name, place->type)));
 		all = bms_add_member(all, i + 1);
 	}
-	rows->reader = impilo_row_reader(table, NULL, all, context);
+	rows->reader = impilo_row_reader(table, NULL, all, NULL, context);
 	rows->values = palloc(table->natts * sizeof(Datum));
 	rows->nulls = palloc(table->natts * sizeof(bool));
 	rows->row = AllocSetContextCreate(context, "impilo_fdw order rows",
@@ -109,8 +109,8 @@ next_row(OrderRows *rows)
 	more = impilo_row_reader_next(rows->reader);
 	if (more)
 	{
-		impilo_row_reader_filter(rows->reader, rows->values, rows->nulls);
-		impilo_row_reader_rest(rows->reader, rows->values, rows->nulls);
+		impilo_row_reader_fill(rows->reader, false, rows->values, rows->nulls);
+		impilo_row_reader_fill(rows->reader, true, rows->values, rows->nulls);
 	}
 	MemoryContextSwitchTo(caller);
 	return more;

@@ -233,17 +233,20 @@ prepare_columns(const ImpiloTable *table, const Bitmapset *attributes,
  *		Prepare to read some columns of a table's rows.
  *
  * `filter` and `rest` are sets of attribute numbers of user columns, without
- * an offset; a column in both belongs to the filter.  The reader lives in
- * `context` and keeps `table` by reference.
+ * an offset; a column in both belongs to the filter.  `listed` are the values of
+ * list_page, list_place, list_total and list_size, below 0 for NULL; or NULL.
+ * The reader lives in `context` and keeps `table` and `listed` by reference.
  */
 ImpiloRowReader *
 impilo_row_reader(const ImpiloTable *table, const Bitmapset *filter,
-				  const Bitmapset *rest, MemoryContext context)
+				  const Bitmapset *rest, const int64 *listed,
+				  MemoryContext context)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	ImpiloRowReader *reader = palloc0(sizeof(ImpiloRowReader));
 
 	reader->table = table;
+	reader->listed = listed;
 	prepare_columns(table, filter, NULL, &reader->filter);
 	prepare_columns(table, rest, filter, &reader->rest);
 	reader->outer.pointer = table->relation->array;
@@ -321,17 +324,6 @@ impilo_row_reader_order(ImpiloRowReader *reader, int64 id,
 		reader->row = *document;
 	else
 		open_array(reader, &reader->outer, document);
-}
-
-/*
- * impilo_row_reader_listed
- *		Set what columns list_page, list_place, list_total and list_size are:
- *		four values, which have to stay; below 0 means NULL.
- */
-void
-impilo_row_reader_listed(ImpiloRowReader *reader, const int64 *listed)
-{
-	reader->listed = listed;
 }
 
 /*
@@ -460,28 +452,18 @@ fill_columns(ImpiloRowReader *reader, ColumnSet *set, Datum *values,
 }
 
 /*
- * impilo_row_reader_filter
- *		Fill in the filter's columns of the current row; all others are NULL.
+ * impilo_row_reader_fill
+ *		Fill in the filter's columns of the current row, with NULL in all
+ *		others; or, after that, the `rest`.
  *
  * Values are allocated in CurrentMemoryContext.  Raises an error for a value
  * that does not convert, in most cases with an SQLSTATE of class 22.
  */
 void
-impilo_row_reader_filter(ImpiloRowReader *reader, Datum *values, bool *nulls)
+impilo_row_reader_fill(ImpiloRowReader *reader, bool rest, Datum *values,
+					   bool *nulls)
 {
-	memset(nulls, true, reader->table->natts * sizeof(bool));
-	fill_columns(reader, &reader->filter, values, nulls);
-}
-
-/*
- * impilo_row_reader_rest
- *		Fill in the columns that are not the filter's.
- *
- * To be called after impilo_row_reader_filter for the same row, whose values
- * stay.
- */
-void
-impilo_row_reader_rest(ImpiloRowReader *reader, Datum *values, bool *nulls)
-{
-	fill_columns(reader, &reader->rest, values, nulls);
+	if (!rest)
+		memset(nulls, true, reader->table->natts * sizeof(bool));
+	fill_columns(reader, rest ? &reader->rest : &reader->filter, values, nulls);
 }

@@ -27,16 +27,13 @@ typedef struct ImpiloRowReader ImpiloRowReader;
 extern ImpiloRowReader *impilo_row_reader(const ImpiloTable *table,
 										  const Bitmapset *filter,
 										  const Bitmapset *rest,
+										  const int64 *listed,
 										  MemoryContext context);
 extern void impilo_row_reader_order(ImpiloRowReader *reader, int64 id,
 									const ImpiloJsonSlice *document,
 									const char *request);
-extern void impilo_row_reader_listed(ImpiloRowReader *reader,
-									 const int64 *listed);
 extern bool impilo_row_reader_next(ImpiloRowReader *reader);
-extern void impilo_row_reader_filter(ImpiloRowReader *reader,
-									 Datum *values, bool *nulls);
-extern void impilo_row_reader_rest(ImpiloRowReader *reader,
+extern void impilo_row_reader_fill(ImpiloRowReader *reader, bool rest,
 								   Datum *values, bool *nulls);
 
 #endif							/* IMPILO_READ_H */
