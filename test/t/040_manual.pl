@@ -6,7 +6,8 @@
 #                marked "text" directly after it is the result; without one, there
 #                is no output
 #   sql new      run in a session and a database of its own
-#   sql varies   run as "sql", but its output varies; it raises no error
+#   sql varies   run as "sql", but its output varies, and a result is an example;
+#                it raises no error
 #   postgresql   not run: it needs an extension that may be missing
 #
 # IMPILO_MANUAL=1 writes the results that the statements give into the pages.
