@@ -61,16 +61,17 @@ check_root() {
 		chroot "$root" bash /srv/impilo_fdw/test/check.sh "$@" </dev/null
 }
 
-# rows NAME LOG: prints "NAME POSTGRESQL PART PASSED FAILED" for each part
+# rows NAME LOG STATUS: prints "NAME POSTGRESQL PART PASSED FAILED" for each part,
+# and a failure if STATUS is that of a script that ended before the last part
 rows() {
-	awk -v name="$1" '
+	awk -v name="$1" -v status="$3" '
 		/^PostgreSQL [0-9.]+/ { sub(/,.*/, "", $2); version = $2 }
 		/^\[[ 0-9]+\/[0-9]+\] *[a-z]+ +[0-9]+ passed +[0-9]+ failed +[0-9]+ s$/ {
 			sub(/^\[[^]]*\] */, "")
 			print name, version, $1, $2, $4
-			rows++
+			failed += $4
 		}
-		END { if (!rows) print name, (version == "" ? "-" : version), "none", 0, 1 }' "$2"
+		END { if (status && !failed) print name, (version == "" ? "-" : version), "stopped", 0, 1 }' "$2"
 }
 
 usage_error() {
@@ -116,10 +117,10 @@ for suite in "${suites[@]}"; do
 		esac
 	fi
 	say "$suite: ${wanted[*]}, output in $log"
-	if make_root "${suite%/*}" "$architecture" >"$log" 2>&1; then
-		check_root "${wanted[@]}" >>"$log" 2>&1
-	fi
-	rows "$suite" "$log" | tee -a "$all" | awk '{ printf "  %-10s %5d passed %4d failed\n", $3, $4, $5 }'
+	status=0
+	make_root "${suite%/*}" "$architecture" >"$log" 2>&1 &&
+		check_root "${wanted[@]}" >>"$log" 2>&1 || status=1
+	rows "$suite" "$log" $status | tee -a "$all" | awk '{ printf "  %-10s %5d passed %4d failed\n", $3, $4, $5 }'
 	release_root
 done
 
