@@ -430,7 +430,7 @@ end_lookahead(CustomScanState *node)
 	Lookahead  *state = (Lookahead *) node;
 
 	if (state->ahead)
-		impilo_lookahead_close(state->ahead);
+		impilo_shared_leave(state->ahead->shared);
 	ExecEndNode(linitial(node->custom_ps));
 }
 

@@ -651,7 +651,7 @@ finish_page(ImpiloList *list)
 	if (list->size == IMPILO_UNKNOWN)
 		list->size = page->orders;
 	last = was_last_page(list) || (list->completing && is_complete(list));
-	impilo_prefetch_release(&list->queue);
+	impilo_prefetch_clear(&list->queue.current);
 
 	if (last || (repeats_pages(list) && list->total != IMPILO_UNKNOWN))
 		end_pass(list);
@@ -811,7 +811,7 @@ sample_page(ImpiloList *list, ImpiloSampleCallback take, void *arg)
 		if (list->failed)
 			impilo_api_raise(&list->error);
 	}
-	impilo_prefetch_release(&list->queue);
+	impilo_prefetch_clear(&list->queue.current);
 }
 
 /*

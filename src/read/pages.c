@@ -165,6 +165,6 @@ impilo_pages_next(ImpiloPages *pages, ImpiloOrder *order,
 			queue->rows++;
 			return true;
 		}
-		impilo_prefetch_release(queue);
+		impilo_prefetch_clear(&queue->current);
 	}
 }

@@ -71,8 +71,12 @@ send_slot(ImpiloPrefetch *queue, ImpiloSlot *slot, int64 number)
 	MemoryContextSwitchTo(caller);
 }
 
-static void
-clear_slot(ImpiloSlot *slot)
+/*
+ * impilo_prefetch_clear
+ *		Free a request and its response, for instance the current one.
+ */
+void
+impilo_prefetch_clear(ImpiloSlot *slot)
 {
 	if (slot->context)
 		MemoryContextDelete(slot->context);
@@ -115,7 +119,7 @@ impilo_prefetch_refetch(ImpiloPrefetch *queue)
 	ImpiloSlot *head = &queue->ring[queue->first];
 	int64		number = head->number;
 
-	clear_slot(head);
+	impilo_prefetch_clear(head);
 	head->in_order = true;
 	send_slot(queue, head, number);
 }
@@ -160,16 +164,6 @@ impilo_prefetch_take(ImpiloPrefetch *queue)
 }
 
 /*
- * impilo_prefetch_release
- *		Free the current response, if there is one.
- */
-void
-impilo_prefetch_release(ImpiloPrefetch *queue)
-{
-	clear_slot(&queue->current);
-}
-
-/*
  * impilo_prefetch_cancel
  *		Cancel all requests in flight, and forget the numbers that wait.
  */
@@ -179,7 +173,7 @@ impilo_prefetch_cancel(ImpiloPrefetch *queue)
 	queue->sent = queue->nwaiting = 0;
 	for (; queue->count > 0; queue->count--)
 	{
-		clear_slot(&queue->ring[queue->first]);
+		impilo_prefetch_clear(&queue->ring[queue->first]);
 		queue->first = (queue->first + 1) % queue->size;
 	}
 }
@@ -225,7 +219,7 @@ impilo_prefetch_fill(ImpiloPrefetch *queue)
 bool
 impilo_prefetch_next(ImpiloPrefetch *queue)
 {
-	impilo_prefetch_release(queue);
+	impilo_prefetch_clear(&queue->current);
 	impilo_prefetch_fill(queue);
 	if (queue->count == 0 || !impilo_prefetch_wait(queue))
 		return false;

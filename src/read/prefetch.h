@@ -77,7 +77,7 @@ extern void impilo_prefetch_send(ImpiloPrefetch *queue, int64 number);
 extern const ImpiloSlot *impilo_prefetch_wait(ImpiloPrefetch *queue);
 extern void impilo_prefetch_refetch(ImpiloPrefetch *queue);
 extern void impilo_prefetch_take(ImpiloPrefetch *queue);
-extern void impilo_prefetch_release(ImpiloPrefetch *queue);
+extern void impilo_prefetch_clear(ImpiloSlot *slot);
 extern void impilo_prefetch_cancel(ImpiloPrefetch *queue);
 extern void impilo_prefetch_add(ImpiloPrefetch *queue, int64 number);
 extern void impilo_prefetch_fill(ImpiloPrefetch *queue);

@@ -342,7 +342,7 @@ find_or_make_shared(ImpiloConnection *connection, MemoryContext run)
 }
 
 /*
- * Announce a reader or a lookahead; leave() is its end.
+ * Announce a reader or a lookahead; impilo_shared_leave() is its end.
  */
 static ImpiloShared *
 enter(ImpiloConnection *connection, MemoryContext run, ImpiloReaderKind kind)
@@ -387,13 +387,15 @@ impilo_reader_open(ImpiloConnection *connection, MemoryContext run,
 }
 
 /*
- * Free what is shared when the last reader or lookahead is closed.
+ * impilo_shared_leave
+ *		The regular end of a reader or lookahead.  Free what is shared when the
+ *		last one is closed.
  *
  * On error it is not called: memory goes with the executor run's context, and
  * the file with its resource owner.
  */
-static void
-leave(ImpiloShared *shared)
+void
+impilo_shared_leave(ImpiloShared *shared)
 {
 	ImpiloShared cleared = {
 		.next = shared->next,
@@ -421,7 +423,7 @@ impilo_reader_close(ImpiloReader *reader)
 	ImpiloShared *shared = reader->shared;
 
 	MemoryContextDelete(reader->context);
-	leave(shared);
+	impilo_shared_leave(shared);
 }
 
 /* ------------------------------------------------------------------------
@@ -949,14 +951,4 @@ impilo_lookahead_push(ImpiloLookahead *ahead, int64 id)
 	impilo_prefetch_add(&ahead->lookup->queue, id);
 	impilo_prefetch_fill(&ahead->lookup->queue);
 	ahead->largest_window = Max(ahead->largest_window, unanswered(ahead));
-}
-
-/*
- * impilo_lookahead_close
- *		The regular end of a lookahead, which is freed with what is shared.
- */
-void
-impilo_lookahead_close(ImpiloLookahead *ahead)
-{
-	leave(ahead->shared);
 }

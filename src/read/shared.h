@@ -76,6 +76,6 @@ extern ImpiloLookahead *impilo_lookahead_open(ImpiloConnection *connection,
 											  bool stops_early);
 extern bool impilo_lookahead_has_room(const ImpiloLookahead *ahead);
 extern void impilo_lookahead_push(ImpiloLookahead *ahead, int64 id);
-extern void impilo_lookahead_close(ImpiloLookahead *ahead);
+extern void impilo_shared_leave(struct ImpiloShared *shared);
 
 #endif							/* IMPILO_SHARED_H */
