@@ -58,6 +58,22 @@ ANALYZE impilo.orders;
 
 SELECT count(*) FROM impilo_check_schema('impilo');
 
+-- The mirror
+
+SELECT impilo_create_mirror('impilo', 'mirror');
+
+SELECT complete FROM impilo_refresh_mirror('mirror');
+
+SELECT complete FROM impilo_refresh_mirror('mirror', complete => true);
+
+SELECT complete FROM impilo_refresh_mirror('mirror');
+
+SELECT impilo_apply_webhook('mirror', '{"id":1,"type":"order.status","payload":{"orderId":6}}');
+
+SELECT count(*) FROM mirror.order_items;
+
+SELECT impilo_drop_mirror('mirror');
+
 CREATE FOREIGN TABLE impilo.mine (id bigint, city text OPTIONS (json_pointer '/patient/address/city'),
 	first_name int OPTIONS (json_pointer '/patient/firstName'))
 	SERVER impilo OPTIONS (relation 'orders');

@@ -9,10 +9,10 @@
  * and impilo_created_orders() lists them until the session ends or
  * impilo_forget_created_orders() is called.
  *
- * An entry is settled when its transaction has ended.  Settled entries are bounded in number; the
- * oldest are dropped first.  Those of the running transaction are all kept:
- * they decide which errors may be raised, and which orders a statement must
- * not take for another row's.
+ * An entry is settled when its transaction has ended.  Settled entries are
+ * bounded in number; the oldest are dropped first.  Those of the running
+ * transaction are all kept: they decide which errors may be raised, and which
+ * orders a statement must not take for another row's.
  *
  * With post_at 'commit', requests are kept here: dropped with a rolled back
  * subtransaction, posted before the commit.

@@ -29,7 +29,7 @@ parse(const Document *doc, int flags, struct json_object **tree)
 	json_tokener_set_flags(tok, flags);
 	memcpy(text, doc->data, doc->size);
 	text[doc->size] = '\0';
-	/* the NUL tells json-c that a number at the end is complete */
+	/* with the NUL json-c sees that a number at the end is complete */
 	*tree = json_tokener_parse_ex(tok, text, (int) doc->size + 1);
 	accepted = json_tokener_get_error(tok) == json_tokener_success;
 	json_tokener_free(tok);

@@ -14,7 +14,7 @@
 
 #define DEPTH IMPILO_JSON_MAX_DEPTH
 
-/* What is known about the document at hand */
+/* What is known about the document */
 typedef struct Document
 {
 	const char *data;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * unit.c
- *		  Run the unit tests of the pure C rooms
+ *		  Run the unit tests of the modules in pure C
  *
  * Prints each fact that does not hold and, as the last line, how many did.
  *
