@@ -59,19 +59,19 @@ is 'nothing created by that' "$(ctl count created)" 1
 fault '{"method":"POST","do":{"status":500}}'
 post "{$line}"
 is '500, nothing created' "$status $(ctl count created)" '500 1'
-fault '{"method":"POST","body":"ext-7","do":{"status":500,"processed":true,"appear_after_ms":2000}}'
+fault '{"method":"POST","body":"ext-7","do":{"status":500,"processed":true,"appear_after_ms":5000}}'
 post "{$line}"
 is 'another body' "$status" 201
 post "{$line,\"externalOrderIds\":[\"ext-7\"]}"
 is '500, created' "$status $(ctl count created)" '500 3'
 lacks 'does not show yet' "$(ctl dump)" '"ext-7"'
 has 'but exists' "$(ctl dump all)" '"ext-7"'
-sleep 2.2
+sleep 5.2
 has 'shows up' "$(ctl dump)" '"ext-7"'
-fault '{"method":"POST","do":{"reset":"after","appear_after_ms":2000}}'
+fault '{"method":"POST","do":{"reset":"after","appear_after_ms":5000}}'
 post "{$line,\"externalOrderIds\":[\"late\"]}"
 lacks 'reset, does not show yet' "$(ctl dump)" '"late"'
-sleep 2.2
+sleep 5.2
 has 'reset, shows up' "$(ctl dump)" '"late"'
 fault '{"do":{"hang":true}}'
 get order/1 --max-time 0.4
