@@ -45,9 +45,6 @@ void		_PG_init(void);
  * ------------------------------------------------------------------------
  */
 
-bool		impilo_allow_create = true;
-int			impilo_post_at = IMPILO_POST_AT_STATEMENT;
-
 /* the settings are being defined: values given before are applied again */
 static bool defining = false;
 
@@ -171,7 +168,7 @@ define_settings(void)
 void
 _PG_init(void)
 {
-	impilo_journal_init();
+	impilo_commit_init();
 	impilo_join_init();
 	define_settings();
 }

@@ -2,12 +2,13 @@
 # test/architecture.sh            writes docs/architecture.svg (needs graphviz)
 # test/architecture.sh graph      prints the graph of the folders as dot text
 # test/architecture.sh upward     prints includes that point up or sideways
-# test/architecture.sh circles    prints modules that include each other
+# test/architecture.sh circles    prints modules that use each other
 # test/architecture.sh stale      prints what docs/architecture.svg has wrong
 # test/architecture.sh numbers    prints lines, files and levels
 #
 # A module is a .c file with its .h file.  It depends on the modules whose
-# headers either of them includes.  The levels are the modules in the longest
+# headers either of them includes; for "circles", on those whose functions and
+# variables its .c file names, as modules can share a header.  The levels are the modules in the longest
 # chain of dependencies.  The picture holds the dot text that it was made from
 # as a comment, so that "stale" does not need graphviz.
 
@@ -44,6 +45,7 @@ use warnings;
 
 my ($what, @files) = @ARGV;
 my (@folders, %subject, %place, %uses, %modules, %arrows, %lines, @upward);
+my (%home, %names);
 
 foreach (split /\n/, $ENV{FOLDERS})
 {
@@ -68,6 +70,12 @@ foreach my $file (@files)
 	while (<$in>)
 	{
 		$lines{$from}++;
+		if ($file =~ /\.c$/)
+		{
+			$home{$1} = $module
+			  if /^(impilo\w+)\(/ || /^(?!static|extern|typedef)\w.*?\b(impilo_\w+)\b(?: = .*|\) \(.*)?;$/;
+			$names{$module}{$_} = 1 foreach /\b(impilo\w+)/g;
+		}
 		my ($used) = /^\s*#\s*include\s*"(.*)\.h"/ or next;
 		next if !-e "src/$used.h";
 		my $to = folder_of($used);
@@ -76,6 +84,15 @@ foreach my $file (@files)
 		push @upward, sprintf '%s:%d: %s', $file, $., s/\s+\z//r
 		  if ($place{$to} // -1) < $place{$from};
 		$arrows{$from}{$to} = 1 if $to ne $from;
+	}
+}
+
+if ($what eq 'circles')
+{
+	foreach my $module (keys %names)
+	{
+		$uses{$module} = { map { $_ => 1 } grep { defined && $_ ne $module }
+			  map { $home{$_} } keys %{ $names{$module} } };
 	}
 }
 

@@ -435,7 +435,7 @@ check_scripts() {
 
 # Rules that concern all modules.
 check_whole() {
-	test/architecture.sh circles | rule "no two modules include each other" \
+	test/architecture.sh circles | rule "no two modules use each other" \
 		"Such modules are one module.  Each name printed is a .c file with its .h file."
 
 	test/architecture.sh stale | rule "docs/architecture.svg is up to date" \

@@ -74,24 +74,6 @@ typedef struct Batch
 } Batch;
 
 /*
- * impilo_create_hash
- *		An empty hash table, whose keys are compared bytewise.
- */
-HTAB *
-impilo_create_hash(const char *name, Size keysize, Size entrysize,
-				   MemoryContext context)
-{
-	HASHCTL		control = {
-		.keysize = keysize,
-		.entrysize = entrysize,
-		.hcxt = context
-	};
-
-	return hash_create(name, 256, &control,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-/*
  * Error context callback: report what an error that is not about an order,
  * such as a cancel, leaves behind.
  */

@@ -117,13 +117,17 @@ typedef struct ImpiloCreateAttempt
 /* all entries of this session */
 extern dlist_head impilo_journal;
 
-/* in create.c */
+/*
+ * The modules of create/, from the lowest one up.  Each calls only those
+ * before it.
+ */
 
+/* in creator.c */
+
+extern int	impilo_errcreator(const ImpiloCreator *creator);
 extern HTAB *impilo_create_hash(const char *name, Size keysize, Size entrysize,
 								MemoryContext context);
-extern int	impilo_create(ImpiloCreator *creator,
-						  ImpiloOrderRequest *const *rows, int n,
-						  ImpiloOrder *orders);
+extern void impilo_sleep_until(TimestampTz end);
 
 /* in identity.c */
 
@@ -134,28 +138,8 @@ extern int	impilo_common_ids(const ImpiloIdentity *a, const ImpiloIdentity *b);
 extern const char *impilo_contradiction(const ImpiloOrder *order,
 										const ImpiloOrderRequest *row);
 
-/* in conflict.c */
-
-extern bool impilo_known_order(const ImpiloCreator *creator, int64 id);
-extern bool impilo_is_new(ImpiloCreator *creator,
-						  const ImpiloOrderRequest *row, bool again);
-
-/* in reconcile.c */
-
-extern void impilo_sleep_until(TimestampTz end);
-extern int	impilo_reconcile(ImpiloCreator *creator,
-							 ImpiloCreateAttempt *attempts, int n);
-
-/* in error.c */
-
-extern int	impilo_errcreator(const ImpiloCreator *creator);
-pg_noreturn extern void impilo_raise_create_error(const ImpiloCreator *creator,
-												  const ImpiloCreateAttempt *attempts,
-												  int n);
-
 /* in journal.c */
 
-extern void impilo_journal_init(void);
 extern ImpiloJournalEntry *impilo_journal_posting(const ImpiloCreator *creator,
 												  const ImpiloOrderRequest *row);
 extern void impilo_journal_created(ImpiloJournalEntry *entry, int64 id);
@@ -164,7 +148,36 @@ extern bool impilo_journal_may_have_created(void);
 extern ImpiloJournalEntry *impilo_journal_find(Oid serverid, int64 id);
 extern bool impilo_journal_hides(Oid serverid, int64 id, CommandId command);
 extern bool impilo_journal_hides_any(Oid serverid, CommandId command);
-extern void impilo_journal_keep(ImpiloCreator *creator,
-								const ImpiloOrderRequest *request);
+extern void impilo_journal_abort(SubTransactionId subid, bool whole);
+extern void impilo_journal_settle(void);
+
+/* in conflict.c */
+
+extern bool impilo_known_order(const ImpiloCreator *creator, int64 id);
+extern bool impilo_is_new(ImpiloCreator *creator,
+						  const ImpiloOrderRequest *row, bool again);
+
+/* in reconcile.c */
+
+extern int	impilo_reconcile(ImpiloCreator *creator,
+							 ImpiloCreateAttempt *attempts, int n);
+
+/* in error.c */
+
+pg_noreturn extern void impilo_raise_create_error(const ImpiloCreator *creator,
+												  const ImpiloCreateAttempt *attempts,
+												  int n);
+
+/* in create.c */
+
+extern int	impilo_create(ImpiloCreator *creator,
+						  ImpiloOrderRequest *const *rows, int n,
+						  ImpiloOrder *orders);
+
+/* in commit.c */
+
+extern void impilo_commit_init(void);
+extern void impilo_commit_keep(ImpiloCreator *creator,
+							   const ImpiloOrderRequest *request);
 
 #endif							/* IMPILO_CREATE_H */

@@ -50,17 +50,6 @@ shown_id(const char *id)
 }
 
 /*
- * impilo_errcreator
- *		For use in ereport(): add the names of the schema and the table.
- */
-int
-impilo_errcreator(const ImpiloCreator *creator)
-{
-	err_generic_string(PG_DIAG_SCHEMA_NAME, creator->schema);
-	return err_generic_string(PG_DIAG_TABLE_NAME, creator->name);
-}
-
-/*
  * `row 4 (external ids "a", "b")`, palloc'd.
  */
 static char *

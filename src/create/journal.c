@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * journal.c
- *	  What this session created, may have created, or will create at commit.
+ *	  What this session created or may have created.
  *
  * PostgreSQL cannot roll back a shipment.  So each create request is noted
  * before it is sent, and its outcome afterwards.  When a transaction or
@@ -14,8 +14,7 @@
  * transaction are all kept: they decide which errors may be raised, and which
  * orders a statement must not take for another row's.
  *
- * With post_at 'commit', requests are kept here: dropped with a rolled back
- * subtransaction, posted before the commit.
+ * commit.c calls this module at the end of each transaction and subtransaction.
  *
  * Nothing survives the session.  Use RETURNING to write what has to survive
  * into a table.
@@ -60,14 +59,6 @@ typedef struct CreatedOrder
 	ImpiloJournalEntry *entry;
 } CreatedOrder;
 
-/* A request kept for the commit. */
-typedef struct KeptRequest
-{
-	ImpiloCreator *creator;
-	ImpiloOrderRequest *request;
-	SubTransactionId subid;
-} KeptRequest;
-
 dlist_head	impilo_journal = DLIST_STATIC_INIT(impilo_journal);
 
 static MemoryContext journal_context = NULL;
@@ -75,8 +66,6 @@ static HTAB *created = NULL;	/* of CreatedOrder */
 static int64 last_serial = 0;
 static int	nsettled = 0;
 static int	nrunning = 0;		/* entries of the running transaction */
-static List *kept = NIL;		/* of KeptRequest, in TopTransactionContext */
-static bool commit_started = false; /* what was kept has been posted */
 
 /* ------------------------------------------------------------------------
  * The end of transactions
@@ -107,13 +96,16 @@ impilo_journal_drop(ImpiloJournalEntry *entry)
 }
 
 /*
- * The subtransaction `subid` and all within it abort: report what they leave
- * behind.  `whole` says that the transaction aborts: then an error that named
- * all of its orders has reached the client, and is not repeated.  Nothing here
- * looks into the catalogs.
+ * impilo_journal_abort
+ *		The subtransaction `subid` and all within it abort: report what they
+ *		leave behind.
+ *
+ * `whole` says that the transaction aborts: then an error that named all of
+ * its orders has reached the client, and is not repeated.  Nothing here looks
+ * into the catalogs.
  */
-static void
-abort_entries(SubTransactionId subid, bool whole)
+void
+impilo_journal_abort(SubTransactionId subid, bool whole)
 {
 	StringInfoData ids;
 	int			ncreated = 0;
@@ -175,17 +167,17 @@ abort_entries(SubTransactionId subid, bool whole)
 }
 
 /*
- * The transaction has ended: its entries, the last ones, are settled.  Of the
- * settled ones the oldest are dropped, except those of unknown outcome.
+ * impilo_journal_settle
+ *		The transaction has ended: its entries, the last ones, are settled.  Of
+ *		the settled ones the oldest are dropped, except those of unknown
+ *		outcome.
  */
-static void
-settle_entries(void)
+void
+impilo_journal_settle(void)
 {
 	dlist_iter	iter;
 	dlist_mutable_iter oldest;
 
-	kept = NIL;
-	commit_started = false;
 	dlist_reverse_foreach(iter, &impilo_journal)
 	{
 		ImpiloJournalEntry *entry = impilo_journal_entry(iter);
@@ -207,126 +199,6 @@ settle_entries(void)
 		if (nsettled <= SETTLED_MAX)
 			break;
 	}
-}
-
-/*
- * Post what was kept, in the order of the rows.  Interrupts are accepted
- * here, and an error still aborts the transaction.
- */
-static void
-post_kept(void)
-{
-	MemoryContext batch;
-	MemoryContext caller;
-	List	   *todo = kept;
-	int			next = 0;
-
-	kept = NIL;
-	commit_started = true;
-	if (todo == NIL)
-		return;
-	batch = AllocSetContextCreate(TopTransactionContext,
-								  "impilo_fdw batch at commit",
-								  ALLOCSET_DEFAULT_SIZES);
-	caller = MemoryContextSwitchTo(batch);
-	while (next < list_length(todo))
-	{
-		ImpiloCreator *creator = ((KeptRequest *) list_nth(todo, next))->creator;
-		ImpiloOrderRequest **requests = palloc(creator->batch_size * sizeof(ImpiloOrderRequest *));
-		ImpiloOrder *orders = palloc(creator->batch_size * sizeof(ImpiloOrder));
-		int			n = 0;
-
-		/* the orders of earlier statements count too */
-		creator->created = next;
-		while (next < list_length(todo) && n < creator->batch_size)
-		{
-			const KeptRequest *one = list_nth(todo, next);
-
-			if (one->creator != creator)
-				break;
-			requests[n++] = one->request;
-			next++;
-		}
-		(void) impilo_create(creator, requests, n, orders);
-		MemoryContextReset(batch);
-	}
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(batch);
-}
-
-/*
- * A prepared transaction may be committed or rolled back by another session,
- * which does not have this journal.
- */
-static void
-refuse_prepare(void)
-{
-	if (kept == NIL && nrunning == 0)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 kept != NIL
-			 ? errmsg("cannot PREPARE a transaction with orders that wait for its commit")
-			 : errmsg("cannot PREPARE a transaction that has created orders"),
-			 kept != NIL
-			 ? errhint("Set option \"post_at\" to 'statement', or use COMMIT.")
-			 : errdetail("A prepared transaction can be rolled back later by another session, which does not know the orders.")));
-}
-
-static void
-transaction_event(XactEvent event, void *arg)
-{
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-			post_kept();
-			break;
-		case XACT_EVENT_PRE_PREPARE:
-			refuse_prepare();
-			break;
-		case XACT_EVENT_ABORT:
-			abort_entries(TopSubTransactionId, true);
-			settle_entries();
-			break;
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PREPARE:
-			settle_entries();
-			break;
-		default:
-			break;				/* parallel workers create nothing */
-	}
-}
-
-/*
- * Subtransactions are numbered in order of time, so what was created or kept
- * since the beginning of `mine` has its number or a greater one, and belongs
- * to it or to subtransactions within it.
- */
-static void
-subtransaction_event(SubXactEvent event, SubTransactionId mine,
-					 SubTransactionId parent, void *arg)
-{
-	if (event != SUBXACT_EVENT_ABORT_SUB)
-		return;
-	abort_entries(mine, false);
-	while (kept != NIL && ((KeptRequest *) llast(kept))->subid >= mine)
-		kept = list_delete_last(kept);
-}
-
-/*
- * impilo_journal_init
- *		Register what is called at the end of transactions; called once, from
- *		_PG_init.
- *
- * Not at the first use: that can be after the callbacks of a commit were
- * called, and what is kept then would be lost.
- */
-void
-impilo_journal_init(void)
-{
-	RegisterXactCallback(transaction_event, NULL);
-	RegisterSubXactCallback(subtransaction_event, NULL);
-	impilo_api_may_have_created = impilo_journal_may_have_created;
 }
 
 /* ------------------------------------------------------------------------
@@ -466,35 +338,4 @@ impilo_journal_hides_any(Oid serverid, CommandId command)
 			return true;
 	}
 	return false;
-}
-
-/*
- * impilo_journal_keep
- *		Keep a request for the commit of the running transaction.
- *
- * The creator has to live in TopTransactionContext; the request is copied.
- * Requests are posted in the order in which they were kept, except those
- * whose subtransaction is rolled back.  Raises an error if the commit has
- * already posted them: what came later would be lost.
- */
-void
-impilo_journal_keep(ImpiloCreator *creator, const ImpiloOrderRequest *request)
-{
-	MemoryContext caller;
-	KeptRequest *one;
-
-	if (commit_started)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot create orders at commit after the commit has started"),
-				 errhint("Set option \"post_at\" to 'statement' for inserts that other extensions make while a transaction commits."),
-				 impilo_errcreator(creator)));
-	caller = MemoryContextSwitchTo(TopTransactionContext);
-	one = palloc(sizeof(KeptRequest));
-	one->creator = creator;
-	one->request = impilo_copy_request(request);
-	one->subid = GetCurrentSubTransactionId();
-	kept = lappend(kept, one);
-	MemoryContextSwitchTo(caller);
-	creator->last_row = request->row;
 }

@@ -37,10 +37,8 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "create/create.h"
 #include "read/list.h"
@@ -406,25 +404,6 @@ search_list(Search *search)
  * All searches of a batch
  * ------------------------------------------------------------------------
  */
-
-/*
- * impilo_sleep_until
- *		Sleep until a point in time, whatever sets the latch meanwhile.
- */
-void
-impilo_sleep_until(TimestampTz end)
-{
-	long		left;
-
-	while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end)) > 0)
-	{
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 left, ImpiloWaitEvent("ImpiloFdwReconcile"));
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-}
 
 /*
  * impilo_reconcile

@@ -25,7 +25,7 @@
  *
  * A row becomes an order request (rows/write.c).  Option post_at decides
  * whether it is posted now (create/create.c), kept for the commit
- * (create/journal.c), or only shown.  What is refused at the start of a
+ * (create/commit.c), or only shown.  What is refused at the start of a
  * statement is in modify_plan.c.
  *
  * Copyright (c) 2026, the impilo_fdw authors
@@ -259,7 +259,7 @@ send_batch(InsertState *state, bool looks)
 			break;
 		case IMPILO_POST_AT_COMMIT:
 			for (int i = 0; i < n; i++)
-				impilo_journal_keep(state->creator, state->requests[i]);
+				impilo_commit_keep(state->creator, state->requests[i]);
 			state->norders = n;
 			break;
 		case IMPILO_POST_AT_NEVER:

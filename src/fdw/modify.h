@@ -26,7 +26,7 @@ typedef enum ImpiloInsertPrivate
 	IMPILO_INSERT_RETURNED		/* IntList: columns that RETURNING needs */
 } ImpiloInsertPrivate;
 
-/* settings, see impilo_fdw.c */
+/* in modify_plan.c: settings, see impilo_fdw.c */
 extern bool impilo_allow_create;
 extern int	impilo_post_at;
 

@@ -28,6 +28,10 @@
 
 #include "fdw/modify.h"
 
+bool		impilo_allow_create = true;
+int			impilo_post_at = IMPILO_POST_AT_STATEMENT;
+
+
 /*
  * impilo_insert_options
  *		The options of a table that orders are inserted into.
