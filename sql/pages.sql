@@ -24,6 +24,9 @@ EXECUTE page(NULL);
 RESET plan_cache_mode;
 SELECT count(*) FROM impilo.order_list WHERE list_page = ANY (ARRAY(SELECT generate_series(1, 4)));
 SELECT * FROM pg_temp.explained('SELECT id FROM impilo.order_list WHERE list_page = ANY (''{1,2,12}'')') e WHERE e ~ 'Scan|Route|Remote|Pages';
+-- EXPLAIN counts every page, also one that is read again by a rescan
+SELECT * FROM pg_temp.explained('SELECT o.n FROM (VALUES (ARRAY[1, 2]), (ARRAY[2])) g (pages),
+	LATERAL (SELECT count(*) AS n FROM (SELECT id FROM impilo.order_list WHERE list_page = ANY (g.pages) OFFSET 0) x) o') e WHERE e ~ 'Route|Pages';
 -- a page without orders is one row, which has the total; also one that does not exist
 SELECT * FROM impilo.order_list WHERE list_page = 11;
 \! ctl config '{"past_end":"not_found"}'

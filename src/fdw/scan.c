@@ -181,7 +181,8 @@ start(ForeignScanState *node, ImpiloScan *state)
 										 state->pages_context, keys, nkeys,
 										 state->options.fetch_size,
 										 state->options.max_concurrency,
-										 &state->pages_stats.http);
+										 &state->pages_stats.http,
+										 &state->pages_stats.pages);
 	}
 	else if (few)
 		impilo_reader_lookup(state->reader, keys, nkeys);
@@ -203,11 +204,8 @@ next_order(ImpiloScan *state, ImpiloOrder *order)
 {
 	if (state->route == IMPILO_ROUTE_PAGES)
 	{
-		int64		page = state->listed.page;
-
 		if (!impilo_pages_next(state->pages, order, &state->listed))
 			return false;
-		state->pages_stats.pages += state->listed.page != page;
 		state->pages_stats.orders += order->document.kind != IMPILO_JSON_NULL;
 		return true;
 	}

@@ -30,6 +30,7 @@ struct ImpiloPages
 {
 	ImpiloApi  *api;
 	ImpiloHttpStats *stats;
+	int64	   *pages_read;		/* incremented for each page */
 	int			fetch_size;
 	int			wanted;			/* number of pages */
 	ImpiloPrefetch queue;		/* current: the page in use */
@@ -61,12 +62,14 @@ fetch_page(void *arg, int64 number)
  *		Prepare to read pages; sends nothing.
  *
  * Ignores numbers below 1 and repeated ones.  The result and its requests
- * belong to `context`.
+ * belong to `context`; `stats` and `pages_read`, which is incremented for each
+ * page, have to live as long.
  */
 ImpiloPages *
 impilo_pages_open(ImpiloApi *api, MemoryContext context,
 				  const int64 *numbers, int nnumbers, int fetch_size,
-				  int max_concurrency, ImpiloHttpStats *stats)
+				  int max_concurrency, ImpiloHttpStats *stats,
+				  int64 *pages_read)
 {
 	ImpiloPages *pages = MemoryContextAllocZero(context, sizeof(*pages));
 	int64	   *sorted = MemoryContextAlloc(context,
@@ -75,6 +78,7 @@ impilo_pages_open(ImpiloApi *api, MemoryContext context,
 
 	pages->api = api;
 	pages->stats = stats;
+	pages->pages_read = pages_read;
 	pages->fetch_size = fetch_size;
 	pages->reported_at = GetCurrentTimestamp();
 	impilo_prefetch_init(&pages->queue, context, api->http,
@@ -104,7 +108,8 @@ next_page(ImpiloPages *pages)
 
 	if (!impilo_prefetch_next(queue))
 		return false;
-	done = pages->wanted - (queue->nwaiting - queue->sent) - queue->count;
+	(*pages->pages_read)++;
+	done = pages->wanted - (int) (queue->waiting.n - queue->sent) - queue->count;
 	impilo_report_progress(&pages->reported_at, done, pages->wanted);
 
 	caller = MemoryContextSwitchTo(queue->current.context);

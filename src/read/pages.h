@@ -32,7 +32,7 @@ typedef struct ImpiloListed
 extern ImpiloPages *impilo_pages_open(ImpiloApi *api, MemoryContext context,
 									  const int64 *numbers, int nnumbers,
 									  int fetch_size, int max_concurrency,
-									  ImpiloHttpStats *stats);
+									  ImpiloHttpStats *stats, int64 *pages_read);
 extern bool impilo_pages_next(ImpiloPages *pages, ImpiloOrder *order,
 							  ImpiloListed *listed);
 
