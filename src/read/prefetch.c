@@ -170,12 +170,30 @@ impilo_prefetch_take(ImpiloPrefetch *queue)
 void
 impilo_prefetch_cancel(ImpiloPrefetch *queue)
 {
-	queue->sent = queue->nwaiting = 0;
+	queue->sent = queue->waiting.n = 0;
 	for (; queue->count > 0; queue->count--)
 	{
 		impilo_prefetch_clear(&queue->ring[queue->first]);
 		queue->first = (queue->first + 1) % queue->size;
 	}
+}
+
+/*
+ * impilo_numbers_add
+ *		Append a number to an array, which begins with zeros and belongs to
+ *		`context`.
+ */
+void
+impilo_numbers_add(ImpiloNumbers *numbers, MemoryContext context, int64 number)
+{
+	if (numbers->n == numbers->size)
+	{
+		numbers->size = Max(numbers->size * 2, 16);
+		numbers->values = numbers->values
+			? repalloc_huge(numbers->values, numbers->size * sizeof(int64))
+			: MemoryContextAlloc(context, numbers->size * sizeof(int64));
+	}
+	numbers->values[numbers->n++] = number;
 }
 
 /*
@@ -185,17 +203,9 @@ impilo_prefetch_cancel(ImpiloPrefetch *queue)
 void
 impilo_prefetch_add(ImpiloPrefetch *queue, int64 number)
 {
-	if (queue->sent == queue->nwaiting)
-		queue->sent = queue->nwaiting = 0;
-	if (queue->nwaiting == queue->size_waiting)
-	{
-		queue->size_waiting = Max(queue->size_waiting * 2, 16);
-		queue->waiting = queue->waiting
-			? repalloc_huge(queue->waiting, queue->size_waiting * sizeof(int64))
-			: MemoryContextAlloc(queue->context,
-								 queue->size_waiting * sizeof(int64));
-	}
-	queue->waiting[queue->nwaiting++] = number;
+	if (queue->sent == queue->waiting.n)
+		queue->sent = queue->waiting.n = 0;
+	impilo_numbers_add(&queue->waiting, queue->context, number);
 }
 
 /*
@@ -205,9 +215,9 @@ impilo_prefetch_add(ImpiloPrefetch *queue, int64 number)
 void
 impilo_prefetch_fill(ImpiloPrefetch *queue)
 {
-	while (queue->sent < queue->nwaiting &&
+	while (queue->sent < queue->waiting.n &&
 		   impilo_prefetch_has_room(queue, queue->size))
-		impilo_prefetch_send(queue, queue->waiting[queue->sent++]);
+		impilo_prefetch_send(queue, queue->waiting.values[queue->sent++]);
 }
 
 /*

@@ -18,6 +18,14 @@
 /* Sends one request; what it takes is allocated in CurrentMemoryContext. */
 typedef ImpiloHttpRequest *(*ImpiloFetch) (void *arg, int64 number);
 
+/* An array that grows. */
+typedef struct ImpiloNumbers
+{
+	int64	   *values;
+	int64		n;
+	int64		size;			/* allocated */
+} ImpiloNumbers;
+
 typedef struct ImpiloSlot
 {
 	MemoryContext context;		/* its own; NULL: the slot is empty */
@@ -43,10 +51,8 @@ typedef struct ImpiloPrefetch
 	int			size;			/* of the ring */
 	int			first;			/* the oldest one in the ring */
 	int			count;			/* in flight */
-	int64	   *waiting;		/* numbers that were added, to be sent */
-	int			nwaiting;
-	int			size_waiting;	/* allocated */
-	int			sent;			/* of them, the first ones */
+	ImpiloNumbers waiting;		/* that were added, to be sent */
+	int64		sent;			/* of them, the first ones */
 	ImpiloSlot	current;		/* the one whose response is in use */
 	int64		rows;			/* handed out so far */
 } ImpiloPrefetch;
@@ -68,6 +74,9 @@ typedef enum ImpiloLookupResult
 } ImpiloLookupResult;
 
 /* in prefetch.c */
+
+extern void impilo_numbers_add(ImpiloNumbers *numbers, MemoryContext context,
+							   int64 number);
 
 extern void impilo_prefetch_init(ImpiloPrefetch *queue, MemoryContext context,
 								 ImpiloHttpClient *client, int size,

@@ -108,9 +108,7 @@ typedef struct ImpiloShared
 	ImpiloList *list;			/* NULL if not begun, or at its end */
 	bool		list_kept;
 	bool		list_complete;	/* an id that is not stored does not exist */
-	int64	   *listed;			/* ids in the order of the list */
-	int64		nlisted;
-	int64		listed_size;
+	ImpiloNumbers listed;		/* ids in the order of the list */
 	ImpiloHttpStats list_stats; /* of its requests */
 	int64		list_pages;		/* that it took */
 
@@ -488,15 +486,7 @@ extend_list(ImpiloShared *shared)
 		return false;
 	}
 	store_order(shared, &order, true);
-	if (shared->nlisted == shared->listed_size)
-	{
-		shared->listed_size = Max(shared->listed_size * 2, 1024);
-		shared->listed = shared->listed
-			? repalloc_huge(shared->listed, shared->listed_size * sizeof(int64))
-			: MemoryContextAlloc(shared->context,
-								 shared->listed_size * sizeof(int64));
-	}
-	shared->listed[shared->nlisted++] = order.id;
+	impilo_numbers_add(&shared->listed, shared->context, order.id);
 	return true;
 }
 
@@ -509,11 +499,11 @@ next_of_list(ImpiloReader *reader, ImpiloOrder *order)
 		start_list(reader);
 	if (!reader->from_store)
 		return impilo_list_next(reader->stream, order, NULL);
-	if (reader->position == shared->nlisted && !extend_list(shared))
+	if (reader->position == shared->listed.n && !extend_list(shared))
 		return false;
 
 	get_stored(reader,
-			   find_stored(shared, shared->listed[reader->position++]), order);
+			   find_stored(shared, shared->listed.values[reader->position++]), order);
 	return true;
 }
 
@@ -872,7 +862,7 @@ unanswered(const ImpiloLookahead *ahead)
 {
 	const ImpiloPrefetch *queue = ahead->lookup ? &ahead->lookup->queue : NULL;
 
-	return queue ? queue->nwaiting - queue->sent + queue->count : 0;
+	return queue ? queue->waiting.n - queue->sent + queue->count : 0;
 }
 
 /*
