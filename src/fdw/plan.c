@@ -118,8 +118,9 @@ ask_total(Oid userid, Oid serverid, bool required)
  * nothing else is known and the number decides whether a join looks up orders.
  */
 static void
-estimate_orders(RelOptInfo *baserel, Oid serverid, RelInfo *info)
+estimate_orders(PlannerInfo *root, RelOptInfo *baserel, RelInfo *info)
 {
+	Oid			serverid = info->options.serverid;
 	Oid			userid = OidIsValid(baserel->userid) ? baserel->userid : GetUserId();
 	int64		total = impilo_connection_last_total(userid, serverid);
 
@@ -127,7 +128,9 @@ estimate_orders(RelOptInfo *baserel, Oid serverid, RelInfo *info)
 		total = ask_total(userid, serverid, true);
 	else if (info->options.use_remote_estimate == IMPILO_ESTIMATE_AUTO &&
 			 total == IMPILO_UNKNOWN && baserel->tuples <= 0 &&
-			 info->keys.exprs == NIL && info->join_clauses != NIL &&
+			 info->join_clauses != NIL &&
+			 impilo_match_keys(root, baserel, info->id_column,
+							   baserel->baserestrictinfo, false).exprs == NIL &&
 			 impilo_has_key(userid, serverid))
 		total = ask_total(userid, serverid, false);
 
@@ -327,9 +330,7 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	if (info->pages.exprs == NIL && info->is_orders)
 		add_unique_id(baserel, foreigntableid, info->id_column);
 
-	info->keys = impilo_match_keys(root, baserel, info->id_column,
-								   baserel->baserestrictinfo, false);
-	estimate_orders(baserel, info->options.serverid, info);
+	estimate_orders(root, baserel, info);
 	baserel->tuples = Max(1, info->orders * info->rows_per_order);
 	set_baserel_size_estimates(root, baserel);
 
