@@ -63,16 +63,11 @@ read_ids(const ImpiloJsonSlice *array, ImpiloIdentity *identity)
 	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
 	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
-		char	   *id;
-		size_t		length;
+		char	   *id = element.kind == IMPILO_JSON_STRING
+		? impilo_scalar_string(&element) : NULL;
 
-		if (element.kind != IMPILO_JSON_STRING)
-			continue;
-		id = palloc(element.length + 1);
-		if (impilo_json_unescape(&element, id, &length) != NULL)
-			continue;
-		id[length] = '\0';
-		identity->ids[identity->nids++] = id;
+		if (id)
+			identity->ids[identity->nids++] = id;
 	}
 	normalize_ids(identity);
 }

@@ -282,11 +282,12 @@ convert_to_text(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 }
 
 /*
- * The characters of a scalar as a C string; NULL if it is not a scalar or does
- * not decode.
+ * impilo_scalar_string
+ *		Returns the characters of a scalar as a C string, in UTF-8, or NULL if
+ *		it is not a scalar or does not decode.
  */
-static char *
-scalar_string(const ImpiloJsonSlice *value)
+char *
+impilo_scalar_string(const ImpiloJsonSlice *value)
 {
 	size_t		quotes = value->kind == IMPILO_JSON_STRING ? 2 : 0;
 	size_t		length = value->length - quotes;
@@ -324,7 +325,7 @@ read_number(const ImpiloJsonSlice *value, long *exponent,
 {
 	static const char digits[] = "0123456789";
 	char	   *string = value->kind == IMPILO_JSON_BOOL ? NULL :
-	scalar_string(value);
+	impilo_scalar_string(value);
 	char	   *p = string ? string + (*string == '-' || *string == '+') : "";
 	bool		valid = isdigit((unsigned char) *p);
 
@@ -439,7 +440,7 @@ static bool
 convert_to_bool(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 				Datum *result, ImpiloConvertError *error)
 {
-	char	   *string = scalar_string(value);
+	char	   *string = impilo_scalar_string(value);
 	bool		truth;
 
 	if (string == NULL || string[0] == '\0' || !parse_bool(string, &truth))
@@ -570,7 +571,7 @@ impilo_read_timestamp(const ImpiloJsonSlice *value, TimestampTz *result,
 					  DateADT *date)
 {
 	const char *string = value->kind == IMPILO_JSON_STRING
-	? scalar_string(value) : NULL;
+	? impilo_scalar_string(value) : NULL;
 	const char *p = string ? match(string, "9999-99-99") : NULL;
 	int64		microseconds = 0;
 	int			year;

@@ -68,6 +68,7 @@ extern bool impilo_convert(ImpiloConverter *converter,
 						   Datum *result, bool *isnull,
 						   ImpiloConvertError *error);
 extern const char *impilo_json_kind(const ImpiloJsonSlice *value);
+extern char *impilo_scalar_string(const ImpiloJsonSlice *value);
 extern bool impilo_read_timestamp(const ImpiloJsonSlice *value,
 								  TimestampTz *result, DateADT *date);
 

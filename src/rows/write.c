@@ -269,13 +269,12 @@ write_recipient(Build *build, const ImpiloJsonSlice *value)
 static char *
 scalar_text(const Build *build, const ImpiloJsonSlice *value, const char *what)
 {
-	size_t		length = value->length;
-	char	   *string = pnstrdup(value->data, length);
+	char	   *string = impilo_scalar_string(value);
+	size_t		length;
 
-	if (value->kind >= IMPILO_JSON_ARRAY ||
-		(value->kind == IMPILO_JSON_STRING &&
-		 impilo_json_unescape(value, string, &length) != NULL))
+	if (string == NULL)
 		raise_not(build, what);
+	length = strlen(string);
 	while (build->writer->padded && length > 0 && string[length - 1] == ' ')
 		length--;
 	string[length] = '\0';
@@ -292,9 +291,9 @@ write_external_ids(Build *build, const ImpiloJsonSlice *array)
 	ImpiloJsonCursor cursor;
 	ImpiloJsonSlice element;
 	ImpiloJsonError wrong;
-	int			room = 4;
 
-	request->ids = palloc(room * sizeof(char *));
+	/* an element has two bytes at least: ,7 */
+	request->ids = palloc((array->length / 2 + 1) * sizeof(char *));
 	impilo_json_begin(&cursor, array, IMPILO_JSON_CHECKED);
 	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
@@ -312,11 +311,6 @@ write_external_ids(Build *build, const ImpiloJsonSlice *array)
 					 impilo_errtable(build->builder->table,
 									 build->writer->column)));
 		id = scalar_text(build, &element, "an array of strings");
-		if (request->nids == room)
-		{
-			room *= 2;
-			request->ids = repalloc(request->ids, room * sizeof(char *));
-		}
 		appendStringInfoChar(&build->body, request->nids == 0 ? '[' : ',');
 		escape_json(&build->body, id);
 		request->ids[request->nids++] = id;
@@ -655,7 +649,6 @@ value_as_json(Build *build, Datum value)
 	writer->member->kind == MEMBER_JSON;
 	ImpiloJsonSlice slice;
 	ImpiloJsonError wrong;
-	size_t		length;
 	char	   *string;
 
 	if (writer->type == BPCHAROID)
@@ -670,10 +663,9 @@ value_as_json(Build *build, Datum value)
 		return slice;
 
 	/* a string of another type is JSON text */
-	string = palloc(slice.length);
-	(void) impilo_json_unescape(&slice, string, &length);
-	if (!impilo_json_check(string, length, IMPILO_JSON_MAX_DEPTH - 1, &slice,
-						   &wrong))
+	string = impilo_scalar_string(&slice);
+	if (!impilo_json_check(string, strlen(string), IMPILO_JSON_MAX_DEPTH - 1,
+						   &slice, &wrong))
 		raise_not(build, "valid JSON");
 	return slice;
 }
