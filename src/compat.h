@@ -175,17 +175,6 @@ updateClosestMatch(ClosestMatchState *state, const char *candidate)
 #endif
 
 /*
- * Returns the version of nghttp2, by which libcurl speaks HTTP/2, or NULL.
- */
-static inline const char *
-impilo_curl_http2(void)
-{
-	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
-
-	return (info->features & CURL_VERSION_HTTP2) ? info->nghttp2_version : NULL;
-}
-
-/*
  * 7.87: a transfer can be ended while its name is looked up.  Before, ending
  * it waits for the lookup.  8.20: the threads that look up names belong to the
  * multi handle.

@@ -91,6 +91,8 @@ static const ErrorKind outcome_errors[] = {
 };
 
 /* of responses, by status; the first row that fits */
+#define STATUS(from, to, ...) {from, to, {__VA_ARGS__}}
+
 static const struct
 {
 	int			from,
@@ -99,86 +101,36 @@ static const struct
 }			status_errors[] =
 
 {
-	{
-		401, 401,
-		{
-			ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-			"server \"%s\" refused the API key",
-			NULL				/* key_hint() */
-		}
-	},
-	{
-		403, 403,
-		{
-			ERRCODE_INSUFFICIENT_PRIVILEGE,
-			"server \"%s\" does not permit this request",
-			"The account of the API key in the user mapping for server \"%s\" does not have the required permission."
-		}
-	},
-	{
-		404, 404,
-		{
-			ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
-			"order API not found on server \"%s\"",
-			"Check option base_url of server \"%s\": it ends in /api/v3."
-		}
-	},
-	{
-		405, 405,
-		{
-			ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
-			"server \"%s\" refused the request",
-			"Check option base_url of server \"%s\": it ends in /api/v3."
-		}
-	},
-	{
-		413, 413,
-		{
-			ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
-			"server \"%s\" refused the request",
-			"The request exceeds the size limit of server \"%s\" or of a gateway in front of it."
-		}
-	},
-	{
-		429, 429,
-		{
-			ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-			"too many requests to server \"%s\"",
-			"Lower the rate with option requests_per_second or max_concurrency of server \"%s\", or try again later."
-		}
-	},
-	{
-		300, 399,
-		{
-			ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
-			"server \"%s\" redirects to another address",
-			"Redirects are not followed, to protect the API key. Set option \"base_url\" of server \"%s\" to the final address."
-		}
-	},
-	{
-		400, 499,
-		{
-			ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
-			"server \"%s\" refused the request",
-			NULL
-		}
-	},
-	{
-		500, 599,
-		{
-			ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
-			"server \"%s\" failed to answer the request",
-			"The API reported an internal error. Try again later."
-		}
-	},
-	{
-		0, 999,
-		{
-			ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
-			"unexpected response from server \"%s\"",
-			"Check option base_url of server \"%s\"."
-		}
-	},
+	STATUS(401, 401, ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+		   "server \"%s\" refused the API key",
+		   NULL),				/* key_hint() */
+	STATUS(403, 403, ERRCODE_INSUFFICIENT_PRIVILEGE,
+		   "server \"%s\" does not permit this request",
+		   "The account of the API key in the user mapping for server \"%s\" does not have the required permission."),
+	STATUS(404, 404, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
+		   "order API not found on server \"%s\"",
+		   "Check option base_url of server \"%s\": it ends in /api/v3."),
+	STATUS(405, 405, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
+		   "server \"%s\" refused the request",
+		   "Check option base_url of server \"%s\": it ends in /api/v3."),
+	STATUS(413, 413, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
+		   "server \"%s\" refused the request",
+		   "The request exceeds the size limit of server \"%s\" or of a gateway in front of it."),
+	STATUS(429, 429, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+		   "too many requests to server \"%s\"",
+		   "Lower the rate with option requests_per_second or max_concurrency of server \"%s\", or try again later."),
+	STATUS(300, 399, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
+		   "server \"%s\" redirects to another address",
+		   "Redirects are not followed, to protect the API key. Set option \"base_url\" of server \"%s\" to the final address."),
+	STATUS(400, 499, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
+		   "server \"%s\" refused the request",
+		   NULL),
+	STATUS(500, 599, ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION,
+		   "server \"%s\" failed to answer the request",
+		   "The API reported an internal error. Try again later."),
+	STATUS(0, 999, ERRCODE_FDW_UNABLE_TO_CREATE_REPLY,
+		   "unexpected response from server \"%s\"",
+		   "Check option base_url of server \"%s\"."),
 };
 
 /* of responses with status 2xx that are not what the API sends, and of scans */

@@ -414,6 +414,17 @@ close_socket(void *arg, curl_socket_t fd)
  * ------------------------------------------------------------------------
  */
 
+/*
+ * Returns the version of nghttp2, by which libcurl speaks HTTP/2, or NULL.
+ */
+static const char *
+http2_library(void)
+{
+	const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+
+	return (info->features & CURL_VERSION_HTTP2) ? info->nghttp2_version : NULL;
+}
+
 /* Return from the function with libcurl's code unless the option was taken. */
 #define SET(option, value) \
 	do { \
@@ -497,7 +508,7 @@ set_request_options(ImpiloHttpRequest *request)
 	{
 		SET(CURLOPT_HTTPGET, 1L);
 		SET(CURLOPT_HTTPHEADER, client->get_headers);
-		SET(CURLOPT_HTTP_VERSION, (long) (impilo_curl_http2() ?
+		SET(CURLOPT_HTTP_VERSION, (long) (http2_library() ?
 										  CURL_HTTP_VERSION_2TLS :
 										  CURL_HTTP_VERSION_1_1));
 		SET(CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
@@ -1466,6 +1477,6 @@ const char *
 impilo_http_library(const char **tls, const char **http2)
 {
 	*tls = curl_version_info(CURLVERSION_NOW)->ssl_version;
-	*http2 = impilo_curl_http2();
+	*http2 = http2_library();
 	return curl_version();
 }
