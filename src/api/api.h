@@ -132,10 +132,10 @@ extern ImpiloOrderState impilo_api_created(ImpiloApi *api,
 /* in error.c */
 
 /*
- * Set by create/: returns whether the current transaction may have created
- * orders, which a retry would create again.  NULL: it has not.
+ * Orders that the running transaction has or may have created, and that a
+ * retry would create again.  create/journal.c counts them.
  */
-extern bool (*impilo_api_may_have_created) (void);
+extern int	impilo_running_orders;
 
 extern bool impilo_api_is_answer(const ImpiloApi *api,
 								 const ImpiloHttpReply *reply,

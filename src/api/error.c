@@ -170,7 +170,7 @@ static const struct
 	{"", ERRCODE_CHECK_VIOLATION},
 };
 
-bool		(*impilo_api_may_have_created) (void) = NULL;
+int			impilo_running_orders = 0;
 
 /*
  * Returns the detail of an error: "GET /order/7 was answered with HTTP status
@@ -311,8 +311,7 @@ impilo_api_invites_retry(int sqlstate)
 void
 impilo_api_raise(const ImpiloApiError *error)
 {
-	if (impilo_api_may_have_created && impilo_api_may_have_created() &&
-		impilo_api_invites_retry(error->sqlstate))
+	if (impilo_running_orders > 0 && impilo_api_invites_retry(error->sqlstate))
 		ereport(ERROR,
 				(errcode(IMPILO_ERRCODE_ORDERS_EXIST),
 				 errmsg_internal("%s", error->message),

@@ -85,7 +85,7 @@ post_kept(void)
 static void
 refuse_prepare(void)
 {
-	if (kept == NIL && !impilo_journal_may_have_created())
+	if (kept == NIL && impilo_running_orders == 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -151,7 +151,6 @@ impilo_commit_init(void)
 {
 	RegisterXactCallback(transaction_event, NULL);
 	RegisterSubXactCallback(subtransaction_event, NULL);
-	impilo_api_may_have_created = impilo_journal_may_have_created;
 }
 
 /*

@@ -256,7 +256,7 @@ lock_server(const ImpiloCreator *creator)
 
 	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ForeignServerRelationId,
 					   connection->serverid, LOCK_SUBOBJECT);
-	if (!impilo_journal_may_have_created())
+	if (impilo_running_orders == 0)
 	{
 		(void) LockAcquire(&tag, ExclusiveLock, false, false);
 		return;

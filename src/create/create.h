@@ -144,7 +144,6 @@ extern ImpiloJournalEntry *impilo_journal_posting(const ImpiloCreator *creator,
 												  const ImpiloOrderRequest *row);
 extern void impilo_journal_created(ImpiloJournalEntry *entry, int64 id);
 extern void impilo_journal_drop(ImpiloJournalEntry *entry);
-extern bool impilo_journal_may_have_created(void);
 extern ImpiloJournalEntry *impilo_journal_find(Oid serverid, int64 id);
 extern bool impilo_journal_hides(Oid serverid, int64 id, CommandId command);
 extern bool impilo_journal_hides_any(Oid serverid, CommandId command);

@@ -238,7 +238,7 @@ impilo_raise_create_error(const ImpiloCreator *creator,
 	repeated = impilo_api_invites_retry(error->sqlstate);
 	created = creator->created > 0 ||
 		first_attempt(attempts, n, IMPILO_ORDER_CREATED) != NULL;
-	if (!impilo_journal_may_have_created())
+	if (impilo_running_orders == 0)
 		ereport(ERROR,
 				(errcode(error->sqlstate),
 				 errmsg_internal("%s", error->message),

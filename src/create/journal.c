@@ -65,7 +65,6 @@ static MemoryContext journal_context = NULL;
 static HTAB *created = NULL;	/* of CreatedOrder */
 static int64 last_serial = 0;
 static int	nsettled = 0;
-static int	nrunning = 0;		/* entries of the running transaction */
 
 /* ------------------------------------------------------------------------
  * The end of transactions
@@ -89,7 +88,7 @@ impilo_journal_drop(ImpiloJournalEntry *entry)
 	if (entry->subid == InvalidSubTransactionId)
 		nsettled--;
 	else
-		nrunning--;
+		impilo_running_orders--;
 	pfree(entry->row);
 	pfree(entry->relation);
 	pfree(entry);
@@ -114,7 +113,7 @@ impilo_journal_abort(SubTransactionId subid, bool whole)
 	dlist_node *first = NULL;
 	dlist_iter	iter;
 
-	if (nrunning == 0)
+	if (impilo_running_orders == 0)
 		return;
 	initStringInfo(&ids);
 
@@ -185,7 +184,7 @@ impilo_journal_settle(void)
 		if (entry->subid == InvalidSubTransactionId)
 			break;
 		entry->subid = InvalidSubTransactionId;
-		nrunning--;
+		impilo_running_orders--;
 		nsettled++;
 	}
 	if (nsettled <= SETTLED_MAX)
@@ -249,7 +248,7 @@ impilo_journal_posting(const ImpiloCreator *creator,
 	entry->subid = GetCurrentSubTransactionId();
 	entry->posted_at = GetCurrentTimestamp();
 	dlist_push_tail(&impilo_journal, &entry->node);
-	nrunning++;
+	impilo_running_orders++;
 	return entry;
 }
 
@@ -266,16 +265,6 @@ impilo_journal_created(ImpiloJournalEntry *entry, int64 id)
 	order->entry = entry;
 	entry->id = id;
 	entry->state = IMPILO_ORDER_CREATED;
-}
-
-/*
- * impilo_journal_may_have_created
- *		Returns whether the running transaction may have created orders.
- */
-bool
-impilo_journal_may_have_created(void)
-{
-	return nrunning > 0;
 }
 
 /*
@@ -308,7 +297,7 @@ impilo_journal_hides(Oid serverid, int64 id, CommandId command)
 {
 	const ImpiloJournalEntry *entry;
 
-	if (nrunning == 0)
+	if (impilo_running_orders == 0)
 		return false;
 	entry = impilo_journal_find(serverid, id);
 	return entry && entry->subid != InvalidSubTransactionId &&

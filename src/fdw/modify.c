@@ -55,7 +55,6 @@
 
 #include "create/create.h"
 #include "fdw/modify.h"
-#include "fdw/scan.h"
 #include "rows/read.h"
 
 /* One target table of one statement. */
@@ -659,7 +658,7 @@ check_views(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			bool created)
 {
 	ExprContext *context = GetPerTupleExprContext(estate);
-	bool		others = impilo_journal_may_have_created();
+	bool		others = impilo_running_orders > 0;
 	ListCell   *option;
 	ListCell   *expression;
 

@@ -264,27 +264,6 @@ next_row(ImpiloScan *state)
 }
 
 /*
- * impilo_set_system_columns
- *		Set the system columns of a row as postgres_fdw does: no transaction,
- *		no location, and the table's OID.
- *
- * Call it after all columns that are needed are set.  Rows of partitioned
- * tables can be in slots without system columns.
- */
-void
-impilo_set_system_columns(TupleTableSlot *slot)
-{
-	HeapTuple	tuple;
-
-	if (!TTS_IS_HEAPTUPLE(slot))
-		return;
-	tuple = ExecFetchSlotHeapTuple(slot, true, NULL);
-	HeapTupleHeaderSetXmin(tuple->t_data, InvalidTransactionId);
-	HeapTupleHeaderSetXmax(tuple->t_data, InvalidTransactionId);
-	HeapTupleHeaderSetCmin(tuple->t_data, FirstCommandId);
-}
-
-/*
  * impiloIterateForeignScan
  *		Returns the next row that passes the filter, or an empty slot.
  *

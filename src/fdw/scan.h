@@ -92,7 +92,6 @@ extern void impiloReScanForeignScan(ForeignScanState *node);
 extern void impiloEndForeignScan(ForeignScanState *node);
 extern void impiloExplainForeignScan(ForeignScanState *node,
 									 struct ExplainState *es);
-extern void impilo_set_system_columns(TupleTableSlot *slot);
 
 /* in join.c */
 

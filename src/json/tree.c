@@ -3,8 +3,8 @@
  * tree.c
  *	  Texts of error responses, read by json-c.
  *
- * The only file that uses json-c.  It must not include utils/builtins.h: both
- * declare the name json_object.
+ * The only file that reads with json-c.  It must not include utils/builtins.h:
+ * both declare the name json_object.
  *
  * No function that can raise an error is called while a json-c tree exists, so
  * the function that makes a tree also frees it.
@@ -168,14 +168,4 @@ impilo_json_error_text(const char *body, size_t length,
 	else
 		clean = impilo_text_clean(body, length, ERROR_TEXT_LIMIT);
 	return clean[0] ? clean : NULL;
-}
-
-/*
- * impilo_json_library_version
- *		Returns the version of json-c that is loaded, in static memory.
- */
-const char *
-impilo_json_library_version(void)
-{
-	return json_c_version();
 }

@@ -261,17 +261,6 @@ store_order(ImpiloShared *shared, const ImpiloOrder *order, bool listed)
 }
 
 /*
- * Note that there is no such order.
- */
-static void
-store_absent(ImpiloShared *shared, int64 id)
-{
-	bool		found;
-
-	stored_insert(shared->orders, id, &found)->state = STORED_ABSENT;
-}
-
-/*
  * Get a stored order, whose bytes are good until the reader's next one.
  */
 static void
@@ -654,10 +643,12 @@ static void
 store_result(ImpiloShared *shared, ImpiloLookupResult result, int64 id,
 			 const ImpiloOrder *order)
 {
+	bool		found;
+
 	if (result == IMPILO_LOOKUP_FOUND)
 		store_order(shared, order, false);
 	else if (result == IMPILO_LOOKUP_ABSENT)
-		store_absent(shared, id);
+		stored_insert(shared->orders, id, &found)->state = STORED_ABSENT;
 	else
 		(void) stored_delete(shared->orders, id);
 }

@@ -22,6 +22,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -466,4 +467,25 @@ impilo_row_reader_fill(ImpiloRowReader *reader, bool rest, Datum *values,
 	if (!rest)
 		memset(nulls, true, reader->table->natts * sizeof(bool));
 	fill_columns(reader, rest ? &reader->rest : &reader->filter, values, nulls);
+}
+
+/*
+ * impilo_set_system_columns
+ *		Set the system columns of a row as postgres_fdw does: no transaction,
+ *		no location, and the table's OID.
+ *
+ * Call it after all columns that are needed are set.  Rows of partitioned
+ * tables can be in slots without system columns.
+ */
+void
+impilo_set_system_columns(TupleTableSlot *slot)
+{
+	HeapTuple	tuple;
+
+	if (!TTS_IS_HEAPTUPLE(slot))
+		return;
+	tuple = ExecFetchSlotHeapTuple(slot, true, NULL);
+	HeapTupleHeaderSetXmin(tuple->t_data, InvalidTransactionId);
+	HeapTupleHeaderSetXmax(tuple->t_data, InvalidTransactionId);
+	HeapTupleHeaderSetCmin(tuple->t_data, FirstCommandId);
 }

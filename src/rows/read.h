@@ -13,6 +13,8 @@
 #ifndef IMPILO_READ_H
 #define IMPILO_READ_H
 
+#include "executor/tuptable.h"
+
 #include "catalog/table.h"
 #include "json/scan.h"
 
@@ -35,5 +37,6 @@ extern void impilo_row_reader_order(ImpiloRowReader *reader, int64 id,
 extern bool impilo_row_reader_next(ImpiloRowReader *reader);
 extern void impilo_row_reader_fill(ImpiloRowReader *reader, bool rest,
 								   Datum *values, bool *nulls);
+extern void impilo_set_system_columns(TupleTableSlot *slot);
 
 #endif							/* IMPILO_READ_H */
