@@ -82,6 +82,9 @@ struct Option
 PG_FUNCTION_INFO_V1(impilo_fdw_validator_1_0);
 
 
+int			impilo_post_at = IMPILO_POST_AT_STATEMENT;
+
+
 /* ------------------------------------------------------------------------
  * Values
  * ------------------------------------------------------------------------
@@ -520,6 +523,8 @@ read_options(List *server, List *table, ImpiloTableOptions *result)
 			options[i].read(&options[i], value, (char *) result + options[i].field);
 	}
 	result->fetch_size = Min(result->fetch_size, IMPILO_MAX_PAGE_SIZE);
+	/* the setting overrides the option towards safety only */
+	result->post_at = Max(result->post_at, (ImpiloPostAt) impilo_post_at);
 }
 
 /*

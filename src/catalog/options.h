@@ -72,6 +72,9 @@ typedef struct ImpiloTableOptions
 	ImpiloPostAt post_at;
 } ImpiloTableOptions;
 
+/* setting impilo_fdw.post_at, an ImpiloPostAt */
+extern int	impilo_post_at;
+
 /* in options.c */
 
 extern PGDLLEXPORT Datum impilo_fdw_validator_1_0(PG_FUNCTION_ARGS);

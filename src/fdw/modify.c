@@ -152,7 +152,7 @@ begin_insert(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
 	state->relation = rinfo->ri_RelationDesc;
 	foreign = GetForeignTable(RelationGetRelid(state->relation));
 	state->table = impilo_table_bind(state->relation);
-	impilo_insert_options(foreign->relid, &state->options);
+	impilo_table_options(foreign->relid, &state->options);
 	state->do_nothing = do_nothing;
 	state->mtstate = mtstate;
 	impilo_check_insert(state->table, foreign, &state->options, do_nothing);
@@ -793,7 +793,7 @@ explain_insert(Relation relation, const InsertState *state,
 	const ImpiloHttpStats *stats;
 	int			batch;
 
-	impilo_insert_options(RelationGetRelid(relation), &options);
+	impilo_table_options(RelationGetRelid(relation), &options);
 	batch = single ? 1 : options.batch_size;
 	ExplainPropertyText("Remote Request", IMPILO_CREATE_REQUEST, es);
 	ExplainPropertyInteger("Batch Size", NULL, batch, es);

@@ -26,9 +26,8 @@ typedef enum ImpiloInsertPrivate
 	IMPILO_INSERT_RETURNED		/* IntList: columns that RETURNING needs */
 } ImpiloInsertPrivate;
 
-/* in modify_plan.c: settings, see impilo_fdw.c */
+/* setting impilo_fdw.allow_create; in modify_plan.c */
 extern bool impilo_allow_create;
-extern int	impilo_post_at;
 
 /* in modify.c */
 
@@ -68,7 +67,6 @@ extern List *impiloPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
 									 Index resultRelation, int subplan_index);
 extern bool impiloPlanDirectModify(PlannerInfo *root, ModifyTable *plan,
 								   Index resultRelation, int subplan_index);
-extern void impilo_insert_options(Oid relid, ImpiloTableOptions *options);
 extern void impilo_check_insert(const ImpiloTable *table,
 								const ForeignTable *foreign,
 								const ImpiloTableOptions *options,

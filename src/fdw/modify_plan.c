@@ -29,21 +29,7 @@
 #include "fdw/modify.h"
 
 bool		impilo_allow_create = true;
-int			impilo_post_at = IMPILO_POST_AT_STATEMENT;
 
-
-/*
- * impilo_insert_options
- *		The options of a table that orders are inserted into.
- *
- * The setting impilo_fdw.post_at overrides the option towards safety only.
- */
-void
-impilo_insert_options(Oid relid, ImpiloTableOptions *options)
-{
-	impilo_table_options(relid, options);
-	options->post_at = Max(options->post_at, (ImpiloPostAt) impilo_post_at);
-}
 
 /*
  * impiloIsForeignRelUpdatable
@@ -60,7 +46,7 @@ impiloIsForeignRelUpdatable(Relation relation)
 	const ImpiloSchemaRelation *found;
 	ImpiloTableOptions options;
 
-	impilo_insert_options(RelationGetRelid(relation), &options);
+	impilo_table_options(RelationGetRelid(relation), &options);
 	found = impilo_schema_relation(name ? name : RelationGetRelationName(relation));
 	if (!options.updatable || found == NULL || found->array != NULL)
 		return 0;
@@ -248,7 +234,7 @@ impiloPlanForeignModify(PlannerInfo *root, ModifyTable *plan,
 	ListCell   *cell;
 
 	table_close(relation, NoLock);
-	impilo_insert_options(relid, &options);
+	impilo_table_options(relid, &options);
 	require_updatable_orders(table, &options);
 	if (plan->returningLists)
 		pull_varattnos(list_nth(plan->returningLists, subplan_index),
