@@ -1315,8 +1315,8 @@ add_header(struct curl_slist **list, const char *header)
  *		Make a client, which lives as long as `context`.
  *
  * Deleting the context closes its connections, and releases the requests that
- * are left.  Raises an error if there is no memory or if this
- * libcurl does not support the configuration.  Connects to nothing.
+ * are left.  Raises an error if there is no memory or if this libcurl does not
+ * support the configuration.  Connects to nothing.
  */
 ImpiloHttpClient *
 impilo_http_open(MemoryContext context, const ImpiloHttpConfig *config)
@@ -1367,9 +1367,9 @@ impilo_http_open(MemoryContext context, const ImpiloHttpConfig *config)
  *		Queue a request, and send it as far as that is possible without waiting.
  *
  * `path` follows base_url.  A POST sends `length` bytes of JSON.  Both are
- * copied.  The request and its reply belong to `context`.  `stats`, if given, is added to until the
- * request is released, and must live that long.  Raises an error only for lack
- * of memory, and then has sent nothing.
+ * copied.  The request and its reply belong to `context`.  `stats`, if given,
+ * is added to until the request is released, and must live that long.  Raises
+ * an error only for lack of memory, and then has sent nothing.
  */
 ImpiloHttpRequest *
 impilo_http_start(ImpiloHttpClient *client, MemoryContext context,
