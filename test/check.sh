@@ -338,7 +338,7 @@ lane() {
 }
 
 inside() {
-	local argument passed failed sum_passed=0 sum_failed=0 progress lane
+	local argument passed failed sum_passed=0 sum_failed=0 progress lanes=()
 
 	wanted=
 	for argument in "$@"; do
@@ -382,11 +382,13 @@ inside() {
 	if read -r passed failed 2>/dev/null <"$HOME_FOLDER/result/build" && [ "$failed" -gt 0 ]; then
 		say 'the build failed: the other parts are not run'
 	else
-		# two lanes for two cores
-		lane clang release unit fuzz sandbox style valgrind &
-		lane=$!
-		lane regress tap sanitize compilers assert
-		wait "$lane"
+		# three lanes for two cores, as the parts tap and sandbox wait a lot
+		lane clang release unit valgrind &
+		lanes+=($!)
+		lane fuzz style sandbox sanitize &
+		lanes+=($!)
+		lane regress tap compilers assert
+		wait "${lanes[@]}"
 	fi
 	kill "$progress"
 
