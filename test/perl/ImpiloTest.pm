@@ -72,6 +72,8 @@
 # elapsed(CODE)           returns the seconds that CODE took
 # log_text(NODE)          returns the server log; log_text(NODE, MARK) only the
 # log_mark(NODE)          part after the mark
+# memory(PID, FIELD)     returns a number of /proc/PID/status, such as VmRSS, in kB
+# quote_literal(TEXT)     returns the text as an SQL literal
 # wait_until(CODE, TEXT)  repeats CODE until it returns true; dies after a minute
 #
 # As root, every test is skipped, because initdb refuses to run.
@@ -95,8 +97,8 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT = (
 	@Test::More::EXPORT,
-	qw(attach certificate cluster elapsed log_mark log_text nginx
-	  psql_error sandbox session wait_until));
+	qw(attach certificate cluster elapsed log_mark log_text memory nginx
+	  psql_error quote_literal sandbox session wait_until));
 
 our $PATIENCE = 60;    # seconds until a wait fails
 our $SANDBOX_DIR = abs_path(dirname(__FILE__) . '/../sandbox');
@@ -403,6 +405,14 @@ sub log_text
 	return PostgreSQL::Test::Utils::slurp_file($node->logfile, $mark // 0);
 }
 
+sub memory
+{
+	my ($pid, $field) = @_;
+	my ($kb) = PostgreSQL::Test::Utils::slurp_file("/proc/$pid/status") =~ /^$field:\s+(\d+) kB/m;
+
+	return $kb;
+}
+
 sub wait_until
 {
 	my ($code, $what) = @_;
@@ -502,12 +512,12 @@ sub steer
 {
 	my ($self, $method, $path, $data) = @_;
 	my %content = defined $data ? (content => $json->encode($data)) : ();
-	my $answer = HTTP::Tiny->new(proxy => undef, http_proxy => undef)->request($method,
+	my $response = HTTP::Tiny->new(proxy => undef, http_proxy => undef)->request($method,
 		$self->url . "/_sandbox/$path", \%content);
 
-	croak "$method $path: $answer->{status} $answer->{content}"
-	  unless $answer->{success};
-	return $answer->{content};
+	croak "$method $path: $response->{status} $response->{content}"
+	  unless $response->{success};
+	return $response->{content};
 }
 
 sub config

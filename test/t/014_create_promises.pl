@@ -415,12 +415,7 @@ cmp_ok(elapsed(sub {
 		}), '<', 20, 'in seconds');
 $api->ctl('only');
 
-sub peak
-{
-	my ($kb) = PostgreSQL::Test::Utils::slurp_file('/proc/' . $session->pid . '/status') =~ /^VmHWM:\s+(\d+)/m;
-
-	return $kb / 1024;
-}
+sub peak { return memory($session->pid, 'VmHWM') / 1024; }
 
 SKIP:
 {

@@ -20,13 +20,7 @@ sub temporary_files
 }
 
 # kB in memory of a backend: the parts of its own
-sub resident
-{
-	my ($pid) = @_;
-	my ($kb) = PostgreSQL::Test::Utils::slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
-
-	return $kb;
-}
+sub resident { return memory($_[0], 'RssAnon'); }
 
 $s->query("SET work_mem = '64kB'");
 my $mark = log_mark($node);

@@ -529,19 +529,11 @@ sub question
 
 my $constant = qr/\{\{([a-z0-9\[\]]+):(.*?)\}\}(?!\})/s;
 
-sub literal
-{
-	my ($text) = @_;
-
-	$text =~ s/'/''/g;
-	return "'$text'";
-}
-
 sub with_literals
 {
 	my ($sql) = @_;
 
-	return $sql =~ s/$constant/literal($2) . "::$1"/gser;
+	return $sql =~ s/$constant/quote_literal($2) . "::$1"/gser;
 }
 
 # (PREPARE, EXECUTE)
@@ -550,7 +542,7 @@ sub prepared
 	my ($sql) = @_;
 	my (@types, @values);
 
-	$sql =~ s/$constant/push @types, $1; push @values, literal($2); '$' . @types/gse;
+	$sql =~ s/$constant/push @types, $1; push @values, quote_literal($2); '$' . @types/gse;
 	return ("PREPARE q" . (@types ? '(' . join(', ', @types) . ')' : '') . " AS $sql",
 		'EXECUTE q' . (@values ? '(' . join(', ', @values) . ')' : ''));
 }
@@ -586,7 +578,7 @@ sub switches
 	# where lookahead is forced, the other ways to join are off
 	push @set, 'SET impilo_fdw.enable_lookahead = ' . any('on', 'on', 'off');
 	push @set, 'SET enable_hashjoin = off; SET enable_mergejoin = off' if chance(0.3);
-	push @set, 'SET work_mem = ' . literal(any('64kB', '4MB'));
+	push @set, 'SET work_mem = ' . quote_literal(any('64kB', '4MB'));
 	push @set, 'SET plan_cache_mode = ' . any('auto', 'force_generic_plan', 'force_custom_plan');
 	push @set, 'SET from_collapse_limit = ' . any(1, 8);
 	return join '; ', @set;

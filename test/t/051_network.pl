@@ -54,27 +54,19 @@ $node->safe_psql('postgres',
 	  . "CREATE USER MAPPING FOR CURRENT_USER SERVER net OPTIONS (api_key 'sandbox-key');"
 	  . 'CREATE SCHEMA net; IMPORT FOREIGN SCHEMA v3 FROM SERVER net INTO net');
 
-sub literal
-{
-	my ($text) = @_;
-
-	$text =~ s/'/''/g;
-	return "'$text'";
-}
-
 # requests one order from an address, with additional options of the server
 sub ask
 {
 	my ($url, %option) = @_;
 	my $options = join ', ',
-	  map { "$_ " . literal($option{$_}) } sort keys %option;
+	  map { "$_ " . quote_literal($option{$_}) } sort keys %option;
 
 	$options = ", $options" if $options ne '';
 	return psql_error($node,
 		    'DROP SERVER IF EXISTS other CASCADE;'
 		  . 'CREATE SERVER other FOREIGN DATA WRAPPER impilo_fdw OPTIONS '
 		  . "(max_retries '1', base_url "
-		  . literal($url)
+		  . quote_literal($url)
 		  . "$options);"
 		  . "CREATE USER MAPPING FOR CURRENT_USER SERVER other OPTIONS (api_key 'sandbox-key');"
 		  . 'CREATE FOREIGN TABLE asked (id bigint) SERVER other '
@@ -159,7 +151,7 @@ foreach my $key ("k\r\nX-Injected: 1", "k\nX: 1", "k\x01", 'k k', "k\xc3\xa4", '
 {
 	my $error = psql_error($node,
 		'ALTER USER MAPPING FOR CURRENT_USER SERVER net OPTIONS (SET api_key '
-		  . literal($key)
+		  . quote_literal($key)
 		  . ')');
 	(my $shown = $key) =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ge;
 
@@ -170,7 +162,7 @@ foreach my $key ("k\r\nX-Injected: 1", "k\nX: 1", "k\x01", 'k k', "k\xc3\xa4", '
 foreach my $file ('relative.pem', '../ca.pem', '')
 {
 	is( psql_error($node,
-			'ALTER SERVER net OPTIONS (ADD ca_file ' . literal($file) . ')')
+			'ALTER SERVER net OPTIONS (ADD ca_file ' . quote_literal($file) . ')')
 		  ->{sqlstate},
 		'HV024',
 		"ca_file '$file' is refused");
@@ -181,7 +173,7 @@ foreach my $proxy ("http://p\r\nX: 1", 'http://user:password@p:3128',
 	(my $shown = $proxy) =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ge;
 
 	is( psql_error($node,
-			'ALTER SERVER net OPTIONS (ADD proxy ' . literal($proxy) . ')')
+			'ALTER SERVER net OPTIONS (ADD proxy ' . quote_literal($proxy) . ')')
 		  ->{sqlstate},
 		'HV024',
 		"proxy '$shown' is refused");

@@ -28,11 +28,10 @@ my $session = session($node);
 # It cannot be asked for everywhere.
 sub peak
 {
-	my $status = '/proc/' . $session->pid . '/status';
 	my $peak;
 
-	return undef if !-r $status;
-	($peak) = PostgreSQL::Test::Utils::slurp_file($status) =~ /^VmHWM:\s+(\d+) kB/m;
+	return undef if !-r '/proc/' . $session->pid . '/status';
+	$peak = memory($session->pid, 'VmHWM');
 	if (open my $refs, '>', '/proc/' . $session->pid . '/clear_refs')
 	{
 		print $refs "5\n";

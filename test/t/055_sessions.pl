@@ -31,14 +31,7 @@ attach(
 my $session = session($node);
 my $seen = -r '/proc/' . $session->pid . '/status';
 
-sub resident
-{
-	my ($kb) =
-	  PostgreSQL::Test::Utils::slurp_file('/proc/' . $session->pid . '/status')
-	  =~ /^VmRSS:\s+(\d+)/m;
-
-	return $kb;
-}
+sub resident { return memory($session->pid, 'VmRSS'); }
 
 # sockets, event sets, pipes; not the relations that PostgreSQL has open
 sub files

@@ -284,14 +284,7 @@ sub live_a_round
 	return;
 }
 
-sub resident
-{
-	my ($kb) =
-	  PostgreSQL::Test::Utils::slurp_file('/proc/' . $session->pid . '/status')
-	  =~ /^RssAnon:\s+(\d+)/m;
-
-	return $kb * 1024;
-}
+sub resident { return memory($session->pid, 'RssAnon') * 1024; }
 
 # what each descriptor of a process is open on
 sub descriptors
