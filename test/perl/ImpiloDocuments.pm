@@ -86,7 +86,7 @@ sub hostile_value
 
 #----------------------------------------------------------------------
 # Orders.  A tree of ['object', NAME, VALUE, ...], ['array', VALUE, ...] and
-# bytes, so that a name can stand twice and a value be anything.
+# bytes, so that a name can occur twice and a value can be any bytes.
 #----------------------------------------------------------------------
 
 my $address = {
@@ -188,7 +188,7 @@ sub text
 	  . '}';
 }
 
-# references to all values of a tree
+# Returns references to all values of a tree.
 sub values_of
 {
 	my ($node) = @_;
@@ -203,7 +203,7 @@ sub values_of
 	return @found;
 }
 
-# what is in one place becomes something else
+# Replaces the value at one place of a tree, or repeats or removes a member.
 sub spoil
 {
 	my ($tree) = @_;
@@ -217,7 +217,7 @@ sub spoil
 	}
 	elsif ($dice < 0.8 && $step == 2)
 	{
-		# the name again, before or behind
+		# the name again, before or after it
 		splice @$parent, any(1, $at + 1), 0, $parent->[ $at - 1 ], hostile_value();
 	}
 	elsif ($dice < 0.85 && $step == 2)
@@ -231,7 +231,7 @@ sub spoil
 	}
 	else
 	{
-		# another part of the same
+		# another part of the same tree
 		my ($other, $there) = @{ any(values_of($tree)) };
 		$parent->[$at] = text($other->[$there]);
 	}
@@ -244,7 +244,7 @@ sub hostile_order
 	my $tree = tree({ %order, id => $id });
 	my $spoils = any(0, 1, 1, 1, 2, 3, 8);
 
-	# the id in front, as the API has it
+	# the id is the first member, as in the API
 	my @members = splice @$tree, 1;
 	for (my $i = 0; $i < @members; $i += 2)
 	{
@@ -328,7 +328,8 @@ sub mutated
 	return $bytes;
 }
 
-# (containers inside one another, is a member's name repeated or escaped)
+# Returns the depth of containers, and whether a member's name is repeated or
+# escaped.
 sub shape_of
 {
 	my ($bytes) = @_;

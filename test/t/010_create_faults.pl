@@ -1,6 +1,6 @@
 # How a create request can end, and what follows: the table in the head of
-# src/create/create.c, row by row.  An order is never created twice, and never lost
-# in silence.
+# src/create/create.c, row by row.  No order is created twice, and each one that
+# exists or may exist is reported.
 
 use strict;
 use warnings;
@@ -36,8 +36,8 @@ sub server_option
 	return;
 }
 
-# Orders in the sandbox with this external id.  What a fault let through is
-# counted there, not in what the client was told.
+# Returns the number of orders of the sandbox with this external id.  Only the
+# sandbox knows what was created despite a fault.
 sub orders_with
 {
 	my ($id) = @_;
@@ -47,7 +47,7 @@ sub orders_with
 }
 
 #----------------------------------------------------------------------
-# One request: what the client is told, how many orders there are
+# One request: what the client receives, and how many orders exist
 #----------------------------------------------------------------------
 
 my @cases = (
@@ -67,23 +67,23 @@ my @cases = (
 	[ 'reset after', { reset => 'after' }, '00000', 1, 1 ],
 	[ 'closed', { close => \1 }, 'IU001', 0, 1 ],
 	[ 'answer cut', { cut_body => 20 }, '00000', 1, 1 ],
-	[ 'chunked answer cut', { chunked_cut => 20 }, '00000', 1, 1 ],
-	[ 'answer is no JSON', { raw => '<html>' }, '00000', 1, 1 ],
-	[ 'answer is no order', { raw => '{}' }, '00000', 1, 1 ],
-	[ 'answer is not said to be JSON', { content_type => 'text/html' },
+	[ 'chunked response cut', { chunked_cut => 20 }, '00000', 1, 1 ],
+	[ 'response is not JSON', { raw => '<html>' }, '00000', 1, 1 ],
+	[ 'response is not an order', { raw => '{}' }, '00000', 1, 1 ],
+	[ 'response with another content type', { content_type => 'text/html' },
 		'00000', 1, 1 ],
-	[ 'answer is empty', { raw => '' }, '00000', 1, 1 ],
-	[ 'answer is for another patient, created',
+	[ 'response is empty', { raw => '' }, '00000', 1, 1 ],
+	[ 'response is for another patient, created',
 		{ replace => [ { pointer => '/patient/id', json => '8' } ] },
 		'00000', 1, 1 ],
-	[ 'answer is for another patient, not created',
+	[ 'response is for another patient, not created',
 		{ status => 201, raw => '{"id":5,"patient":{"id":8}}', processed => \0 },
 		'IU001', 0, 1 ],
-	[ 'answer has other external ids, created',
+	[ 'response has other external ids, created',
 		{ replace => [ { pointer => '/externalOrderIds', json => '["x","y"]' },
 				{ pointer => '/patient', remove => \1 } ] },
 		'00000', 1, 1 ],
-	[ 'answer has other external ids, not created',
+	[ 'response has other external ids, not created',
 		{ status => 201, raw => '{"id":5,"externalOrderIds":["x"]}', processed => \0 },
 		'IU001', 0, 1 ],
 );
@@ -104,7 +104,7 @@ foreach my $case (@cases)
 	  if $sqlstate eq '00000';
 }
 
-# what an answer leaves out contradicts nothing, nor does what it adds
+# members that a response omits or adds do not contradict the row
 foreach my $answer (
 	'{"id":900,"patient":null,"externalOrderIds":null}',
 	'{"id":901}',
@@ -112,44 +112,44 @@ foreach my $answer (
 	'{"id":903,"patient":{"id":null},"externalOrderIds":[null]}',
 	'{"id":904,"patient":{"id":7,"site":{"id":3}},"site":{"id":3}}',
 	'{"id":905,"externalOrderIds":["more","left_out","x"]}',
-	# the API's own form of the ids, of an order that says for whom it is
+	# the ids in another form, in a response that names the patient
 	'{"id":908,"patient":{"id":7},"externalOrderIds":["LEFT_OUT"]}')
 {
 	$api->ctl('log-reset');
 	$api->fault({ method => 'POST', do => { status => 201, raw => $answer } });
 	is(psql_error($node, insert_of('left_out'))->{sqlstate}, '00000',
-		"believed: $answer");
-	is($api->count('pages'), 0, 'believed: nothing is looked up');
+		"response is accepted: $answer");
+	is($api->count('pages'), 0, 'an accepted response needs no search');
 }
 $api->fault;
 
-# an order for a site; the error says what is wrong, and not for whom it is
+# an order for a site; the error states what is wrong, but does not name the site
 my $for_site = 'INSERT INTO impilo.orders (site_id, order_items)'
   . ' VALUES (3, impilo_order_item(1000))';
 
 $api->fault({ method => 'POST',
 	do => { status => 201, raw => '{"id":906,"patient":{"id":7},"site":{"id":3}}' } });
-is(psql_error($node, $for_site)->{sqlstate}, '00000', 'believed: for the site');
+is(psql_error($node, $for_site)->{sqlstate}, '00000', 'a response for the same site is accepted');
 $api->fault({ method => 'POST',
 	do => { status => 201, raw => '{"id":907,"site":{"id":445566}}' } });
 my $other = psql_error($node, $for_site);
 is($other->{sqlstate}, 'IU001', 'for another site');
 like($other->{detail}, qr/The response to POST \/order is order 907, which is for another site\./,
-	'for another site: the error says so');
-unlike($other->{stderr}, qr/445566/, 'for another site: and no more');
+	'for another site: the detail states it');
+unlike($other->{stderr}, qr/445566/, 'for another site: the error does not show its id');
 $api->fault;
 
-# 429 proves that nothing was created, so it is sent again
+# 429 proves that nothing was created, so the request is repeated
 $api->ctl('log-reset');
 $api->fault({ method => 'POST', times => 2,
 	do => { status => 429, retry_after => '0' } });
 is(psql_error($node, insert_of('again'))->{sqlstate},
-	'00000', '429 twice: created at last');
+	'00000', '429 twice: the third request creates the order');
 is($api->count('posts'), 3, '429 twice: three requests');
 is(orders_with('again'), 1, '429 twice: one order');
 $api->fault({ method => 'POST', do => { status => 429, retry_after => '0' } });
 is(psql_error($node, insert_of('never'))->{sqlstate},
-	'53400', '429 for ever: nothing exists, so the class may be retried');
+	'53400', '429 to every request: nothing exists, so the error permits a retry');
 $api->fault;
 
 # no server at all
@@ -159,7 +159,7 @@ is(psql_error($node, insert_of('down'))->{sqlstate},
 $api->start;
 
 #----------------------------------------------------------------------
-# What a refusal is told with
+# The error of a refusal: SQLSTATE and hint
 #----------------------------------------------------------------------
 
 foreach my $case (
@@ -182,10 +182,10 @@ foreach my $case (
 	like($refused->{hint}, $hint, "$status: hint");
 }
 
-# where the address has proven right, it is not to blame
+# after a response from base_url the hint does not suggest to change it
 $api->fault({ method => 'POST', do => { status => 404 } });
 unlike(psql_error($node, 'SELECT id FROM impilo.orders WHERE id = 1; ' . insert_of('proven'))->{hint},
-	qr/base_url/, '404 after an answer: no word of the address');
+	qr/base_url/, '404 after another response: the hint does not name base_url');
 $api->fault;
 
 # through another role's view the hint names its mapping
@@ -201,28 +201,28 @@ like(psql_error($node, 'SET ROLE reader; SELECT * FROM seen')->{hint},
 $api->fault;
 
 #----------------------------------------------------------------------
-# Unknown outcomes: the error says what to do
+# Unknown outcomes: the error states what to do
 #----------------------------------------------------------------------
 
 $api->fault({ method => 'POST', do => { status => 500 } });
 my $error = psql_error($node, insert_of('lost_1,lost_2'));
 is($error->{sqlstate}, 'IU001', 'not found: IU001');
 like($error->{detail}, qr/Row 1 \(external ids "lost_1", "lost_2"\): .*500/,
-	'row, ids and reason are told');
+	'the detail names row, ids and reason');
 like($error->{hint},
 	qr/SELECT \* FROM impilo\.orders WHERE external_order_ids && ARRAY\['lost_1'\]/,
-	'the query that finds out is told');
+	'the hint contains a query that finds the order');
 is($node->safe_psql('postgres',
 		"SELECT * FROM impilo.orders WHERE external_order_ids && ARRAY['lost_1']"),
-	'', 'the query runs');
+	'', 'the query of the hint runs');
 ok(!(grep { $_->{severity} eq 'WARNING' } @{ $error->{messages} }),
-	'no warning repeats what the error says');
+	'no warning repeats the error');
 like($error->{message}, qr/500|failed to answer/, 'the message contains the reason');
 is($error->{messages}[0]{message},
 	'searching the list of server "impilo" for 1 order of unknown outcome',
-	'a notice says that the search begins');
+	'a notice reports the search');
 
-# without external ids nothing is looked up
+# without external ids there is no search
 $api->ctl('log-reset');
 $error = psql_error($node, insert_of(undef));
 is($error->{sqlstate}, 'IU001', 'no external ids: IU001');
@@ -235,29 +235,29 @@ server_option('reconcile_timeout', '20s');
 $api->fault({ method => 'POST',
 	do => { reset => 'after', appear_after_ms => 1500 } });
 $error = psql_error($node, insert_of('late'));
-is($error->{sqlstate}, '00000', 'found when it appeared');
-is(orders_with('late'), 1, 'and created once');
+is($error->{sqlstate}, '00000', 'an order that appears late is found');
+is(orders_with('late'), 1, 'a late order is created once');
 server_option('reconcile_timeout', undef);
 server_option('reconcile_timeout', '0s');
 
-# the look-up fails: that is no reason to forget the order
+# the search fails: the outcome of the request stays unknown
 $api->fault({ method => 'POST', do => { status => 500, processed => \1 } },
 	{ method => 'GET', do => { status => 400 } });
 $error = psql_error($node, insert_of('blind'));
-is($error->{sqlstate}, 'IU001', 'list not readable: IU001, not its own error');
+is($error->{sqlstate}, 'IU001', 'list not readable: IU001, not the error of the list');
 
-# nor is what a part of the list has shown a result
+# a part of the list proves nothing
 $api->config(order => 'newest');
 $api->fault({ method => 'POST', do => { status => 500, processed => \1 } },
 	{ method => 'GET', page => 2, do => { status => 400 } });
 $error = psql_error($node, insert_of('half_blind'));
 is($error->{sqlstate}, 'IU001', 'half of the list not readable: IU001');
-unlike($error->{detail}, qr/matches/, 'half of the list: nothing is concluded');
+unlike($error->{detail}, qr/matches/, 'half of the list: the detail names no match');
 $api->config(order => undef);
 $api->fault;
 
 #----------------------------------------------------------------------
-# What is found must not be an older order
+# An older order is not taken for the new one
 #----------------------------------------------------------------------
 
 # an order of a minute ago, with the same ids, for the same patient
@@ -273,48 +273,48 @@ $number = 900_000;
 $old->('old', 7, '2020-01-01T00:00:00Z');
 $api->fault({ method => 'POST', do => { status => 500 } });
 $error = psql_error($node, insert_of('old'));
-is($error->{sqlstate}, 'IU001', 'an older order is not taken for it');
+is($error->{sqlstate}, 'IU001', 'an older order with the same ids: IU001');
 like($error->{detail}, qr/Order 900000 matches, but may be older/,
-	'it is named');
+	'an older order with the same ids is named');
 
-# the same although the server's clock is wrong
+# the same if the server's clock is wrong
 $api->config(date_offset_s => -100_000);
 $number++;
 $old->('old_clock', 7, '2020-01-01T00:00:00Z');
 is(psql_error($node, insert_of('old_clock'))->{sqlstate},
-	'IU001', 'nor if the clock is slow');
+	'IU001', 'an older order, if the clock is slow: IU001');
 $api->config(date_offset_s => undef);
 
-# no Date, no events: no proof
+# without the header Date, or without events, the order's age is unknown
 $api->config(date => \0);
 $api->fault({ method => 'POST', do => { status => 500, processed => \1 } });
 is(psql_error($node, insert_of('dateless'))->{sqlstate},
-	'IU001', 'without Date nothing is proven');
+	'IU001', 'without Date: IU001');
 $api->config(date => undef);
 $api->config(create_events => \0);
 is(psql_error($node, insert_of('eventless'))->{sqlstate},
-	'IU001', 'without events nothing is proven');
+	'IU001', 'without events: IU001');
 
-# but the user's promise proves it
+# unless option unique_external_ids promises that ids are unique
 server_option('unique_external_ids', 'true');
 is(psql_error($node, insert_of('promised'))->{sqlstate},
-	'00000', "unique_external_ids proves it");
+	'00000', 'without events, with unique_external_ids: the order is found');
 $api->config(create_events => undef);
 
-# other recipient, more ids, fewer ids: not it
+# an order with another recipient, more ids or fewer ids is another one
 $api->fault({ method => 'POST', do => { status => 500 } });
 $number++;
 $old->('other', 8, '2020-01-01T00:00:00Z');
 is(psql_error($node, insert_of('other'))->{sqlstate},
-	'IU001', 'for somebody else: not it');
+	'IU001', 'an order for another patient does not match');
 $number++;
 $old->('more","x', 7, '2020-01-01T00:00:00Z');
 is(psql_error($node, insert_of('more'))->{sqlstate},
-	'IU001', 'with more ids: not it');
+	'IU001', 'an order with more ids does not match');
 is(psql_error($node, insert_of('more,x,y'))->{sqlstate},
-	'IU001', 'with fewer ids: not it');
+	'IU001', 'an order with fewer ids does not match');
 is(psql_error($node, insert_of('x,more'))->{sqlstate},
-	'00000', 'the same ids in another order: it');
+	'00000', 'an order with the same ids in another sequence matches');
 
 # two matches
 $number++;
@@ -324,10 +324,10 @@ $old->('twin', 7, '2020-01-01T00:00:00Z');
 $error = psql_error($node, insert_of('twin'));
 is($error->{sqlstate}, 'IU001', 'two matches: IU001');
 like($error->{detail}, qr/Two orders match: 900004 and 900005/,
-	'both are named');
+	'two matches: both are named');
 server_option('unique_external_ids', undef);
 
-# an order that the transaction created itself is not it, either
+# an order that the transaction created before does not match
 $api->fault;
 my $session = session($node);
 $session->query('BEGIN');
@@ -335,7 +335,7 @@ $session->query(insert_of('same'));
 $api->fault({ method => 'POST', do => { status => 500 } });
 $session->query(insert_of('same'));
 is($session->error->{sqlstate}, 'IU001',
-	'an order created a statement before is not taken for it');
+	'an order of the previous statement does not match');
 $session->query('ROLLBACK');
 $api->fault;
 
@@ -352,7 +352,7 @@ my $bulk = sub {
 	  . " FROM generate_series(1, $n) i";
 };
 
-# one look-up for all unknown ones of a batch, and rows in their order
+# one search for all unknown outcomes of a batch; the rows keep their sequence
 $api->ctl('log-reset');
 $api->fault({ method => 'POST', body => 'bulk_[3-6]_',
 	do => { status => 500, processed => \1 } });
@@ -360,12 +360,12 @@ is($node->safe_psql('postgres',
 		"WITH n AS (" . $bulk->('bulk', 100) . " RETURNING patient_id) "
 		  . "SELECT string_agg(patient_id::text, ',') = string_agg(i::text, ',') FROM "
 		  . "(SELECT patient_id, row_number() OVER () AS i FROM n) x"),
-	't', 'all rows are returned, in their order');
-is(orders_with('bulk_3_') + orders_with('bulk_100_'), 2, 'each created once');
+	't', 'all rows are returned in their sequence');
+is(orders_with('bulk_3_') + orders_with('bulk_100_'), 2, 'unknown outcomes of a batch: each order is created once');
 is($api->count('created'), 100, '100 orders');
-cmp_ok($api->count('pages'), '<=', 4, 'the list was read once');
+cmp_ok($api->count('pages'), '<=', 4, 'unknown outcomes of a batch: the list is read once');
 
-# one order is not two rows
+# one order cannot be the result of two rows
 $api->fault(
 	{ method => 'POST', times => 1, do => { status => 500, processed => \1 } },
 	{ method => 'POST', do => { status => 500 } });
@@ -376,50 +376,50 @@ is($error->{sqlstate}, 'IU001', 'one order for two rows: IU001');
 like($error->{detail}, qr/Order \d+ matches more than one row/, 'one order for two rows: it is named');
 $api->fault;
 
-# a refusal stops the rest: with some latency all of those sent together are
-# answered before those that follow them
+# A refusal stops the rest.  With some latency, requests sent together are
+# answered before the next ones are sent.
 $api->ctl('log-reset');
 $api->config(latency_ms => 50);
 $api->fault({ method => 'POST', body => 'stop_5_', do => { status => 400 } });
 $error = psql_error($node, $bulk->('stop', 500));
 is($error->{sqlstate}, 'IU002', 'one refused: IU002');
-like($error->{message}, qr/^row 5 \(external ids "stop_5_"\) was refused: /, 'row is told');
+like($error->{message}, qr/^row 5 \(external ids "stop_5_"\) was refused: /, 'the message names the row');
 like($error->{detail}, qr/This transaction has created \d+ orders: \d+, /,
-	'orders that exist are told');
-like($error->{detail}, qr/Rows \d+ to 500 were not sent\./, 'and what was not sent');
-cmp_ok($api->count('posts'), '<', 20, 'the rest was not sent');
+	'the detail names the orders that exist');
+like($error->{detail}, qr/Rows \d+ to 500 were not sent\./, 'the detail names the rows that were not sent');
+cmp_ok($api->count('posts'), '<', 20, 'the other rows were not sent');
 $api->config(latency_ms => undef);
 my $created = $api->count('created');
 like($error->{detail}, qr/has created $created orders/, 'the detail counts the orders');
 
-# a dead server is not asked for all rows
+# a server that fails does not receive all rows
 $api->ctl('log-reset');
 $api->fault({ method => 'POST', do => { status => 502 } });
 $error = psql_error($node, $bulk->('dead', 500));
 is($error->{sqlstate}, 'IU001', 'all unknown: IU001');
-cmp_ok($api->count('posts'), '<=', 16, 'stopped after as many as fly at once');
+cmp_ok($api->count('posts'), '<=', 16, 'stopped after the requests in flight');
 
-# the server dies under way: what exists and what may exist are told
+# the server dies in between: the error names what exists and what may exist
 $api->fault({ method => 'POST', skip => 20, do => { reset => 'before' } });
 $error = psql_error($node, $bulk->('dying', 100));
 is($error->{sqlstate}, 'IU001', 'dying server: IU001');
-like($error->{detail}, qr/This transaction has created \d+ orders: /, 'dying server: what exists');
+like($error->{detail}, qr/This transaction has created \d+ orders: /, 'dying server: the detail names the orders that exist');
 $api->fault;
 
 # concurrency
 $api->ctl('log-reset');
 $api->config(latency_ms => 50);
 $node->safe_psql('postgres', $bulk->('wide', 40));
-cmp_ok($api->count('most_posts_in_flight'), '>', 1, 'requests fly together');
-cmp_ok($api->count('most_posts_in_flight'), '<=', 8, 'but no more than max_concurrency');
+cmp_ok($api->count('most_posts_in_flight'), '>', 1, 'several requests are in flight together');
+cmp_ok($api->count('most_posts_in_flight'), '<=', 8, 'no more requests are in flight than max_concurrency');
 $api->config(latency_ms => undef);
 
 #----------------------------------------------------------------------
 # After an order was created, no error invites a retry
 #----------------------------------------------------------------------
 
-# Without a kept connection: where the end of one that was kept has not come
-# through yet, the request goes into it, and its outcome is unknown.
+# Without keep-alive: a request over a kept connection whose end has not been
+# noticed yet has an unknown outcome.
 $api->config(keep_alive => \0);
 $session->query('BEGIN');
 $session->query(insert_of('before'));
@@ -441,24 +441,24 @@ wait_until(sub { $api->count('created') >= 3 }, 'three orders');
 $session->cancel;
 $session->wait;
 $error = $session->error;
-is($error->{sqlstate}, '57014', "cancel: the server's own SQLSTATE");
+is($error->{sqlstate}, '57014', "cancel: PostgreSQL's SQLSTATE");
 like($error->{message}, qr/canceling statement due to user request/,
-	"cancel: the server's own text");
-like($error->{context}, qr/were created, 3 more may have been created/, 'cancel: how many may exist');
+	"cancel: PostgreSQL's message");
+like($error->{context}, qr/were created, 3 more may have been created/, 'cancel: the context counts the orders that may exist');
 is($session->query("SELECT count(*) FROM impilo_created_orders() WHERE state = 'unknown' "
 		  . "AND external_order_ids::text LIKE '{cancelled%'"),
-	3, 'cancel: they are listed');
+	3, 'cancel: impilo_created_orders() lists them');
 $api->fault;
 
-# while it waits for a look-up
+# while it searches the list
 server_option('reconcile_timeout', undef);
 $api->fault({ method => 'POST', do => { status => 500 } });
 $session->send(insert_of('sought_for'));
 wait_until(sub { $api->log =~ /sought_for/ }, 'the request');
 $session->cancel;
 $session->wait;
-is($session->error->{sqlstate}, '57014', 'cancel while looking up');
-like($session->error->{context}, qr/were created, 1 more may have been created/, 'still says what may exist');
+is($session->error->{sqlstate}, '57014', 'cancel during the search');
+like($session->error->{context}, qr/were created, 1 more may have been created/, 'cancel during the search: the context counts the orders that may exist');
 $api->fault;
 
 done_testing();

@@ -40,13 +40,13 @@ $session->query(insert_of('prepared'));
 $session->query("PREPARE TRANSACTION 'p'");
 is($session->error->{sqlstate}, '0A000',
 	'a transaction that created an order is not prepared');
-like(warnings_of($session->error), qr/does not cancel 1 order created/, 'but rolled back with a warning');
+like(warnings_of($session->error), qr/does not cancel 1 order created/, 'it is rolled back with a warning');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_prepared_xacts'),
-	0, 'nothing is prepared');
+	0, 'no prepared transaction exists');
 $session->query('BEGIN');
 $session->query('SELECT count(*) FROM impilo.orders');
 $session->query("PREPARE TRANSACTION 'p'");
-is($session->error->{sqlstate}, '00000', 'one that only read is');
+is($session->error->{sqlstate}, '00000', 'a transaction that only read is prepared');
 $session->query("ROLLBACK PREPARED 'p'");
 
 #----------------------------------------------------------------------
@@ -61,10 +61,10 @@ $session->query(insert_of('waiting'));
 $session->query("PREPARE TRANSACTION 'p'");
 is($session->error->{sqlstate}, '0A000',
 	'a transaction with waiting orders is not prepared');
-is(warnings_of($session->error), '', 'and leaves nothing behind');
-is($api->count('posts'), 0, 'nothing was sent');
+is(warnings_of($session->error), '', 'waiting orders are dropped without a warning');
+is($api->count('posts'), 0, 'waiting orders are not sent');
 
-# the error at commit, and the warning about what it leaves
+# an error at commit after an order was created
 $session->query('BEGIN');
 $session->query(insert_of('first'));
 $session->query(
@@ -73,24 +73,24 @@ $session->query(
 $session->query('COMMIT');
 is($session->error->{sqlstate}, 'IU002', 'refused at commit after an order');
 like($session->error->{detail}, qr/This transaction has created 1 order: \d+\./, 'the detail names the order');
-is(warnings_of($session->error), '', 'and no warning repeats it');
+is(warnings_of($session->error), '', 'refused at commit: no warning repeats the detail');
 
-# refused at commit before any order: the API's reason, and nothing is left
+# refused at commit before any order was created: the API's reason
 $session->query('BEGIN');
 $session->query(
 	"INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (999999, '{only}', impilo_order_item(1000))"
 );
 $session->query('COMMIT');
-is($session->error->{sqlstate}, '23503', 'refused at commit: the reason');
+is($session->error->{sqlstate}, '23503', 'refused at commit before any order: the SQLSTATE of the refusal');
 is(warnings_of($session->error), '', 'no warning');
 
-# an outcome that is not known at commit
+# an outcome that is unknown at commit
 $api->fault({ method => 'POST', do => { status => 500 } });
 $session->query('BEGIN');
 $session->query(insert_of('unknown'));
 $session->query('COMMIT');
 is($session->error->{sqlstate}, 'IU001', 'unknown at commit');
-is(warnings_of($session->error), '', 'and no warning repeats it');
+is(warnings_of($session->error), '', 'unknown at commit: no warning repeats the error');
 
 # a cancel at commit
 $api->fault({ method => 'POST', do => { hang => \1, processed => \1 } });
@@ -102,9 +102,9 @@ wait_until(sub { $api->count('created') > 0 }, 'the order');
 $session->cancel;
 $session->wait;
 is($session->error->{sqlstate}, '57014', 'cancelled at commit');
-like($session->error->{context}, qr/0 were created, 1 more may have been created/, 'says what may exist');
+like($session->error->{context}, qr/0 were created, 1 more may have been created/, 'cancelled at commit: the context counts the orders that may exist');
 is($session->query("SELECT state FROM impilo_created_orders() WHERE external_order_ids = '{hanging}'"),
-	'unknown', 'and it is listed');
+	'unknown', 'cancelled at commit: the order is listed');
 $api->fault;
 
 # the role that inserted is the one whose key is used
@@ -117,12 +117,12 @@ SQL
 $session->query('BEGIN');
 $session->query('SET LOCAL ROLE clerk');
 $session->query("INSERT INTO impilo.desk VALUES (7, '{desk}', impilo_order_item(1000))");
-is($session->error->{sqlstate}, '00000', "kept with the view owner's key");
+is($session->error->{sqlstate}, '00000', "an INSERT through a view waits for the commit");
 $session->query('COMMIT');
-is($session->error->{sqlstate}, '00000', 'and posted with it');
+is($session->error->{sqlstate}, '00000', "the commit creates it");
 is($node->safe_psql('postgres',
 		"SELECT count(*) FROM impilo.orders WHERE external_order_ids = '{desk}'"),
-	1, 'the order exists');
+	1, "the order is in the account of the view's owner");
 $node->safe_psql('postgres',
 	'ALTER FOREIGN TABLE impilo.orders OPTIONS (DROP post_at, DROP max_concurrency)');
 
@@ -140,15 +140,15 @@ wait_until(
 	},
 	'the lock');
 pass('the second waits for the first');
-is($node->safe_psql('postgres', insert_of('neither')), '', 'others need not');
+is($node->safe_psql('postgres', insert_of('neither')), '', 'a session without ON CONFLICT does not wait');
 $session->query('COMMIT');
 $other->wait;
-is($other->error->{sqlstate}, '00000', 'then it goes on');
+is($other->error->{sqlstate}, '00000', 'the second continues after the commit');
 is($node->safe_psql('postgres',
 		"SELECT count(*) FROM impilo.orders WHERE external_order_ids = '{both}'"),
-	1, 'and skips what the first created');
+	1, 'the second skips the order of the first');
 
-# an unknown outcome is settled by the list that was read before
+# the list that was read before decides an unknown outcome
 $api->config(create_events => \0);
 $api->fault({ method => 'POST', do => { status => 500, processed => \1 } });
 $session->query(insert_of('settled', 1));
@@ -165,9 +165,9 @@ $other->query('SELECT impilo_forget_created_orders()');
 $other->query("INSERT INTO impilo.orders (patient_id, order_items) SELECT 1, impilo_order_item(1000) FROM generate_series(1, 10050)");
 is($other->error->{sqlstate}, '00000', 'ten thousand orders');
 is($other->query('SELECT count(*) FROM impilo_created_orders()'), 10000,
-	'the list is bounded');
+	"the session's list is bounded");
 is($session->query('SELECT count(*) FROM impilo_created_orders() WHERE external_order_ids = \'{}\''),
-	0, "and it is the session's own");
+	0, 'another session has its own list');
 
 #----------------------------------------------------------------------
 # Orders of two accounts that wait for one commit
@@ -189,13 +189,13 @@ is($session->query('SELECT count(*) FROM impilo_created_orders() WHERE external_
 	{
 		local $ENV{IMPILO_KEY} = $keys{$account};
 		is_deeply([ $two->ctl('dump') =~ /"(waits-.)"/g ], ["waits-$account"],
-			"account $account has its own order and no other");
+			"account $account has its order and no other");
 	}
 }
 
-# Work that other extensions do while the transaction commits: an order that
-# would have to wait for this commit is refused, whether or not the session has
-# created orders before.
+# Statements that other extensions execute while the transaction commits: an
+# order that would have to wait for this commit is refused, also in a session
+# that has created orders before.
 {
 	my $headers = qx{@{[ $node->installed_command("pg_config") ]} --includedir-server};
 	chomp $headers;
@@ -212,7 +212,7 @@ is($session->query('SELECT count(*) FROM impilo_created_orders() WHERE external_
 		$late->query("LOAD 'impilo_fdw'");
 		$late->query("BEGIN; SET LOCAL precommit.statement = '$insert'; $first; COMMIT");
 		is($late->error->{sqlstate}, '0A000', "work that arrives after PRE_COMMIT is refused ($first)");
-		is($api->count('created') - $before, $first eq $insert ? 1 : 0, '... and creates nothing');
+		is($api->count('created') - $before, $first eq $insert ? 1 : 0, '... and creates no order');
 		$late->quit;
 	}
 }

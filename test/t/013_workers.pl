@@ -1,5 +1,5 @@
-# A logical replication worker repeats a transaction that fails, every few
-# seconds and without end: a trigger there creates no order twice.
+# A logical replication worker repeats a failed transaction every few seconds,
+# without end.  A trigger in this transaction creates no order twice.
 
 use strict;
 use warnings;
@@ -53,9 +53,9 @@ $subscriber->wait_for_subscription_sync($publisher, 's')
 my $mark = log_mark($subscriber);
 $publisher->safe_psql('postgres', "INSERT INTO visit VALUES (1, 'fail')");
 wait_until(sub { log_text($subscriber, $mark) =~ /in a logical replication worker/ },
-	'the worker says why');
+	'the log of the worker has the error');
 is($api->count('posts'), 0, 'a plain INSERT in the worker sends nothing');
-like(log_text($subscriber, $mark), qr/ON CONFLICT DO NOTHING/, 'the hint names the way');
+like(log_text($subscriber, $mark), qr/ON CONFLICT DO NOTHING/, 'the hint names ON CONFLICT DO NOTHING');
 
 #----------------------------------------------------------------------
 # ON CONFLICT DO NOTHING is accepted, and a repeat creates nothing
@@ -73,7 +73,7 @@ wait_until(sub { (() = log_text($subscriber, $mark) =~ /division by zero/g) > 2 
 is($api->count('created'), 1, 'the order is created once');
 $subscriber->safe_psql('postgres', 'INSERT INTO passed DEFAULT VALUES');
 wait_until(sub { $subscriber->safe_psql('postgres', 'SELECT count(*) FROM visit') == 1 },
-	'the transaction is applied at last');
-is($api->count('created'), 1, 'and the order still exists once');
+	'the transaction is applied when its cause of failure is removed');
+is($api->count('created'), 1, 'after that the order exists once');
 
 done_testing();

@@ -25,7 +25,7 @@ sub server_option
 	return;
 }
 
-# INSERT of rows for patient 7 with these external ids, and what follows
+# Returns an INSERT of rows for patient 7 with these external ids, and $end
 sub insert_of
 {
 	my ($ids, $end) = @_;
@@ -74,22 +74,22 @@ my $claim = sub {
 
 $claim->('{"id":5,"externalOrderIds":["claimed_1"]}');
 my $error = runs(insert_of('claimed_1', $skip), 'IU001', 1,
-	'a response that names an order of the list read before is not believed');
-like($error->{detail}, qr/is order 5, which existed before the request/, 'the error says so');
+	'a response that names an order of the list read before is not accepted');
+like($error->{detail}, qr/is order 5, which existed before the request/, 'the detail states it');
 $api->fault;
 runs('SELECT impilo_forget_created_orders()', '00000', 0, 'forgotten');
 my $id = $session->query(insert_of('claimed_2', 'RETURNING id'));
 $claim->(qq({"id":$id}));
 $error = runs(insert_of('claimed_3'), 'IU001', 1,
-	'nor is one that names an order that the session has created for another row');
-like($error->{detail}, qr/is order $id, which another request has created/, 'the error says so');
+	'a response that names an order created for another row is not accepted');
+like($error->{detail}, qr/is order $id, which another request has created/, 'the detail states it');
 $claim->('{"id":990,"patient":{"id":7},"externalOrderIds":["claimed_2"]}');
 $error = runs(insert_of('claimed_4'), 'IU001', 1,
-	'nor one with other external ids, for the same patient');
-like($error->{detail}, qr/which has other external ids/, 'the error says so');
+	'a response with other external ids is not accepted');
+like($error->{detail}, qr/which has other external ids/, 'the detail states it');
 $claim->('{"id":991,"patient":{"id":7},"externalOrderIds":["  CLAIMED_5 "]}');
 runs(insert_of('claimed_5'), '00000', 1,
-	'one with the external ids in another form is believed');
+	'a response with the external ids in another form is accepted');
 $api->fault;
 
 #----------------------------------------------------------------------
@@ -99,23 +99,23 @@ $api->fault;
 $id = $session->query(insert_of('form a', 'RETURNING id'));
 $api->ctl('replace', $id, qq({"id":$id,"patient":{"id":7},"externalOrderIds":["FORM A"]}));
 runs(insert_of('form a', $skip), '00000', 0,
-	'ON CONFLICT: an order counts with its external ids as sent');
-runs(insert_of('FORM A', $skip), '00000', 0, 'and as the list shows them');
+	'ON CONFLICT: a row with the external ids as sent is skipped');
+runs(insert_of('FORM A', $skip), '00000', 0, 'ON CONFLICT: a row with the external ids as listed is skipped');
 $session->query('BEGIN; ' . insert_of('form b') . '; ROLLBACK');
 runs('SELECT impilo_forget_created_orders()', '00000', 0, 'forgotten');
 runs(insert_of('form b', $skip), '00000', 0,
-	'an order that exists still counts when the list of the session is empty');
+	"an order in the list is skipped after the session's list was emptied");
 
 $api->fault({ method => 'GET', path => 'order',
 	do => { raw => '{"content":[{"id":1},{"id":2,"patient":{"id":7}}],"page":1,"size":250,"total":2,"first":true,"last":true}' } });
 $error = runs(insert_of('blind', $skip), 'HV00M', 0,
 	'ON CONFLICT: a list in which no order shows external ids is an error');
-like($error->{message}, qr/does not show external ids/, 'the error says so');
+like($error->{message}, qr/does not show external ids/, 'the message states it');
 $api->fault;
 
 runs(insert_of([ '"",empty_1', '"",empty_2' ], $skip), '00000', 2,
 	'empty external ids identify nothing');
-runs(insert_of([ '"",empty_1', '"",empty_2' ], $skip), '00000', 0, 'the others do');
+runs(insert_of([ '"",empty_1', '"",empty_2' ], $skip), '00000', 0, 'the external ids that are not empty identify the row');
 $error = runs(insert_of('""', $skip), '23502', 0, 'a row with empty external ids only has none');
 like($error->{hint}, qr/external_order_ids/, 'a hint names the column');
 
@@ -146,20 +146,20 @@ my $with_function = 'INSERT INTO impilo.orders (patient_id, external_order_ids, 
   . " FROM generate_series(1, 2) i $skip";
 runs(sprintf($with_function, 'nested_1', 'nested_1'), '00000', 2,
 	'ON CONFLICT: an order that a function of the statement creates counts');
-is(orders_with('nested_1'), 1, 'it is created once');
-is(orders_with('nested_1_caller'), 1, 'and so is the row of the function');
+is(orders_with('nested_1'), 1, 'the order of a function is created once');
+is(orders_with('nested_1_caller'), 1, 'the row that calls the function is created once');
 runs("INSERT INTO triggered VALUES (7, '{trigger_1}', impilo_order_item(1000)),"
 	  . " (7, '{trigger_2}', impilo_order_item(1000)) $skip", '00000', 2,
-	'so does one that a trigger creates');
+	'ON CONFLICT: an order that a trigger of the statement creates counts');
 is(orders_with('trigger_2'), 1, 'it is created once');
 $api->fault({ method => 'POST', body => 'nested_2"', do => { status => 500 } });
 runs(sprintf($with_function, 'nested_2', 'nested_2'), 'IU001', 1,
 	'a row whose order a function may have created is an error');
-is(orders_with('nested_2'), 0, 'and is not skipped silently');
+is(orders_with('nested_2'), 0, 'the error does not create the order');
 $api->fault;
 runs('SELECT impilo_forget_created_orders()', '00000', 0, 'forgotten');
 runs(insert_of('nested_2', $skip), '00000', 1,
-	'it is created when the unknown outcome is forgotten');
+	'the row is created after the unknown outcome was forgotten');
 
 #----------------------------------------------------------------------
 # Lists with short elements
@@ -181,22 +181,22 @@ $session = session($node);
 $node->safe_psql('postgres', 'SELECT 1');
 my $n = $next->();
 $api->fault($lost, $short->(qq({"id":$n,"externalOrderIds":["short_1"],"patient":{"id":7}})));
-runs(insert_of('short_1'), '00000', 1, 'a list element without events: the order itself decides');
-like($api->log, qr/GET \S+\/order\/$n$/m, 'it was fetched');
+runs(insert_of('short_1'), '00000', 1, 'a list element without events: the order is fetched');
+like($api->log, qr/GET \S+\/order\/$n$/m, 'a list element without events: one request fetches the order');
 $n = $next->();
 $api->fault($lost, $short->(qq({"id":1},{"id":2,"patient":{"id":7}},{"id":$n,"patient":{"id":7}})));
-runs(insert_of('short_2'), '00000', 1, 'so it does for one without external ids');
+runs(insert_of('short_2'), '00000', 1, 'a list element without external ids: the order is fetched');
 $n = $next->();
 $api->fault({ method => 'POST', do => { status => 500 } },
 	$short->(join ',', map { qq({"id":$_}) } 1 .. 20));
-runs(insert_of('short_3'), 'IU001', 1, 'orders that are not the one are not taken for it');
+runs(insert_of('short_3'), 'IU001', 1, 'fetched orders that do not match: IU001');
 $api->fault($lost, $short->(qq({"id":$n,"externalOrderIds":["short_4"],"patient":{"id":7}})),
 	{ method => 'GET', path => 'order/*', do => { status => 403 } });
-runs(insert_of('short_4'), 'IU001', 1, 'nor is one that cannot be fetched');
+runs(insert_of('short_4'), 'IU001', 1, 'an order that cannot be fetched: IU001');
 $api->fault;
 
 #----------------------------------------------------------------------
-# Whose order it is: the server's clock
+# Whether an order is older than the request: the server's clock
 #----------------------------------------------------------------------
 
 # an order of 50 s ago, where a cache states a time of 100 s ago, and its Age
@@ -242,8 +242,8 @@ $api->ctl('log-reset');
 $api->fault({ method => 'POST', do => { reset => 'after', appear_after_ms => 2200 } },
 	{ method => 'GET', do => { delay_ms => 800 } });
 runs(insert_of('slow_list'), '00000', 1,
-	'a list that takes as long as reconcile_timeout is searched once more after it');
-is(searches(), 2, 'that are two searches');
+	'a list that takes as long as reconcile_timeout is searched again after it');
+is(searches(), 2, 'the list is searched twice');
 
 server_option('reconcile_timeout', '5s');
 $api->ctl('log-reset');
@@ -255,17 +255,17 @@ wait_until(sub { searches() > 0 }, 'the first search');
 $node->safe_psql('postgres', 'NOTIFY noise'), sleep 0.1 foreach 1 .. 30;
 $session->wait;
 is($session->error->{sqlstate}, 'IU001', 'not found');
-cmp_ok(time - $begin, '>=', 5, 'absence counts after reconcile_timeout');
+cmp_ok(time - $begin, '>=', 5, 'an order is absent only after reconcile_timeout');
 cmp_ok(searches(), '<=', 4, 'signals do not shorten the pause between searches');
-is($session->error->{messages}[0]{severity}, 'NOTICE', 'a notice says that a search begins');
+is($session->error->{messages}[0]{severity}, 'NOTICE', 'a notice reports the search');
 like($session->error->{messages}[0]{message},
 	qr/^searching the list of server "impilo" for 1 order of unknown outcome/,
-	'with the number of orders');
+	'the notice has the number of orders');
 server_option('reconcile_timeout', '0s');
 $api->fault;
 
 #----------------------------------------------------------------------
-# What errors say
+# Messages, details and hints of errors
 #----------------------------------------------------------------------
 
 my $bulk = sub {
@@ -292,8 +292,8 @@ is($error->{message},
 	'the message names the row, its external ids and the reason');
 like($error->{detail}, qr/This transaction has created 34 orders: (\d+, ){19}\d+, and 14 more\./,
 	'the detail counts the orders of all batches');
-like($error->{detail}, qr/Rows 36 to 60 were not sent\./, 'and names the rows that were not sent');
-unlike($error->{stderr}, qr/WARNING/, 'no warning repeats that');
+like($error->{detail}, qr/Rows 36 to 60 were not sent\./, 'the detail names the rows that were not sent');
+unlike($error->{stderr}, qr/WARNING/, 'no warning repeats the detail');
 $api->fault($refuse->('last_10_'));
 like(runs($bulk->('last', 30), 'IU002', 10, 'the last row of a batch is refused')->{detail},
 	qr/Rows 11 to 30 were not sent\./, 'the rows of other batches are named');
@@ -305,7 +305,7 @@ $api->fault($refuse->('second'));
 $error = runs(insert_of('second'), '23514', 1,
 	'a refusal keeps its SQLSTATE if the statement has created nothing');
 like($error->{detail}, qr/This transaction has created 2 orders: \d+, \d+\./, 'the detail names the orders of the transaction');
-like($error->{hint}, qr/impilo_created_orders\(\)/, 'and the hint what lists them');
+like($error->{hint}, qr/impilo_created_orders\(\)/, 'the hint names the function that lists them');
 $session->query('ROLLBACK');
 $api->fault;
 $node->safe_psql('postgres', "ALTER SERVER impilo OPTIONS (SET max_concurrency '64', SET batch_size '100')");
@@ -317,14 +317,14 @@ $session->query($bulk->('many', 100));
 $error = $session->error;
 is($error->{sqlstate}, 'IU001', 'many unknown outcomes');
 my ($unknown) = $error->{message} =~ /(\d+) orders/;
-is(scalar(() = $error->{detail} =~ /^Row \d+ /mg), 20, 'twenty are named');
-like($error->{detail}, qr/^The outcome of ${\ ($unknown - 20)} more rows is unknown\./m, 'the others are counted');
+is(scalar(() = $error->{detail} =~ /^Row \d+ /mg), 20, 'the detail names twenty rows');
+like($error->{detail}, qr/^The outcome of ${\ ($unknown - 20)} more rows is unknown\./m, 'the detail counts the other rows');
 $api->fault;
 sleep 0.7;
 my ($query) = $error->{hint} =~ /(SELECT .*)\.$/s;
 is($session->query("SELECT count(*) FROM ($query) q"), $unknown, 'the query of the hint finds all of them');
 
-# a cancel says how many were created and how many may have been
+# a cancel reports how many orders were created and how many may have been
 $api->fault({ method => 'POST', body => '_[5-9]_|_10_', do => { hang => \1 } });
 $session->send($bulk->('cancel', 10));
 wait_until(sub { 4 == (() = $api->ctl('dump') =~ /"cancel_/g) && 10 == (() = $api->log =~ /"cancel_/g) },
@@ -334,7 +334,7 @@ $session->wait;
 $error = $session->error;
 is($error->{sqlstate}, '57014', 'a cancel');
 like($error->{context}, qr/foreign table "orders": 4 were created, 6 more may have been created/,
-	'says how many were created and how many may have been');
+	'the context of a cancel counts the orders that were created and may have been');
 $api->fault;
 
 #----------------------------------------------------------------------
@@ -357,7 +357,7 @@ SQL
 is($session->query('SELECT state, count(*) FROM impilo_created_orders() GROUP BY 1'),
 	'rolled back|30', 'the caller of a SECURITY DEFINER function sees the orders that it created');
 $session->query('RESET ROLE; CREATE ROLE outsider; SET ROLE outsider');
-is($session->query('SELECT count(*) FROM impilo_created_orders()'), 0, 'another role does not');
+is($session->query('SELECT count(*) FROM impilo_created_orders()'), 0, 'another role does not see them');
 $session->query('RESET ROLE');
 
 #----------------------------------------------------------------------
@@ -381,7 +381,7 @@ $session->wait;
 my ($first) = grep { $_->{sqlstate} ne '00000' } map { $_->error } $session, $other;
 is($first->{sqlstate}, 'IU002', 'opposite locks are IU002, not a deadlock, once orders exist');
 like($first->{message}, qr/another statement with ON CONFLICT DO NOTHING is running on server "(second|impilo)"/,
-	'the message says what the statement waited for');
+	'the message names the lock');
 $_->query('ROLLBACK') foreach $session, $other;
 
 # a transaction without orders waits as usual
@@ -392,7 +392,7 @@ wait_until(sub { $node->safe_psql('postgres', 'SELECT count(*) FROM pg_locks WHE
 $session->query('COMMIT');
 $other->wait;
 is($other->error->{sqlstate}, '00000', 'a transaction without orders waits for the lock');
-is(orders_with('waiting_1'), 1, 'and creates no order twice');
+is(orders_with('waiting_1'), 1, 'after the wait no order is created twice');
 server_option('reconcile_timeout', '0s');
 
 #----------------------------------------------------------------------
@@ -406,11 +406,11 @@ my $large = 'INSERT INTO impilo.orders (patient_id, external_order_ids, order_it
 
 cmp_ok(elapsed(sub { runs(sprintf($large, 'large-'), '00000', 1, 'an order with 80,000 external ids') }),
 	'<', 20, 'takes seconds');
-cmp_ok(elapsed(sub { runs(sprintf($large, 'large-'), '00000', 0, 'it is recognised') }),
+cmp_ok(elapsed(sub { runs(sprintf($large, 'large-'), '00000', 0, 'an order with 80,000 external ids is recognised') }),
 	'<', 20, 'in seconds');
 cmp_ok(elapsed(sub {
 			$api->fault({ method => 'POST', do => { status => 500, processed => \1 } });
-			runs(sprintf($large =~ s/ $skip//r, 'larger-'), '00000', 1, 'it is found in a search');
+			runs(sprintf($large =~ s/ $skip//r, 'larger-'), '00000', 1, 'a search finds an order with 80,000 external ids');
 			$api->fault;
 		}), '<', 20, 'in seconds');
 $api->ctl('only');
@@ -432,7 +432,7 @@ SKIP:
 		is(psql_lines($session->query($bulk->("huge$returning", 150, $returning))),
 			$returning ? 150 : 0, "150 responses of 1 MB $returning");
 		$api->fault;
-		cmp_ok(peak() - $before, '<', 60, "need memory for those in flight only $returning");
+		cmp_ok(peak() - $before, '<', 60, "150 responses of 1 MB need memory for those in flight only $returning");
 	}
 }
 

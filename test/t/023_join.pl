@@ -33,8 +33,8 @@ ANALYZE few, repeated, many, grown, gaps, kinds, empty, paged;
 INSERT INTO grown SELECT g, g FROM generate_series(4, 400) g;
 SQL
 
-# asks(NAME, SQL, LIMIT, OPTIONS): the result is that of plain tables, with at most
-# LIMIT requests in a new session; returns the plan
+# asks(NAME, SQL, LIMIT, OPTIONS): tests that a query returns the rows of plain
+# tables with at most LIMIT requests in a new session; returns the plan
 my $plain = session($node);
 $plain->query(
 	'CREATE TEMP TABLE orders AS SELECT id, current_status FROM impilo.orders; '
@@ -102,7 +102,7 @@ asks('an array of 8 ids', 'SELECT id FROM orders WHERE id = ANY (ARRAY(SELECT k 
 asks('a cursor-like LIMIT', 'SELECT n, id FROM paged JOIN orders ON id = k LIMIT 5', 24, any_rows => 1);
 
 #
-# Answers from what the query has read
+# Lookups that orders read before can answer
 #
 asks('a correlated query in a scan of the list',
 	'SELECT id, (SELECT count(*) FROM order_items i WHERE i.order_id = o.id) FROM orders o', 20);
@@ -115,7 +115,7 @@ unlike(asks('without lookahead', 'SELECT n, id FROM few JOIN orders ON id = k', 
 	qr/Lookahead/, 'impilo_fdw.enable_lookahead turns it off');
 
 #
-# Order ids that fail
+# Lookups that fail
 #
 my $session = session($node);
 $api->ctl('fault', '{"path":"order/90","do":{"status":500}}');
@@ -137,17 +137,17 @@ foreach my $fault ('{"status":503}', '{"status":429}', '{"reset":"after"}')
 	$api->ctl('fault', qq({"path":"size=15\$","times":1,"do":$fault}));
 	$api->ctl('log-reset');
 	like($planner->query('EXPLAIN (COSTS OFF) SELECT n, id FROM few JOIN impilo.orders ON id = k'),
-		qr/Impilo Lookahead/, "the planner goes on when its request fails ($fault)");
-	is($api->count('requests'), 1, '... and does not send it again');
+		qr/Impilo Lookahead/, "the planner continues if its request fails ($fault)");
+	is($api->count('requests'), 1, '... it does not repeat the request');
 	$planner->query('EXPLAIN SELECT n, id FROM few JOIN impilo.orders ON id = k');
-	is($api->count('requests'), 1, '... nor for the next statement');
+	is($api->count('requests'), 1, '... the next statement does not repeat it either');
 	$planner->quit;
 	$api->ctl('nofault');
 }
 
 #
-# Round trips of a full scan.  A request belongs to a round trip with all that
-# began before the first of them was answered.
+# Round trips of a full scan.  Requests that begin before the first of them is
+# answered belong to one round trip.
 #
 sub round_trips
 {

@@ -85,7 +85,7 @@ sub plain_table
 my $api = sandbox(orders => 230);
 my $node = cluster();
 
-# what orders made by rule do not have
+# members that generated orders do not have
 $api->ctl(
 	'put',
 	'{"id": 9007199254740993, "patient": {"id": 75}, "orderItems": [null, {"item": {"id": 1000}, "count": 1}, {}]}',
@@ -146,7 +146,7 @@ SQL
 }
 
 #----------------------------------------------------------------------
-# Questions.  A constant is written {{type:value}}: it becomes a literal, or
+# Queries.  A constant is written {{type:value}}: it becomes a literal, or
 # a parameter of a prepared statement.
 #----------------------------------------------------------------------
 
@@ -548,7 +548,7 @@ sub prepared
 }
 
 #----------------------------------------------------------------------
-# Asking
+# Running the queries
 #----------------------------------------------------------------------
 
 my $plain = session($node);
@@ -569,7 +569,7 @@ sub rows
 	return join "\n", sort split /\n/, $text;
 }
 
-# the planner's switches: whatever is off, the answer stays
+# the planner's switches, which do not change the result
 sub switches
 {
 	my @set = map { "SET enable_$_ = " . (chance(0.65) ? 'on' : 'off') }
@@ -626,13 +626,13 @@ for my $number (1 .. $queries)
 
 	if ($wrong->{sqlstate} ne '00000')
 	{
-		fail("question $number can be asked");
+		fail("query $number can be run");
 		diag("$sql\n$wrong->{message}");
 		next;
 	}
 	if ($number % 20 == 1)
 	{
-		# one order a page as well as all on one
+		# several page sizes
 		$node->safe_psql('postgres',
 			'ALTER SERVER impilo OPTIONS (' . ($number == 1 ? 'ADD' : 'SET') . " fetch_size '" . any(17, 100, 250)
 			  . "', " . ($number == 1 ? 'ADD' : 'SET') . " max_concurrency '" . any(1, 3, 8) . "')");
@@ -650,16 +650,16 @@ for my $number (1 .. $queries)
 		  /(Route: \w+|Nested Loop|Hash Join|Merge Join|Memoize|Materialize|Lookahead)/g;
 		next if $error->{sqlstate} eq '00000' && $got eq $expected;
 		$failed++;
-		fail("question $number has the same answer");
+		fail("query $number has the same result");
 		diag("$switches\n$statement\n$error->{sqlstate} $error->{message}\n"
 			  . "expected:\n" . substr($expected, 0, 600) . "\ngot:\n" . substr($got, 0, 600));
 	}
 	last if $failed > 10;
 }
 
-is($failed, 0, "$asked answers are the same (seed $seed)");
+is($failed, 0, "$asked queries have the same results (seed $seed)");
 note join ', ', map { "$_ $taken{$_}" } sort keys %taken;
-# what is rare is sure to come only where many are asked
+# only a long run is certain to contain rare plans
 ok($taken{$_}, "plans had $_")
   foreach grep { $queries >= 100 } 'Route: List', 'Route: Lookup', 'Nested Loop', 'Hash Join', 'Lookahead';
 ok($taken{$_}, "plans had $_")

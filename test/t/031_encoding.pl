@@ -1,5 +1,5 @@
 # Databases with encodings other than UTF-8: characters of the encoding are
-# correct, others are a clear error or NULL, also in names of members.
+# correct, others are an error or NULL, also in names of members.
 
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ $ENV{PGCLIENTENCODING} = 'UTF8';
 my $api = sandbox(orders => 300);
 my $node = cluster();
 
-# names and cities as the sandbox has them, by order
+# names and cities in the sandbox, by order
 my @orders = map { JSON::PP->new->utf8->decode($_) } split /\n/, $api->ctl('dump');
 my %city = map { $_->{id} => $_->{patient} && $_->{patient}{address}{city} } @orders;
 
@@ -80,11 +80,11 @@ foreach my $database ([ $latin1, 'iso-8859-1' ], [ $japanese, undef ])
 		}
 	}
 	is($right + $null, scalar @orders, "$name: each city is right or NULL");
-	cmp_ok($null, '>', 0, "$name: some do not fit");
+	cmp_ok($null, '>', 0, "$name: some cities are NULL");
 	cmp_ok($right, '>', $null, "$name: most do");
 	is(query($name, 'SELECT count(*), sum(count) FROM impilo.order_items'),
 		$node->safe_psql($ascii, 'SELECT count(*), sum(count) FROM impilo.order_items'),
-		"$name: what is not asked for does no harm");
+		"$name: a column that is not used raises no error");
 }
 my %seen = map { split /\|/, $_, 2 } split /\n/,
   $node->safe_psql($ascii,
@@ -118,12 +118,12 @@ foreach my $column (qw(current_status external_order_ids order_items document))
 	is($error->{sqlstate}, '22P05', "LATIN1: $column that does not fit is an error");
 	is($error->{message},
 		qq{order 2 has an invalid value for column "$column" of foreign table "orders"},
-		'which names order and column');
-	unlike($error->{stderr}, qr/東|京|大阪|e6 ?9d ?b1/i, 'but not the value');
+		'the message names order and column');
+	unlike($error->{stderr}, qr/東|京|大阪|e6 ?9d ?b1/i, 'the error does not show the value');
 }
 is(error_of($japanese, 'SELECT order_items FROM impilo.orders WHERE id = 3')->{sqlstate},
 	'22P05', 'EUC_JP has no such character in JSON either');
-is(query($latin1, 'SELECT count(*), max(id) FROM impilo.orders'), '3|3', 'LATIN1: the rest is read');
+is(query($latin1, 'SELECT count(*), max(id) FROM impilo.orders'), '3|3', 'LATIN1: other columns are read');
 
 # a member's name
 foreach my $name ($latin1, $ascii)
@@ -136,7 +136,7 @@ query($latin1, 'ALTER FOREIGN TABLE named ALTER v TYPE integer');
 my $error = error_of($latin1, 'SELECT v FROM named WHERE id = 1');
 is(decode('UTF-8', $error->{detail}),
 	'The response to GET /order/1 has a string at "/größe", which cannot be read as type integer.',
-	'and an error shows it');
+	'an error shows the name in the encoding');
 
 # the schema report leaves out, with a warning, an order that the encoding
 # cannot represent
@@ -160,7 +160,7 @@ foreach my $name ($latin1, $japanese, $ascii)
 	is(query($name, "INSERT INTO impilo.orders (patient_id, external_order_ids, order_items, order_notes) "
 			  . "VALUES (5, ARRAY['$name-$text'], impilo_order_item(1000), '[{\"note\": \"$text\"}]') RETURNING external_order_ids[1]"),
 		"$name-$text", "$name: an order is created");
-	like(decode('UTF-8', $api->ctl('dump')), qr/"$name-$text"/, 'and the API was told in UTF-8');
+	like(decode('UTF-8', $api->ctl('dump')), qr/"$name-$text"/, 'the API receives UTF-8');
 
 	# a cut of the name at any byte would not be valid in the client's encoding
 	foreach my $shift (38 .. 40)
@@ -174,6 +174,6 @@ foreach my $name ($latin1, $japanese, $ascii)
 $error = psql_error($node,
 	q{INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (5, ARRAY[E'\\xe9'], impilo_order_item(1000))},
 	database => $ascii);
-is($error->{sqlstate}, '22021', 'SQL_ASCII: bytes that are no UTF-8 are not sent');
+is($error->{sqlstate}, '22021', 'SQL_ASCII: bytes that are not UTF-8 are not sent');
 
 done_testing();

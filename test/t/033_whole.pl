@@ -34,7 +34,7 @@ sub value
 my $sum = $orders * ($orders + 1) / 2;
 
 is(value('SELECT count(*), count(DISTINCT id) FROM impilo.orders'),
-	"$orders|$orders", 'every order is there, once');
+	"$orders|$orders", 'every order is returned once');
 is( value("SELECT sum(id) = $sum + 10 * 9007199254740993::numeric FROM impilo.orders"),
 	't', 'ids add up, beyond 2^53 too');
 is(value('SELECT count(*), sum(count) FROM impilo.order_items'),
@@ -48,11 +48,11 @@ is( value(
 		'INSERT INTO impilo.orders (site_id, order_kits) VALUES (7, impilo_order_kit(1000)) RETURNING id'
 	),
 	$orders + 1,
-	'a new order');
+	'an order is created');
 is(value("SELECT site_id, current_status FROM impilo.orders WHERE id = $orders + 1"),
-	'7|created', 'is there for the next SELECT');
+	'7|created', 'the next SELECT returns it');
 is(value('SELECT count(*) FROM impilo.orders WHERE site_id IS NOT NULL'),
-	$orders / 5 + 1, 'and in the list');
+	$orders / 5 + 1, 'the list contains it');
 
 # --- pg_dump and back ------------------------------------------------------
 
@@ -82,9 +82,9 @@ my $dump = dump_of('postgres');
 
 $node->safe_psql('postgres', 'CREATE DATABASE restored');
 $node->safe_psql('restored', $dump);
-is(dump_of('restored'), $dump, 'definitions go through pg_dump and back');
+is(dump_of('restored'), $dump, 'restored definitions are the same');
 ok($dump =~ m{json_pointer '/patient/address/city',\s+on_invalid 'null'},
-	'column options are among them');
+	'the dump contains column options');
 is($node->safe_psql('restored', 'SELECT id, city FROM impilo.cities WHERE id = 42'),
 	$node->safe_psql('postgres', 'SELECT id, city FROM impilo.cities WHERE id = 42'),
 	'the restored table reads the same');
@@ -108,14 +108,14 @@ my $error = psql_error($standby,
 	'INSERT INTO impilo.orders (site_id, order_kits) VALUES (7, impilo_order_kit(1000))');
 
 is($error->{sqlstate}, '25006', 'a standby does not create');
-is($api->count('posts'), $posts, 'and sends nothing');
+is($api->count('posts'), $posts, 'a standby sends no request that creates');
 
 $standby->promote;
 is( value(
 		'INSERT INTO impilo.orders (site_id, order_kits) VALUES (7, impilo_order_kit(1000)) RETURNING id',
 		$standby),
 	$orders + 2,
-	'until it is promoted');
+	'a promoted standby creates');
 
 $standby->stop;
 $node->stop;

@@ -37,9 +37,9 @@ sub any { return $_[ int(rand(@_)) ]; }
 # What PostgreSQL makes of the same bytes
 #----------------------------------------------------------------------
 
-# A condition that holds if a column is what jsonb says.  It says nothing
-# where the two may differ: numbers are text as they are written, and what
-# does not fit is NULL.
+# Returns a condition that is true if a column has the value of jsonb, or if the
+# two may differ: numbers are text as written, and a value that does not fit is
+# NULL.
 sub agrees
 {
 	my ($column) = @_;
@@ -88,8 +88,8 @@ sub view_of
 	  . "FULL JOIN e ON o.$key = e.id AND $kp = e.kp AND $p = e.p";
 }
 
-# fuzz.load gives "clean" where nothing but ourselves could refuse a document,
-# "odd" where PostgreSQL does, too, and "unknown" where it cannot be asked
+# fuzz.load returns "clean" if only the extension could refuse a document, "odd" if
+# PostgreSQL refuses it, too, and "unknown" if PostgreSQL cannot read it
 my $schema = <<'SQL';
 CREATE SCHEMA fuzz;
 CREATE TABLE fuzz.expected (n integer, id bigint, d jsonb);
@@ -227,12 +227,12 @@ SQL
 $node->safe_psql('postgres',
 	"CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'");
 $node->safe_psql('latin', 'CREATE EXTENSION impilo_fdw');
-# the same ones in each run
+# the same tables in each run
 srand(1);
 my %session = map { $_ => prepare($_) } qw(postgres latin);
 my %pid = map { $_ => $session{$_}->pid } keys %session;
 
-# Requests that a document answers: all but the ones of the good statement
+# Requests that a document answers: all except those of the good statement
 sub serve
 {
 	my ($page, $order) = @_;
@@ -254,14 +254,14 @@ like($good_rows, qr/^1 .*,12 \w+1$/, 'the good statement');
 # One document
 #----------------------------------------------------------------------
 
-# what may be raised because of a document, and in which words
+# errors that a document may raise
 my @allowed = (
 	qr/^(22\w{3}|23\w{3}|54\w{3}) order -?\d+ has an invalid value for column/,
 	qr/^HV004 order -?\d+ cannot be read for foreign table/,
 	# of the schema report, as a warning
 	qr/^22\w{3} order -?\d+ cannot be converted to type jsonb/,
 	qr/^HV00M /, qr/^HV00L /, qr/^HV00N /, qr/^IU00[12] /, qr/^54000 /,
-	# what the session created before for another recipient
+	# an order that the session created before for another recipient
 	qr/^23505 order \d+ has an external id of row 1, but another recipient/,
 	# of ANALYZE and the report
 	qr/^22\w{3} order -?\d+ cannot be converted to type jsonb/,
@@ -284,7 +284,7 @@ sub insert
 		"INSERT INTO impilo.orders (site_id, external_order_ids, order_items) VALUES (1, '{k1,k2}', impilo_order_item(1000)) ON CONFLICT DO NOTHING");
 }
 
-# name => SQL; whatever is to print nothing has a name in lower case
+# name => SQL; a statement that must print nothing has a name in lower case
 sub statements
 {
 	my ($load) = @_;
@@ -344,7 +344,7 @@ sub run
 	} 0 .. $#statements;
 }
 
-# what is wrong with what a statement did, or nothing
+# Returns what a statement did wrong.
 sub faults
 {
 	my ($result, $database, $clean, $comparable, $is_seven) = @_;
@@ -354,13 +354,13 @@ sub faults
 
 	foreach my $message (@{ $result->{messages} })
 	{
-		my $told = "$message->{sqlstate} $message->{message}";
+		my $reported = "$message->{sqlstate} $message->{message}";
 
 		$tally{"$message->{sqlstate} $name"}++;
 		$raised = 1 if $message->{severity} ne 'WARNING' && $message->{severity} ne 'NOTICE';
-		push @wrong, "unexpected: $told" if !grep { $told =~ $_ } @allowed;
+		push @wrong, "unexpected: $reported" if !grep { $reported =~ $_ } @allowed;
 	}
-	# what the server says of a statement is not of the document
+	# the server's messages about the statement do not come from the document
 	(my $shown = $result->{stderr}) =~ s/^(STATEMENT|LOCATION):.*//mg;
 	push @wrong, 'a value is shown' if $shown =~ /$MARK/;
 	push @wrong, "lost: $result->{stderr}"
@@ -400,8 +400,8 @@ sub keep
 	return;
 }
 
-# What the list and what a single order is.  `orders` are those of an honest
-# page, or nothing is known.
+# The document as a page of the list or as a single order.  `orders` are those of a
+# correct page, or undefined.
 sub try_document
 {
 	my ($name, $database, $page, $order, $orders) = @_;
@@ -471,13 +471,13 @@ sub generate
 srand($seed);
 my @files = $ENV{IMPILO_DOCUMENT} // (glob "$corpus/*.order $corpus/*.page");
 replay($_) foreach @files;
-is($failures, 0, 'documents that were once interesting: ' . @files);
+is($failures, 0, 'documents of the corpus: ' . @files);
 
 my $number = 0;
 my $end = time + $seconds;
 while (!$ENV{IMPILO_DOCUMENT} && ($number == 0 || time < $end) && $failures < 5)
 {
-	# each by a seed of its own, so that one can be made again without the others
+	# each with its own seed, so that one can be repeated without the others
 	srand($seed + $number);
 	generate('seed' . ($seed + $number++));
 }
@@ -487,6 +487,6 @@ note join ', ', map { "$_: $tally{$_}" } sort keys %tally;
 my $log = log_text($node);
 unlike($log, qr/PANIC|TRAP:|was terminated by signal|XX000/, 'nothing crashed, nothing internal');
 my @shown = grep { /$MARK/ } split /\n/, $log;
-ok(!@shown, 'nothing of a document is in the log') or diag(join "\n", map { substr $_, 0, 300 } @shown[ 0 .. ($#shown > 5 ? 5 : $#shown) ]);
+ok(!@shown, 'the log does not show values of a document') or diag(join "\n", map { substr $_, 0, 300 } @shown[ 0 .. ($#shown > 5 ? 5 : $#shown) ]);
 
 done_testing();

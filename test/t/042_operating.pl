@@ -39,9 +39,9 @@ $session->query(sprintf("$insert ON CONFLICT DO NOTHING", 'late'));
 is($session->error->{sqlstate}, 'IU001', 'a repetition with ON CONFLICT DO NOTHING is IU001 again');
 my ($order) = grep { /"late"/ } split /\n/, $api->ctl('dump', 'all');
 $api->ctl('put', $order);
-is(rows_of_hint($error->{hint}), 1, 'later it finds the order');
+is(rows_of_hint($error->{hint}), 1, 'when the order is listed, the query finds it');
 $session->query(sprintf("$insert ON CONFLICT DO NOTHING", 'late'));
-is($session->error->{sqlstate}, '00000', 'and the repetition skips the row');
+is($session->error->{sqlstate}, '00000', 'then a repetition skips the row');
 is($api->count('posts'), 1, 'one request was sent');
 
 # The order does not exist.
@@ -69,8 +69,8 @@ $session->query('ROLLBACK');
 my $log = log_text($node);
 my @lines = grep { /$watch/ } split /\n/, $log;
 is(scalar(grep { /ERROR:  IU001: it is not known/ } @lines), 2, 'the recipe finds unknown outcomes');
-is(scalar(grep { /DETAIL: .* This transaction has created 1 order/ } @lines), 1, 'and orders of a failed transaction');
-is(scalar(grep { /WARNING:  01000: rollback does not cancel 1 order/ } @lines), 1, 'and orders that were rolled back');
+is(scalar(grep { /DETAIL: .* This transaction has created 1 order/ } @lines), 1, 'the recipe finds orders of a failed transaction');
+is(scalar(grep { /WARNING:  01000: rollback does not cancel 1 order/ } @lines), 1, 'the recipe finds orders that were rolled back');
 unlike($log, qr/sandbox-key/, 'the log does not contain the key');
 
 done_testing();

@@ -29,7 +29,7 @@ my $api = sandbox(orders => 40);
 my $node = cluster('main', names => 'slow.test=never');
 my $major = $node->safe_psql('postgres', 'SHOW server_version_num') / 10000;
 
-# Somebody who listens, and whose kernel answers no further connection
+# A server that listens, but whose kernel accepts no further connection
 sub deaf
 {
 	my $socket;
@@ -51,7 +51,7 @@ sub deaf
 	return ($port, $socket, @waiting);
 }
 
-# Somebody whose kernel takes connections, and who never says a word
+# A server whose kernel accepts connections, but that never sends a byte
 my $silent = IO::Socket::INET->new(
 	Listen => 100,
 	LocalHost => '127.0.0.1') or die $!;
@@ -78,7 +78,7 @@ attach(
 	name => 'silent',
 	url => 'https://127.0.0.1:' . $silent->sockport . '/api/v3',
 	server => {%patient});
-# a server of its own: Retry-After holds for all later requests to it, too
+# a separate server, as Retry-After applies to all later requests to it
 attach($node, $api, name => 'held', server => {%patient});
 attach(
 	$node, $api,
@@ -175,7 +175,7 @@ sub set_fault
 
 my $watcher = session($node);
 
-# pg_stat_activity tells that it waits for the network
+# Returns whether pg_stat_activity shows that it waits for the network
 sub wait_event
 {
 	my ($session) = @_;
@@ -186,7 +186,7 @@ sub wait_event
 		  . $session->pid);
 }
 
-# Send the statement, and come back when it waits
+# Sends the statement, and returns when it waits
 sub send_and_watch
 {
 	my ($session, $wait) = @_;
@@ -196,7 +196,7 @@ sub send_and_watch
 	$session->send($wait->[1]);
 	wait_until(sub { $event = wait_event($session) },
 		"$wait->[0]: that it waits");
-	# past the first waits, into the one that is meant
+	# past the first waits, until the one that is tested
 	sleep 0.1;
 	wait_until(sub { wait_event($session) }, "$wait->[0]: that it goes on waiting");
 	return $event;
@@ -208,7 +208,7 @@ sub goes_on
 
 	$api->fault;
 	is($session->query('SELECT id FROM impilo.orders WHERE id = 7'),
-		'7', "$name: the session goes on");
+		'7', "$name: the session continues");
 	return;
 }
 
@@ -244,16 +244,16 @@ foreach my $wait (map { (@waits) } 1 .. $rounds)
 	is($session->error->{sqlstate}, '57014', "$name: SQLSTATE of a cancel");
 	is($session->error->{message},
 		'canceling statement due to user request',
-		"$name: the server's own text");
+		"$name: PostgreSQL's message");
 	goes_on($session, $name);
 }
 
 #----------------------------------------------------------------------
-# The thread in which libcurl looks a name up handles no signal of ours
+# The thread in which libcurl looks up a name handles no signal of PostgreSQL
 #----------------------------------------------------------------------
 
-# the signals of 1 to 31 that this thread does not block, but those that are
-# of a crash, and KILL and STOP, which cannot be caught
+# Returns the signals of 1 to 31 that a thread does not block, without those of a
+# crash, and without KILL and STOP, which cannot be caught
 sub let_through
 {
 	my ($thread) = @_;
@@ -280,11 +280,11 @@ SKIP:
 	goes_on($session, 'signals');
 	skip 'this libcurl looks names up without a thread', 1 if !@others;
 	is(join(', ', grep { $_ ne '' } @let_through),
-		'', 'all signals are blocked there');
+		'', "all signals are blocked in libcurl's thread");
 }
 
 #----------------------------------------------------------------------
-# statement_timeout, also where it comes from within a function
+# statement_timeout, also within a function
 #----------------------------------------------------------------------
 
 $session->query("SET statement_timeout = '300ms'");
@@ -301,41 +301,41 @@ foreach my $wait (grep { !$_->[3] } @waits)
 		"$name: SQLSTATE of statement_timeout");
 	is($session->error->{message},
 		'canceling statement due to statement timeout',
-		"$name: the server's own text");
+		"$name: PostgreSQL's message");
 	$session->query('SET statement_timeout = 0');
 	goes_on($session, $name);
 	$session->query("SET statement_timeout = '300ms'");
 }
 $session->query('SET statement_timeout = 0');
 
-# a handler in PL/pgSQL does not catch a cancel, and one that does goes on
+# WHEN OTHERS in PL/pgSQL does not catch a cancel; WHEN query_canceled does
 $api->fault({ do => { hang => \1 } });
 $session->query("SET statement_timeout = '300ms'");
 $session->query(<<'SQL');
 DO $$ BEGIN PERFORM count(document) FROM impilo.orders;
 EXCEPTION WHEN OTHERS THEN RAISE EXCEPTION 'swallowed'; END $$
 SQL
-is($session->error->{sqlstate}, '57014', 'WHEN OTHERS leaves a cancel alone');
+is($session->error->{sqlstate}, '57014', 'WHEN OTHERS does not catch a cancel');
 $session->query(<<'SQL');
 DO $$ BEGIN PERFORM count(document) FROM impilo.orders;
 EXCEPTION WHEN query_canceled THEN RAISE NOTICE 'caught'; END $$
 SQL
-is($session->error->{sqlstate}, '00000', 'WHEN query_canceled may catch it');
+is($session->error->{sqlstate}, '00000', 'WHEN query_canceled catches it');
 $session->query('SET statement_timeout = 0');
 goes_on($session, 'after an exception block');
 
 #----------------------------------------------------------------------
-# Time-outs that are not for waits of this kind, and those that are
+# Timeouts that do not end a wait for the network, and those that do
 #----------------------------------------------------------------------
 
-# nothing is locked: a slow answer is no lock_timeout
+# nothing is locked, so lock_timeout does not apply to a slow response
 $api->fault({ do => { delay_ms => 500 } });
 $session->query("SET lock_timeout = '100ms'");
 is($session->query('SELECT id FROM impilo.orders WHERE id = 7'),
 	'7', 'lock_timeout does not end a wait for the network');
 $session->query('RESET lock_timeout');
 
-# an open transaction is not idle while a statement waits, but afterwards
+# an open transaction is idle only after the statement that waits
 $session->query("SET idle_in_transaction_session_timeout = '300ms'");
 is( $session->query(
 		'BEGIN; SELECT id FROM impilo.orders WHERE id = 7; COMMIT'),
@@ -360,7 +360,7 @@ $api->fault;
 	$idle->quit;
 }
 
-# and the same without a transaction
+# the same without a transaction
 {
 	my $idle = session($node);
 	my $pid = $idle->pid;
@@ -376,7 +376,7 @@ $api->fault;
 	$idle->quit;
 }
 
-# ON CONFLICT waits for a lock of PostgreSQL's, under PostgreSQL's rules
+# ON CONFLICT waits for a lock by PostgreSQL's rules
 {
 	my $first = session($node);
 	my $second = session($node);
@@ -421,12 +421,12 @@ $api->fault;
 		elapsed(sub { $second->wait }));
 	$watcher->wait;
 	is($second->error->{sqlstate}, '57P01', 'lock of ON CONFLICT: terminated');
-	is($api->count('posts'), $posts + 1, 'who waited has created nothing');
+	is($api->count('posts'), $posts + 1, 'the session that waited has created no order');
 	$first->query('COMMIT');
 	$_->quit foreach ($first, $second);
 }
 
-# from 17 on the whole transaction may be limited, also while it commits
+# transaction_timeout also applies to a commit
 SKIP:
 {
 	skip 'transaction_timeout came with PostgreSQL 17', 1 if $major < 17;
@@ -446,7 +446,7 @@ SKIP:
 			"$name: SQLSTATE of transaction_timeout");
 		is( $short->error->{message},
 			'terminating connection due to transaction timeout',
-			"$name: the server's own text");
+			"$name: PostgreSQL's message");
 		like($short->error->{context}, qr/may have been created/,
 			"$name: orders of unknown outcome")
 		  if $name =~ /create/;
@@ -459,7 +459,7 @@ SKIP:
 # The end of the session
 #----------------------------------------------------------------------
 
-# a process whose parent has ended may not be reaped
+# a process whose parent has ended may remain as a zombie
 sub is_gone
 {
 	my ($pid) = @_;
@@ -492,7 +492,7 @@ foreach my $wait (@waits)
 }
 $api->fault;
 
-# a client that went away is noticed where the server was told to look
+# client_connection_check_interval ends the wait of a client that went away
 {
 	my $victim = session($node);
 	my $pid = $victim->pid;
@@ -509,8 +509,8 @@ $api->fault;
 # The end of the server
 #----------------------------------------------------------------------
 
-# Every wait has a session, and all of them wait at once: by a key of its own
-# the sandbox knows whose fault it is.
+# Every wait has a session, and all of them wait at once.  Each has its own key,
+# by which the sandbox selects the fault.
 my @roles = map { "waiter$_" } 0 .. $#waits;
 my %fault_of;
 
@@ -555,7 +555,7 @@ sub wait_everywhere
 	return @victims;
 }
 
-# how long until the last of them has ended
+# Measures the time until the last of them has ended
 sub end_of_all
 {
 	my ($kind, $end, @victims) = @_;
@@ -601,7 +601,7 @@ foreach my $case ([ 'fast', 'INT' ], [ 'immediate', 'QUIT' ])
 	my @victims = wait_everywhere();
 	my $pid = postmaster();
 
-	# as pg_ctl does, which looks for the end each 100 ms
+	# like pg_ctl, which checks every 100 ms
 	end_of_all("$mode shutdown", sub { kill $signal, $pid }, @victims,
 		$watcher);
 	$node->stop($mode, fail_ok => 1);
@@ -642,7 +642,7 @@ foreach my $kind (sort keys %latency)
 		$kind, $_->[0], $_->[1] * 1000) foreach @{ $latency{$kind} };
 }
 
-# shutdowns are the work of the server as a whole
+# a shutdown includes the work of the whole server
 my @all;
 foreach my $kind (sort grep { @{ $latency{$_} } > 1 } keys %latency)
 {
@@ -650,7 +650,7 @@ foreach my $kind (sort grep { @{ $latency{$_} } > 1 } keys %latency)
 
 	push @all, @seconds;
 	cmp_ok(percentile(0.5, @seconds), '<', $middle_limit,
-		"$kind: the middle of all latencies");
+		"$kind: the median of all latencies");
 	note(
 		sprintf '%-24s %3d waits, middle %5.1f ms, p99 %5.1f ms, longest %5.1f ms',
 		$kind, scalar @seconds, map { $_ * 1000 } map { percentile($_, @seconds) } 0.5, 0.99, 1);

@@ -16,8 +16,8 @@ use Time::HiRes qw(sleep);
 
 my $scratch = PostgreSQL::Test::Utils::tempdir();
 
-# An address of this machine that is not loopback, and that somebody listens
-# on: a connection to it would be seen.
+# A server that listens on an address of this machine that is not loopback, and
+# records connections.
 my $probe = IO::Socket::INET->new(
 	Proto => 'udp',
 	PeerHost => '192.0.2.1',
@@ -45,7 +45,7 @@ my $node = cluster(
 	  . "127.mapfar.test=::ffff:$far 127.turn.test=127.0.0.1/$far");
 my $port = $api->port;
 
-# The server `net`, with other options each time
+# The server `net`, whose options each test changes
 $node->safe_psql('postgres',
 	    'CREATE SERVER net FOREIGN DATA WRAPPER impilo_fdw '
 	  . "OPTIONS (base_url '"
@@ -146,7 +146,7 @@ foreach my $url (
 }
 is(visitors(), 0, 'no request was sent');
 
-# what would end a header line, or begin another
+# characters that would end a header line or begin another one
 foreach my $key ("k\r\nX-Injected: 1", "k\nX: 1", "k\x01", 'k k', "k\xc3\xa4", '')
 {
 	my $error = psql_error($node,
@@ -156,7 +156,7 @@ foreach my $key ("k\r\nX-Injected: 1", "k\nX: 1", "k\x01", 'k k', "k\xc3\xa4", '
 	(my $shown = $key) =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ge;
 
 	is($error->{sqlstate}, 'HV024', "api_key '$shown' is refused");
-	unlike($error->{stderr}, qr/X-Injected|k k/, 'and not shown')
+	unlike($error->{stderr}, qr/X-Injected|k k/, 'the error does not show it')
 	  if length $key > 2;
 }
 foreach my $file ('relative.pem', '../ca.pem', '')
@@ -179,21 +179,21 @@ foreach my $proxy ("http://p\r\nX: 1", 'http://user:password@p:3128',
 		"proxy '$shown' is refused");
 }
 
-# values travel as JSON, whatever is in them
+# values are sent as JSON, with any characters
 $api->ctl('log-reset');
 $node->safe_psql('postgres', <<'SQL');
 INSERT INTO net.orders (patient_id, external_order_ids, order_items, order_notes)
 VALUES (1, ARRAY[E'a\r\nImpilo-API-Key: x', '"}, {"', 'b?page=2#/../c'],
         impilo_order_item(1000), '[{"note": "\r\n\r\nPOST /api/v3/order HTTP/1.1"}]')
 SQL
-is($api->count('posts'), 1, 'a value makes no request of its own');
+is($api->count('posts'), 1, 'a value cannot cause another request');
 is( $node->safe_psql(
 		'postgres',
 		'SELECT external_order_ids = '
 		  . q(ARRAY[E'a\r\nImpilo-API-Key: x', '"}, {"', 'b?page=2#/../c'])
 		  . ' FROM net.orders WHERE id = 41'),
 	't',
-	'and arrives as it was');
+	'the value is stored unchanged');
 
 #----------------------------------------------------------------------
 # Plain http: the address counts, not the name
@@ -216,7 +216,7 @@ SKIP:
 		'http to 127.0.0.1 as an address of IPv6');
 }
 
-# to the kernel 0.0.0.0 is this machine, too; but not by everybody's reckoning
+# 0.0.0.0 is this machine only by the rules of some kernels
 foreach my $name ('zero', 'any', 'mapfar')
 {
 	# the time is for code that does ask somebody there
@@ -224,7 +224,7 @@ foreach my $name ('zero', 'any', 'mapfar')
 		ask("http://127.$name.test:$far_port/api/v3", request_timeout => '1s')
 		  ->{sqlstate},
 		$name eq 'zero' ? qr/^HV00N$/ : qr/^(HV00N|08001)$/,
-		"127.$name.test is no loopback address");
+		"127.$name.test is not a loopback address");
 }
 
 # a name that is bound to this machine first, and then to another
@@ -242,7 +242,7 @@ attach(
 	PostgreSQL::Test::Utils::append_to_file($node->data_dir . '/turned', '');
 	$session->query($sql);
 	is($session->error->{sqlstate},
-		'HV00N', 'the next one does not, and is noticed');
+		'HV00N', 'the next look-up gives another address, which is refused');
 	$session->quit;
 }
 
@@ -259,11 +259,11 @@ foreach my $url ("http://127.far.test:$far_port/api/v3",
 		next;
 	}
 	is($error->{sqlstate}, 'HV00N', "$url is refused");
-	like($error->{message}, qr/not allowed/, 'as not allowed');
-	like($error->{detail}, qr/loopback/, 'because of its address');
-	like($error->{hint}, qr/https/, 'and the hint tells what is');
+	like($error->{message}, qr/not allowed/, 'the message states that it is not allowed');
+	like($error->{detail}, qr/loopback/, 'the detail names the reason, the address');
+	like($error->{hint}, qr/https/, 'the hint names https');
 }
-# of several addresses only those are tried that may be
+# of several addresses only the allowed ones are tried
 like(
 	ask("http://127.both.test:$far_port/api/v3", request_timeout => '300ms')
 	  ->{sqlstate},
@@ -290,13 +290,13 @@ sub at_certificate
 	my $error = ask('https://' . ($host // 'localhost') . ':' . $server->port . '/api/v3',
 		$ca_file ? (ca_file => $ca_file) : ());
 
-	# its own client does not verify
+	# the client of this test does not verify
 	$server->{asked} = $server->count('requests') if !$ca_file;
 	$server->stop;
 	return $error;
 }
 
-# one of its own making
+# a self-signed certificate
 sub self_signed
 {
 	my %made = (cert_file => "$scratch/self.pem", key_file => "$scratch/self.key");
@@ -333,9 +333,9 @@ foreach my $case (sort keys %bad)
 
 	is($error->{sqlstate}, '08001', "a certificate $case is refused");
 	like("$error->{message} $error->{detail}",
-		qr/certificate|SSL|TLS/i, 'and the message says why');
+		qr/certificate|SSL|TLS/i, 'the message names the reason');
 }
-# ping tells how far it came
+# ping returns how far it came
 {
 	my $server = sandbox(orders => 10, tls => $good);
 	my $url = 'https://localhost:' . $server->port . '/api/v3';
@@ -346,31 +346,31 @@ foreach my $case (sort keys %bad)
 	ask($url);
 	is($node->safe_psql('postgres', $ping),
 		'f||08001|t|t||', 'ping: a certificate that is refused');
-	answers(ask($url, ca_file => $good->{ca_file}), 'with its authority');
+	answers(ask($url, ca_file => $good->{ca_file}), 'https with ca_file of this authority');
 	is($node->safe_psql('postgres', $ping),
-		't|200|||t|t|t', 'ping tells the time of the handshake');
+		't|200|||t|t|t', 'ping returns the time of the handshake');
 	$server->stop;
 }
 {
 	my $error = ask('https://localhost:1/api/v3', ca_file => '/no/such/file');
 
-	is($error->{sqlstate}, '58P01', 'a ca_file that is not there');
+	is($error->{sqlstate}, '58P01', 'a ca_file that does not exist');
 	is(ask('https://localhost:1/api/v3', ca_file => $scratch)->{sqlstate},
-		'42809', 'one that is a folder');
+		'42809', 'a ca_file that is a folder');
 	PostgreSQL::Test::Utils::append_to_file("$scratch/unreadable", 'x');
 	chmod 0, "$scratch/unreadable" or die $!;
 	is( ask('https://localhost:1/api/v3', ca_file => "$scratch/unreadable")
 		  ->{sqlstate},
 		'42501',
-		'one that the server may not read');
+		'a ca_file that the server may not read');
 	PostgreSQL::Test::Utils::append_to_file("$scratch/empty", '');
 	$error = at_certificate($good, "$scratch/empty");
-	is($error->{sqlstate}, '08001', 'one that is empty');
+	is($error->{sqlstate}, '08001', 'a ca_file that is empty');
 	like("$error->{detail} $error->{hint}",
 		qr/failed: (?s:.*)ca_file/, 'after one attempt, and the hint names the option');
 	PostgreSQL::Test::Utils::append_to_file("$scratch/nonsense", "nonsense\n");
 	is(at_certificate($good, "$scratch/nonsense")->{sqlstate},
-		'08001', 'one that holds no certificate');
+		'08001', 'a ca_file without a certificate');
 }
 
 {
@@ -410,7 +410,7 @@ CONF
 		IPC::Run::run([ 'openssl', 's_client', '-connect', "127.0.0.1:$old_port" ],
 			'<', \undef, '>', \$seen, '2>', \my $ignored);
 		like($seen, qr/Protocol *: TLSv1\.1/,
-			'a server that knows TLS 1.1 alone, and a client that may use it');
+			'a server with TLS 1.1 only is refused, although OpenSSL allows it');
 		$node->restart;
 	}
 	my $error = ask("https://localhost:$old_port/api/v3",
@@ -419,7 +419,7 @@ CONF
 	waitpid $pid, 0;
 	is($error->{sqlstate}, '08001', 'TLS 1.1 is refused');
 	unlike(PostgreSQL::Test::Utils::slurp_file($log),
-		qr/GET/, 'without a request');
+		qr/GET/, 'no request is sent to it');
 }
 
 #----------------------------------------------------------------------
@@ -474,13 +474,13 @@ foreach my $case (
 $api->fault(
 	{ do => { redirect => '/api/v3/order/8', status => 302 } });
 is(psql_error($node, 'SELECT id FROM net.orders WHERE id = 7')->{sqlstate},
-	'HV00N', 'so is one to the same host');
+	'HV00N', 'a redirect to the same host is refused');
 $api->fault;
 is($elsewhere->count('requests'), 0, 'the target of the redirects was not asked');
-is($elsewhere->count('connections'), 0, 'nor connected to');
+is($elsewhere->count('connections'), 0, 'no connection to the target was opened');
 $elsewhere->stop;
 
-# what a gateway on the way says in the API's place: no JSON by its own words
+# a response of a gateway instead of the API: its content type is not JSON
 foreach my $case (
 	[ 'text/html', 'HV00M' ],
 	[ 'text/plain; charset=utf-8', 'HV00M' ],
@@ -495,7 +495,7 @@ foreach my $case (
 	is( psql_error($node, 'SELECT id FROM net.orders WHERE id = 7')
 		  ->{sqlstate},
 		$sqlstate,
-		"an answer of type $type");
+		"a response of type $type is refused");
 }
 $api->fault;
 
@@ -503,7 +503,7 @@ $api->fault;
 # Proxies
 #----------------------------------------------------------------------
 
-# A proxy for CONNECT that writes down what it is asked
+# A proxy for CONNECT that records its requests
 sub proxy
 {
 	my $socket = IO::Socket::INET->new(
@@ -584,13 +584,13 @@ $api->ctl('log-reset');
 answers(ask($https->url . '/api/v3', ca_file => $good->{ca_file}),
 	'https, while the environment names a proxy');
 answers(ask($api->url . '/api/v3'), 'http, while the environment names a proxy');
-is($proxy->{asked}->(), '', 'the proxy of the environment was not asked');
+is($proxy->{asked}->(), '', 'the proxy of the environment received no request');
 {
 	my $seen = $api->ctl('log-json');
 
 	like($seen, qr/"method"/, 'the log of the sandbox has requests');
 	unlike($seen, qr/Basic|curlrc/,
-		'no password of .netrc was sent, nor what .curlrc says');
+		'neither the password of .netrc nor the header of .curlrc was sent');
 }
 
 answers(
@@ -599,28 +599,28 @@ answers(
 		proxy => $proxy->{url}),
 	'https through the proxy of the option');
 like($proxy->{asked}->(), qr/^CONNECT localhost:@{[$https->port]} /,
-	'the proxy was asked for a tunnel');
+	'the proxy received a CONNECT request');
 unlike($proxy->{asked}->(), qr/impilo-api-key|sandbox-key/i,
-	'and was not told the key');
+	'the proxy did not receive the key');
 my $before = $proxy->{asked}->();
 answers(ask($api->url . '/api/v3', proxy => $proxy->{url}),
 	'plain http with the option proxy');
-is($proxy->{asked}->(), $before, 'goes straight to this machine');
+is($proxy->{asked}->(), $before, 'plain http does not use the proxy');
 $proxy->{stop}->();
 {
 	my $error = ask($https->url . '/api/v3',
 		ca_file => $good->{ca_file},
 		proxy => $proxy->{url});
 
-	is($error->{sqlstate}, '08001', 'a proxy that is not there');
+	is($error->{sqlstate}, '08001', 'a proxy that does not exist');
 }
 $https->stop;
 
 #----------------------------------------------------------------------
-# A request, as it arrives
+# The headers of a request
 #----------------------------------------------------------------------
 
-# Somebody who answers with a cookie, and writes down what he is sent
+# A server that responds with a cookie and records what it receives
 {
 	my $socket = IO::Socket::INET->new(
 		Listen => 20,
@@ -662,10 +662,10 @@ $https->stop;
 	my $asked = PostgreSQL::Test::Utils::slurp_file($log);
 	my %headers = map { lc $_ => 1 } $asked =~ /^([\w-]+):/gm;
 	is(scalar(() = $asked =~ m{^GET /order/7 HTTP/1\.1\r$}gm),
-		2, 'both requests came');
+		2, 'both requests arrived');
 	is( join(' ', sort keys %headers),
 		'accept accept-encoding host impilo-api-key user-agent',
-		'with these headers, no cookie among them');
+		'a request has these headers, and no cookie');
 }
 
 #----------------------------------------------------------------------
@@ -746,8 +746,8 @@ CONF
 	@closing = grep { $_->[0] == $closing } nginx_log();
 	cmp_ok(scalar @modern, '>=', 11, 'nginx has seen the requests');
 	is(scalar(grep { $_->[1] ne 'HTTP/2.0' } @modern),
-		1, 'all of them by HTTP/2 but the one that creates an order');
-	is(distinct(map { $_->[5] } @modern), 2, 'over one connection for each');
+		1, 'all requests use HTTP/2 except the one that creates an order');
+	is(distinct(map { $_->[5] } @modern), 2, 'the requests use one connection for each protocol');
 	is(scalar(grep { $_->[4] ne 'gzip' && $_->[6] == 200 } @modern),
 		0, 'compressed');
 	is(scalar(grep { $_->[2] !~ /^TLSv1\.[23]$/ } @modern, @closing),
@@ -761,8 +761,8 @@ CONF
 		'a new connection resumes a TLS session');
 	note("$_->[0]: " . join(' ', @$_)) foreach @modern[ 0 .. 2 ], @closing;
 
-	# The limits hold for streams of HTTP/2: what is too large is refused as it
-	# arrives, what does not come is given up, and the session goes on.
+	# The limits apply to streams of HTTP/2: a body that is too large is refused
+	# while it arrives, a missing one times out, and the session continues.
 	$node->safe_psql('postgres',
 		"ALTER SERVER modern OPTIONS (ADD max_response_size '1MB', ADD request_timeout '2s', ADD max_retries '0')");
 	$session = session($node);
@@ -780,10 +780,10 @@ CONF
 		is($session->error->{sqlstate}, $sqlstate, "$name by HTTP/2");
 		$api->fault;
 		is($session->query('SELECT id FROM modern.orders WHERE id = 7'),
-			'7', 'and the session goes on');
+			'7', "$name by HTTP/2: the session continues");
 	}
 	is(scalar(grep { $_->[0] == $modern && $_->[1] ne 'HTTP/2.0' } nginx_log()),
-		1, 'all of them by HTTP/2');
+		1, 'these requests use HTTP/2');
 	$session->quit;
 }
 
@@ -799,7 +799,7 @@ $node->safe_psql('postgres', "ALTER SERVER net OPTIONS (ADD fetch_size '5')");
 	cmp_ok($api->count('requests') - $requests,
 		'>=', 60, 'many requests of one session');
 	cmp_ok($api->count('connections') - $connections,
-		'<=', 8, 'over as many connections as were in use at once');
+		'<=', 8, 'they use no more connections than were in use at once');
 	$session->quit;
 }
 

@@ -50,7 +50,7 @@ CREATE FOREIGN TABLE impilo.keyed (patient_id bigint, external_order_ids text[],
 	SERVER impilo OPTIONS (relation 'orders');
 SQL
 
-# everything that psql prints is kept
+# everything that psql prints
 sub run
 {
 	my ($sql) = @_;
@@ -61,7 +61,7 @@ sub run
 	return $error;
 }
 
-# the line that shows it is told, not all the others
+# Tests that a text does not show the key; reports only the lines that do.
 sub hides
 {
 	my ($text, $name) = @_;
@@ -102,9 +102,9 @@ my @statements = (
 my $asked = $api->count('requests');
 
 run($_) foreach @statements;
-cmp_ok($api->count('requests'), '>', $asked + 10, 'the statements ask the API');
+cmp_ok($api->count('requests'), '>', $asked + 10, 'the statements send requests');
 
-# a server that repeats whatever it is told
+# a server that repeats the key
 my $long = 'x' x 480;
 foreach my $do (
 	{ status => 401, body => "{\"message\":\"key $key is unknown\"}" },
@@ -127,18 +127,18 @@ foreach my $do (
 	$api->fault;
 }
 unlike($everything, qr/\Q$key/, 'nothing that is printed shows the key');
-hides($everything, 'nor a part of it');
-like($everything, qr/key \*+ is unknown/, 'though the rest of a message is shown');
-like($everything, qr/DEBUG/, 'debug output was among it');
+hides($everything, 'nothing that is printed shows a part of the key');
+like($everything, qr/key \*+ is unknown/, 'the rest of such a message is shown');
+like($everything, qr/DEBUG/, 'the output contains debug messages');
 
 my $log = log_text($node);
-like($log, qr/DEBUG/, 'the log holds debug output');
+like($log, qr/DEBUG/, 'the log contains debug messages');
 like($log, qr/PlannedStmt|FOREIGNSCAN|FOREIGN/i, 'and plans');
-like($log, qr/duration: .* plan:/, 'auto_explain has written some')
+like($log, qr/duration: .* plan:/, 'the log contains plans of auto_explain')
   if -e $library;
 hides($log, 'the log does not show the key');
 
-# nor does pg_stat_activity while it is in use
+# pg_stat_activity does not show the key while it is in use
 {
 	my $session = session($node);
 	my $seen;
@@ -151,14 +151,14 @@ hides($log, 'the log does not show the key');
 			$seen =~ /Extension/;
 		},
 		'a wait');
-	hides($seen, 'nor pg_stat_activity');
+	hides($seen, 'pg_stat_activity does not show the key');
 	$session->cancel;
 	$session->wait;
 	$session->quit;
 	$api->fault;
 }
 
-# a key in the wrong place is not repeated either, also not by PostgreSQL
+# no error, also none of PostgreSQL, repeats a key in the wrong place
 foreach my $sql (
 	"CREATE FOREIGN DATA WRAPPER w HANDLER impilo_fdw_handler VALIDATOR impilo_fdw_validator OPTIONS (api_key 'Hush-1')",
 	"ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD api_key 'Hush-1')",
@@ -205,7 +205,7 @@ my $quiet = "SET log_min_error_statement = panic; SET log_statement = none; SET 
 $node->safe_psql('postgres', $quiet
 	  . "CREATE USER MAPPING FOR owner SERVER impilo OPTIONS (api_key '$key');"
 	  . "CREATE USER MAPPING FOR other SERVER impilo OPTIONS (api_key 'other-key')");
-hides(log_text($node), 'nor does making a mapping quietly');
+hides(log_text($node), 'the log does not show the key of a new mapping');
 
 sub as
 {
@@ -223,21 +223,21 @@ is( as( 'other',
 		"SELECT string_agg(umoptions::text, ',') FROM pg_user_mappings"
 		  . " WHERE usename <> 'other'")->{stdout},
 	'',
-	'nor does who has another one');
+	'a role with another mapping does not see them');
 is(as('other', 'SELECT umoptions FROM pg_user_mapping')->{sqlstate},
-	'42501', 'the catalog itself is not for them');
+	'42501', 'a role may not read the catalog');
 is( as('guest',
 		"CREATE USER MAPPING FOR guest SERVER impilo OPTIONS (api_key 'x')")
 	  ->{sqlstate},
 	'42501',
-	'a mapping asks for the right to use the server');
+	'a mapping requires the privilege to use the server');
 is(as('guest', 'SELECT id FROM impilo.orders WHERE id = 7')->{sqlstate},
-	'42501', 'a table asks for its own right');
+	'42501', 'a table requires its own privilege');
 $node->safe_psql('postgres', 'GRANT SELECT ON impilo.orders TO guest');
 is(as('guest', 'SELECT id FROM impilo.orders WHERE id = 7')->{sqlstate},
-	'42704', 'and for a mapping');
+	'42704', 'a table requires a mapping');
 is(as('guest', "SELECT * FROM impilo_fdw_ping('impilo')")->{sqlstate},
-	'42501', 'so does ping');
+	'42501', 'ping requires the privilege to use the server');
 
 # views and functions
 as('owner', <<'SQL');
@@ -250,27 +250,27 @@ CREATE FUNCTION public.plain() RETURNS bigint
 GRANT SELECT ON public.seen, public.invoked TO PUBLIC;
 SQL
 my $own = as('owner', 'SELECT count(id) FROM impilo.orders')->{stdout};
-cmp_ok($own, '>=', 60, 'the owner sees the account of his key');
+cmp_ok($own, '>=', 60, 'the owner reads the account of its key');
 is(as('other', 'SELECT count(id) FROM impilo.orders')->{stdout},
-	'40', 'another role that of its own');
+	'40', 'another role reads the account of its key');
 is(as('guest', 'SELECT count(id) FROM seen')->{stdout},
 	$own, 'a view reads with the key of its owner');
 is(as('other', 'SELECT count(id) FROM seen')->{stdout},
-	$own, 'also for a role with a key');
+	$own, 'a view reads with the key of its owner for a role with a key');
 is(as('guest', 'SELECT count(id) FROM invoked')->{sqlstate},
-	'42704', 'a security_invoker view does not');
+	'42704', 'a security_invoker view requires a key of the reader');
 is(as('other', 'SELECT count(id) FROM invoked')->{stdout},
-	'40', 'but with the key of who reads it');
+	'40', 'a security_invoker view reads with the key of the reader');
 is(as('guest', 'SELECT defined()')->{stdout},
 	$own, 'SECURITY DEFINER uses the key of the owner');
 is(as('other', 'SELECT defined(), plain()')->{stdout},
-	"$own|40", 'other functions do not');
+	"$own|40", 'other functions use the key of the caller');
 is( as( 'other',
 		'SELECT (SELECT count(id) FROM seen), (SELECT count(id) FROM impilo.orders),'
 		  . ' (SELECT count(*) FROM seen JOIN impilo.orders USING (id))')
 	  ->{stdout},
 	"$own|40|0",
-	'two accounts in one statement stay two');
+	'a statement with two accounts reads both');
 
 # one session, several roles, plans kept
 is( run("SET plan_cache_mode = force_generic_plan; "
@@ -278,10 +278,10 @@ is( run("SET plan_cache_mode = force_generic_plan; "
 		  . join('', map { "SET ROLE $_; EXECUTE p; " } qw(owner other owner other)))
 	  ->{stdout},
 	"$own\n40\n$own\n40",
-	'a kept plan uses the key of who executes it');
+	'a cached plan uses the key of the role that executes it');
 
-# the same of what is written, and of plans that PL/pgSQL keeps; the ids of the
-# second account are those from 5000000001 on
+# the same for INSERT and for plans that PL/pgSQL caches; ids from 5000000001 on
+# belong to the second account
 $node->safe_psql('postgres', <<'SQL');
 GRANT INSERT ON impilo.orders, impilo.later TO owner, other;
 CREATE FUNCTION public.kept(n bigint) RETURNS bigint LANGUAGE plpgsql
@@ -319,26 +319,26 @@ SQL
 		join("\n",
 			map { $_ % 2 ? (40 + $other_made++) . '|t' : ($count + $own_made++) . '|f' }
 			  0 .. 23),
-		'functions read and write with the key of who calls them, plan kept or not');
+		'functions read and write with the key of the caller, with a cached plan or not');
 
 	$session->query('SET ROLE owner; PREPARE r AS SELECT n, count(id) FROM rows_of, impilo.orders '
 		  . 'WHERE role <> $$$$ GROUP BY n');
 	is( join(' ', map { $session->query("SET ROLE $_; EXECUTE r") } qw(owner other owner)),
 		join(' ', '1|' . ($count + 12), '2|52', '1|' . ($count + 12)),
-		'so do plans beside row-level security');
+		'plans with row-level security use the key of the role that executes them');
 
-	# who opens a cursor, and who inserts, is asked for; not who goes on
+	# the role that opens a cursor or inserts counts, not the one that continues
 	$session->query('SET ROLE other; BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders');
 	cmp_ok($session->query('SET ROLE owner; FETCH 1 FROM c'),
-		'>', 5000000000, 'a cursor keeps the key of who opened it');
+		'>', 5000000000, 'a cursor keeps the key of the role that opened it');
 	$session->query('SET ROLE other; INSERT INTO impilo.later VALUES (1, impilo_order_item(1000))');
 	$session->query('SET ROLE owner; COMMIT');
 	is($session->query('SET ROLE other; SELECT count(id) FROM impilo.orders'),
-		'53', 'what waits for the commit goes to the account of who inserted it');
+		'53', 'an order that waits for the commit goes to the account of the role that inserted it');
 	$session->quit;
 }
 
-# who inserts through a view is its owner to the server, row by row or at once
+# an INSERT through a view uses the key of its owner, row by row and in batches
 $node->safe_psql('postgres', <<'SQL');
 SET ROLE owner;
 CREATE VIEW public.making AS SELECT id, patient_id, order_items FROM impilo.orders;
@@ -356,14 +356,14 @@ SQL
 	is( as('other', "INSERT INTO making_invoked $into RETURNING id > 5000000000")
 		  ->{stdout},
 		'f',
-		'so does one below a security_invoker view');
+		'a view below a security_invoker view creates with the key of its owner');
 	is(as('other', "INSERT INTO made_invoked $into RETURNING id > 5000000000")->{stdout},
-		't', 'a security_invoker view creates with the key of who asks');
+		't', 'a security_invoker view creates with the key of the caller');
 	is(as('guest', "INSERT INTO making $into")->{sqlstate},
-		'00000', 'who has no key creates through a view all the same');
+		'00000', 'a role without a key creates through a view');
 	is(as('guest', "INSERT INTO made_invoked $into")->{sqlstate},
-		'42501', 'but not by himself');
-	is($api->count('posts') - $posts, 4, 'and all that is created');
+		'42501', 'a role without a key does not create directly');
+	is($api->count('posts') - $posts, 4, 'the other statements created no order');
 }
 $own = as('owner', 'SELECT count(id) FROM impilo.orders')->{stdout};
 
@@ -383,7 +383,7 @@ sub write_file
 	return;
 }
 
-# a writer for the pipe, in case the backend waits for one, which would be wrong
+# a writer for the pipe, in case the backend wrongly waits for one
 sub waits_for_no_pipe
 {
 	my ($pipe, $sql, $name) = @_;
@@ -397,7 +397,7 @@ sub waits_for_no_pipe
 		POSIX::_exit(0);
 	}
 	is(run($sql)->{sqlstate}, '42809', $name);
-	ok(!-e "$pipe.released", 'nor is it waited for');
+	ok(!-e "$pipe.released", "$name: the backend does not wait for the pipe");
 	kill 'KILL', $pid;
 	waitpid $pid, 0;
 	unlink "$pipe.released";
@@ -414,7 +414,7 @@ is( as('other',
 		"ALTER USER MAPPING FOR other SERVER impilo OPTIONS (ADD api_key_file '$file')"
 	)->{sqlstate},
 	'42501',
-	'naming a file asks for pg_read_server_files');
+	'option api_key_file requires pg_read_server_files');
 foreach my $text ($key, "$key\n", "$key\r", "$key\r\n", "$key\n" . ('x' x 1_000_000))
 {
 	write_file($text);
@@ -432,7 +432,7 @@ foreach my $text (
 	$error = run('SELECT id FROM impilo.orders WHERE id = 7');
 	is($error->{sqlstate}, 'HV024', 'a file without a key');
 	unlike("$error->{message} $error->{detail} $error->{hint}",
-		qr/two words|second|Vq7/, 'is not shown');
+		qr/two words|second|Vq7/, 'the error does not show the content of the file');
 }
 unlink $file;
 symlink "$file.linked", $file or die $!;
@@ -441,10 +441,10 @@ symlink "$file.linked", $file or die $!;
 	write_file($key);
 }
 is(run('SELECT id FROM impilo.orders WHERE id = 7')->{stdout},
-	'7', 'a link to a file');
+	'7', 'a symbolic link to a key file is read');
 chmod 0, "$file.linked" or die $!;
 is(run('SELECT id FROM impilo.orders WHERE id = 7')->{sqlstate},
-	'42501', 'a file that the server may not read');
+	'42501', 'a key file that the server may not read is an error');
 unlink $file;
 mkdir $file or die $!;
 is(run('SELECT id FROM impilo.orders WHERE id = 7')->{sqlstate},
@@ -452,21 +452,21 @@ is(run('SELECT id FROM impilo.orders WHERE id = 7')->{sqlstate},
 rmdir $file;
 POSIX::mkfifo($file, 0600) or die $!;
 waits_for_no_pipe($file, 'SELECT id FROM impilo.orders WHERE id = 7',
-	'a pipe is no key file');
+	'a pipe is not a key file');
 $node->safe_psql('postgres',
 	"CREATE SERVER piped FOREIGN DATA WRAPPER impilo_fdw OPTIONS (base_url 'https://localhost:1', ca_file '$file');"
 	  . "CREATE USER MAPPING FOR CURRENT_USER SERVER piped OPTIONS (api_key 'x')");
 waits_for_no_pipe(
 	$file,
 	"SELECT impilo_fdw_ping('piped')",
-	'nor one of certificates');
+	'a pipe is not a ca_file');
 unlink $file;
 is(run("SELECT impilo_fdw_ping('piped')")->{sqlstate},
-	'58P01', 'a missing one is told');
+	'58P01', 'a missing ca_file is an error');
 is(run('SELECT id FROM impilo.orders WHERE id = 7')->{sqlstate},
-	'58P01', 'a file that is not there');
+	'58P01', 'a missing key file is an error');
 
-# a new key is used by the next statement, also where a file looks the same
+# the next statement uses a new key, also if the file has the same size and time
 write_file("other-key\n");
 {
 	my $session = session($node);
@@ -477,7 +477,7 @@ write_file("other-key\n");
 	$session->query('SET client_min_messages = warning');
 	is($session->query($count), '54', 'the key of the file');
 	write_file("$key\n");
-	is($session->query($count), $own, 'then the new key of the file');
+	is($session->query($count), $own, 'the new key of the file is used');
 	utime $time, $time, $file;
 	write_file(('x' x $size) . "\n");
 	utime $time, $time, $file;
@@ -485,25 +485,25 @@ write_file("other-key\n");
 	is($session->error->{sqlstate}, '28000', 'a key of the same size and time');
 	like($session->error->{hint},
 		qr/in the file named by option "api_key_file" of the user mapping FOR CURRENT_USER SERVER impilo/,
-		'the hint is about the file');
+		'the hint names the file');
 
-	# a cursor that was opened before goes on with what it has
+	# a cursor that was opened before continues with its key
 	write_file("$key\n");
 	$session->query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; FETCH 1 FROM c");
 	write_file("other-key\n");
-	is($session->query($count), '54', 'another key while a cursor is open');
-	is($session->query('MOVE ALL FROM c; SELECT 1'), '1', 'the cursor goes on');
-	is($session->error->{sqlstate}, '00000', 'with its own key');
+	is($session->query($count), '54', 'another statement uses the new key while a cursor is open');
+	is($session->query('MOVE ALL FROM c; SELECT 1'), '1', 'the cursor continues');
+	is($session->error->{sqlstate}, '00000', 'the cursor uses the key with which it was opened');
 	$session->query('COMMIT');
 
-	# a key that was taken away is gone
+	# a key whose file was removed is not used again
 	unlink $file;
 	$session->query($count);
-	is($session->error->{sqlstate}, '58P01', 'the file was removed');
+	is($session->error->{sqlstate}, '58P01', 'after the file was removed a statement is an error');
 	$session->quit;
 }
 
-hides($everything, 'in the end nothing has shown the key');
-hides(log_text($node), 'nor has the log');
+hides($everything, 'nothing that psql printed shows the key');
+hides(log_text($node), 'the log does not show the key at the end');
 
 done_testing();

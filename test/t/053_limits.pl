@@ -1,5 +1,5 @@
-# Whatever the server sends, the backend does not crash, its memory stays within
-# the limits of the options, and the statement ends.
+# No response crashes the backend, exceeds the memory limits of the options, or
+# keeps a statement running without end.
 
 use strict;
 use warnings;
@@ -24,8 +24,8 @@ attach(
 	});
 my $session = session($node);
 
-# The most memory that the backend has had since the last call, in bytes.
-# It cannot be asked for everywhere.
+# Returns the peak memory of the backend since the last call, in bytes, or undef
+# if the system does not report it.
 sub peak
 {
 	my $peak;
@@ -46,12 +46,12 @@ my $create =
   'INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000)) RETURNING id';
 my %statement = (list => $list, order => $order, create => $create);
 
-# far more than any limit below: what none of them ends is not waited for
+# far more than any limit below, to end the test if no limit applies
 $session->query("SET statement_timeout = '30s'");
 $session->query($_) foreach ($list, $order, $list, $order);
 peak();
 
-# What follows these bytes goes on for ever.
+# Bytes after which the response continues without end.
 sub endless
 {
 	my ($begin, $loop) = @_;
@@ -79,7 +79,7 @@ my @floods = (
 		},
 		'54000'
 	],
-	# libcurl has a limit of its own for a single line
+	# libcurl has its own limit for a line
 	[ 'a huge header', { header_bytes => 20_000_000 }, qr/^(54000|08006)$/ ],
 	[
 		'an endless body of a stated length',
@@ -106,7 +106,7 @@ my @floods = (
 		endless("OKTransfer-Encoding: chunked\r\n\r\n0\r\n", "X-A: b\r\n"),
 		qr/^(54000|08006)$/
 	],
-	# from 8.6 on libcurl has a limit of its own to their number
+	# from 8.6 on libcurl limits their number
 	[ 'endless headers', endless('OK', "X-A: b\r\n"), qr/^(54000|08006)$/ ],
 	[ 'an endless header', endless('OKX-A: ', 'x'), qr/^(54000|08006)$/ ],
 	[ 'an endless status line', endless('HTTP/1.1 200 ', 'x'), qr/^(54000|08006)$/ ],
@@ -194,13 +194,13 @@ foreach my $flood (@floods)
 				($after - $before) / $megabyte, $time);
 		}
 		is($session->query('SELECT id FROM impilo.orders WHERE id = 7'),
-			'7', "$name, $what: the session goes on");
+			'7', "$name, $what: the session continues");
 	}
 }
 $api->ctl('reset');
 
 #----------------------------------------------------------------------
-# Totals that cannot be
+# Impossible totals
 #----------------------------------------------------------------------
 
 foreach my $total (
@@ -214,7 +214,7 @@ foreach my $total (
 	foreach my $sql ($list, 'SELECT count(*) FROM impilo.orders',
 		'SELECT count(*) FROM impilo.orders WHERE id > 0')
 	{
-		# a total that nothing contradicts is believed where only it is asked for
+		# a total that nothing contradicts is the result of count(*)
 		my $count = $sql =~ /WHERE|document/ ? 40 : $total;
 
 		$time = elapsed(sub { $session->query("SET statement_timeout = '20s'; $sql") });
@@ -225,7 +225,7 @@ foreach my $total (
 		cmp_ok($time, '<', 15, 'soon');
 	}
 
-	# what only estimates takes any number, and as few requests as ever
+	# estimates accept any total, with as few requests as usual
 	$api->ctl('log-reset');
 	foreach my $sql (
 		'ANALYZE impilo.orders',
@@ -260,11 +260,11 @@ $session->query("SET statement_timeout = '10s'; $list");
 like(
 	$session->error->{sqlstate} . ' ' . $session->error->{stdout},
 	qr/^(00000 40|HV0)/,
-	'a list that says it never ends');
+	'a list that never ends');
 $api->ctl('reset');
 
-# Orders that appear faster than they are read: max_pages ends it, in whatever
-# statement reads the list.
+# Orders that appear faster than they are read: max_pages ends any statement that
+# reads the list.
 sub server_options
 {
 	my ($options) = @_;
@@ -273,7 +273,7 @@ sub server_options
 	return;
 }
 
-# grow(): from the start, a list of 40 orders that never ends
+# grow(): restarts a list of 40 orders that never ends
 sub grow
 {
 	$api->ctl('reset');
@@ -301,23 +301,23 @@ foreach my $sql (
 	is($session->error->{sqlstate}, '54000', "a list that grows under the reader: $sql");
 	is( $session->error->{message},
 		'list of orders of server "impilo" is too long',
-		'is too long');
+		'the message states that the list is too long');
 	like($session->error->{detail},
-		qr/^Read \d+ orders on 50 pages\.$/, 'after so many pages');
+		qr/^Read \d+ orders on 50 pages\.$/, 'the detail has the number of pages');
 	is( $session->error->{hint},
 		'Option max_pages of server "impilo" sets the limit.',
 		'the hint names the option');
-	# those that were overtaken are asked for twice, one is for the total
-	cmp_ok($api->count('pages'), '<=', 101, 'and not many more requests');
+	# pages that were overtaken are requested twice, and one request reads the total
+	cmp_ok($api->count('pages'), '<=', 101, 'at most twice as many requests');
   SKIP:
 	{
 		skip 'the memory of a process cannot be seen here', 1
 		  if !defined $before || !defined $after;
-		cmp_ok($after - $before, '<', 24 * $megabyte, 'in little memory');
+		cmp_ok($after - $before, '<', 24 * $megabyte, 'the list needs little memory');
 	}
 }
 
-# what needs no more than some pages is not touched by it
+# statements that need few pages are not affected
 grow();
 is($session->query('SELECT count(*) FROM (SELECT id FROM impilo.orders LIMIT 25) o'),
 	25, 'a LIMIT within max_pages');
@@ -325,7 +325,7 @@ grow();
 $session->query('ANALYZE impilo.orders');
 is($session->error->{sqlstate}, '00000', 'ANALYZE of a list that grows');
 
-# ON CONFLICT posts nothing then; the search for an order gives up
+# ON CONFLICT creates no order then; the search for an order ends
 grow();
 $session->query(
 	q{INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
@@ -339,20 +339,20 @@ $session->query(
 	q{INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
 	VALUES (1, '{grow_2}', impilo_order_item(1000))});
 is($session->error->{sqlstate}, 'IU001',
-	'an order that is looked for in a list that grows: unknown');
+	'a search in a list that grows: the outcome is unknown');
 server_options('DROP reconcile_timeout, DROP unique_external_ids');
 
 # exactly as many
 $api->ctl('reset');
 server_options("SET max_pages '4'");
-is($session->query($list), 40, 'four pages are four pages');
+is($session->query($list), 40, 'a list of four pages within max_pages 4');
 server_options("SET max_pages '3'");
-is($session->query($list), '', 'three are not enough');
-is($session->error->{sqlstate}, '54000', 'which is an error');
-is($session->error->{detail}, 'Read 30 orders on 3 pages.', 'that tells how far it came');
-is($api->count('pages'), 7, 'no page beyond them was asked for');
+is($session->query($list), '', 'a list of four pages with max_pages 3: no rows');
+is($session->error->{sqlstate}, '54000', 'a list of four pages with max_pages 3 is an error');
+is($session->error->{detail}, 'Read 30 orders on 3 pages.', 'the detail has the numbers of orders and pages read');
+is($api->count('pages'), 7, 'no page beyond max_pages was requested');
 
-# a sample keeps to it by being smaller
+# max_pages makes the sample of ANALYZE smaller
 foreach my $setting ({}, { omit => ['total'] })
 {
 	foreach my $pages (1, 3)
@@ -364,23 +364,23 @@ foreach my $setting ({}, { omit => ['total'] })
 		server_options("SET max_pages '$pages'");
 		$session->query('ANALYZE impilo.orders');
 		is($session->error->{sqlstate}, '00000', "ANALYZE within $pages pages, $name");
-		is($api->count('pages'), $pages, 'which reads as many');
+		is($api->count('pages'), $pages, "ANALYZE within $pages pages, $name: the number of pages");
 	}
 }
 $api->ctl('reset');
 server_options("SET max_pages '3'");
 
-# pages that hold more than was asked for count by their orders
+# larger pages than requested count by their orders
 server_options("SET max_response_size '8MB'");
 $api->ctl('generate', 800);
 $api->config(size_policy => 'ignore', default_size => 800, max_size => 800);
 $session->query($list);
 is($session->error->{sqlstate}, '54000', 'a page of 800 orders is more than three');
-is($session->error->{detail}, 'Read 751 orders on 1 pages.', 'of 250');
+is($session->error->{detail}, 'Read 751 orders on 1 pages.', 'the detail has the orders read');
 $session->query('ANALYZE impilo.orders');
-is($session->error->{detail}, 'Read 751 orders on 1 pages.', 'for a sample, too');
+is($session->error->{detail}, 'Read 751 orders on 1 pages.', 'the same error in a sample');
 server_options("SET max_pages '4'");
-is($session->query($list), 840, 'but not more than four');
+is($session->query($list), 840, 'a page of 800 orders is not more than four');
 server_options("DROP max_pages, SET max_response_size '1MB'");
 $api->ctl('reset');
 
@@ -409,16 +409,16 @@ foreach my $case (
 
 		if ($depth == 61)
 		{
-			is($answer, '1', "$name: $depth arrays in one another are read");
+			is($answer, '1', "$name: $depth nested arrays are read");
 			next;
 		}
-		is($session->error->{sqlstate}, 'HV00M', "$name: $depth are refused");
+		is($session->error->{sqlstate}, 'HV00M', "$name: $depth nested arrays are refused");
 		like($session->error->{detail}, qr/nested too deeply/, 'as such')
 		  if $depth == 62;
 	}
 	$api->fault;
 	is($session->query('SELECT id FROM impilo.orders WHERE id = 7'),
-		'7', "$name: and the session goes on");
+		'7', "$name: the session continues");
 }
 
 #----------------------------------------------------------------------
@@ -446,16 +446,16 @@ foreach my $slow (
 	$api->fault;
 }
 
-# A reading of the list: the time waited for all its pages together.
+# scan_timeout limits the time waited for all pages of a list together.
 server_options("ADD scan_timeout '500ms', SET request_timeout '60s', ADD max_concurrency '1'");
 $api->config(latency_ms => 200);
 $session->query($list);
 is($session->error->{sqlstate}, '08006', 'a list of slow pages: scan_timeout ends it');
 is( $session->error->{message},
 	'timeout while reading the list of orders of server "impilo"',
-	'which says so');
+	'the message of scan_timeout');
 like($session->error->{detail}, qr/^Read (10|20) orders on [12] pages\.$/,
-	'and how far it came');
+	'the detail states how far the scan came');
 is( $session->error->{hint},
 	'Option scan_timeout of server "impilo" sets the limit.',
 	'the hint names the option');
@@ -467,19 +467,19 @@ $session->query(
 is($session->error->{sqlstate}, '08006', 'ON CONFLICT of a slow list');
 is($api->count('posts'), 0, 'posts nothing');
 server_options("SET scan_timeout '0'");
-is($session->query($list), 40, 'without scan_timeout it is read');
+is($session->query($list), 40, 'without scan_timeout the list is read');
 server_options("SET scan_timeout '3s'");
 $api->config(latency_ms => 0);
 $session->query('BEGIN; DECLARE c CURSOR FOR SELECT id FROM impilo.orders; MOVE 5 FROM c; SELECT pg_sleep(3.2)');
-is($session->query('FETCH ALL FROM c') =~ tr/\n//, 34, 'a cursor that rests does not wait');
+is($session->query('FETCH ALL FROM c') =~ tr/\n//, 34, 'the time between fetches does not count');
 $session->query('COMMIT');
 server_options("SET scan_timeout '500ms'");
 $api->fault({ path => 'order', page => 2, do => { hang => \1 } });
 {
 	my $time = elapsed(sub { $session->query($list) });
 
-	like($session->error->{hint}, qr/scan_timeout/, 'one page that does not come');
-	cmp_ok($time, '<', 30, 'is not waited for beyond scan_timeout');
+	like($session->error->{hint}, qr/scan_timeout/, 'a missing page: the hint names scan_timeout');
+	cmp_ok($time, '<', 30, 'a missing page is not waited for beyond scan_timeout');
 }
 $api->config(omit => ['total']);
 server_options("SET scan_timeout '1500ms'");
@@ -489,30 +489,30 @@ like($session->error->{hint}, qr/scan_timeout/, 'a sample that has to read the l
 $api->ctl('reset');
 server_options("DROP scan_timeout, DROP max_concurrency, SET request_timeout '500ms'");
 
-# repetitions end, however many are allowed
+# retries end in time, although many are allowed
 $node->safe_psql('postgres',
 	"ALTER SERVER impilo OPTIONS (SET max_retries '100')");
 $api->fault({ do => { status => 503 } });
 {
 	my $time = elapsed(sub { $session->query($list) });
 
-	is($session->error->{sqlstate}, 'HV00L', 'a server that is out of order');
-	cmp_ok($time, '<', 8, 'is not asked for longer than request_timeout allows');
+	is($session->error->{sqlstate}, 'HV00L', 'a server that always fails is an error');
+	cmp_ok($time, '<', 8, 'it is not retried longer than request_timeout');
 }
 $api->fault;
 $api->fault({ do => { status => 429, retry_after => '86400' } });
 {
 	my $time = elapsed(sub { $session->query($list) });
 
-	is($session->error->{sqlstate}, '53400', 'Retry-After of a day');
-	cmp_ok($time, '<', 5, 'is not waited for');
+	is($session->error->{sqlstate}, '53400', 'Retry-After of a day is an error');
+	cmp_ok($time, '<', 5, 'Retry-After of a day is not waited for');
 }
 $api->fault;
 $session->query('SELECT id FROM impilo.orders WHERE id = 7');
-is($session->error->{sqlstate}, '53400', 'and holds back the next statement');
+is($session->error->{sqlstate}, '53400', 'Retry-After holds back the next statement');
 $session->query('SELECT impilo_fdw_disconnect_all()');
 is($session->query('SELECT id FROM impilo.orders WHERE id = 7'),
-	'7', 'until the session disconnects');
+	'7', 'Retry-After ends when the session disconnects');
 unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');
 
 done_testing();

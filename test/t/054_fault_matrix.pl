@@ -1,5 +1,5 @@
-# Every fault in every operation: the error, that nothing is sent twice, that the
-# session continues, and that no message contains a patient's data.
+# Every fault in every operation: the error is the documented one, no order is sent
+# twice, the session continues, and no message contains data of a patient.
 #
 # The test prints the matrix: rows are faults, columns are operations.
 
@@ -27,7 +27,7 @@ my %options = (
 	fetch_size => 5);
 
 attach($node, $api, server => { %options, max_retries => 0 });
-# where orders are created, repetitions are allowed: not to be made is the point
+# retries are allowed where orders are created: the test proves that none is made
 attach(
 	$node, $api,
 	name => 'ship',
@@ -40,8 +40,8 @@ CREATE FOREIGN TABLE ship.keyed (patient_id bigint, external_order_ids text[], o
 CREATE SCHEMA scratch;
 SQL
 
-# Everything in every order is marked: found anywhere else than in a result, it
-# has leaked.  What describes a person has marks of its own.
+# Each value of each order is marked: a mark outside a result is a leak.  Values
+# that describe a person have other marks.
 my $mark = 'Zyxwyn';
 my $marks = qr/Zyxwyn|Quxwyn|1911-11-11|\b7770001\d\d\d\b/;
 my $personal = qr/Zyxwyn|1911-11-11/;
@@ -213,7 +213,7 @@ my $gossip = $json->encode(
 			{ field => 'patient.lastName', rejectedValue => $mark }
 		]
 	});
-# and an order that was refused, said again in several shapes
+# a refusal that repeats the order in several forms
 my $echo = $json->encode(
 	{
 		errors => {
@@ -280,7 +280,7 @@ my @faults = (
 		qr/HV00M/, $unknown
 	],
 	[ 'endless', { endless => \1 }, qr/54000|08006/, $unknown ],
-	# of pages alone
+	# faults of pages
 	[ 'no content', { omit => ['content'] }, qr/HV00M/, qr/00000/ ],
 	[ 'null content', { null => ['content'] }, qr/HV00M/, qr/00000/ ],
 	[
@@ -310,7 +310,7 @@ my @faults = (
 				'/content/0/id'
 			]
 		},
-		# to ping and the count it is as good as another
+		# ping and count(*) accept it
 		qr/HV00M|00000/,
 		$unknown
 	],
@@ -320,7 +320,7 @@ my @faults = (
 	[
 		'other patient',
 		{ replace => [ { pointer => '/patient/id', json => '99999' } ] },
-		# a reader believes it, and ping has no error to tell
+		# a read accepts it, and ping reports no error
 		qr/00000/, $unknown
 	],
 	[
@@ -334,7 +334,7 @@ my @faults = (
 			raw_base64 => MIME::Base64::encode_base64(
 				"{\"id\":7,\"content\":[{\"id\":\"$mark\xff\xfe\"}]}", '')
 		},
-		# an order with an id for all that; the same for each, which is odd
+		# an order with an id, the same for each request
 		qr/HV00M|22021|00000/, qr/00000|IU001/
 	],
 	[
@@ -360,7 +360,7 @@ my @faults = (
 	[ 'gzip bomb', { gzip_bomb => 100 }, qr/54000/, $unknown ],
 	[ 'header', { header_bytes => 500_000 }, qr/08006|54000/, $unknown ]);
 
-# The sandbox has no fault that is not here.
+# The matrix contains every fault of the sandbox.
 {
 	my $source = PostgreSQL::Test::Utils::slurp_file(
 		"$ImpiloTest::SANDBOX_DIR/actions.c");
@@ -369,7 +369,7 @@ my @faults = (
 	delete $has{$_} foreach map { keys %{ $_->[1] } } @faults;
 	is(join(' ', sort keys %has), '', 'every fault of the sandbox is in the matrix');
 	cmp_ok(scalar @{ [ $source =~ /^\t\{"\w+", json_type_/gm ] },
-		'>', 25, 'of which there are many');
+		'>', 25, 'the sandbox has more than 25 faults');
 }
 
 my $session = session($node);
@@ -395,11 +395,11 @@ foreach my $fault (@faults)
 		my $before = $api->counts;
 		my ($after, $error, $state, $made, $posts, $expected);
 
-		# ids of their own: the session remembers what it has created
+		# other ids in each test, as the session remembers the orders that it created
 		$number++;
 		$sql =~ s/NUMBER/$number/g;
 
-		# what the list answers while an order is created is another matter
+		# the list is not tested while an order is created
 		$api->fault({ ($creates ? (method => 'POST') : ()), do => $do });
 		$session->query($sql);
 		$error = note_output();
@@ -415,7 +415,7 @@ foreach my $fault (@faults)
 		{
 			is($error->{stdout}, '10', "$name, import: all relations");
 			is($after->{requests}, $before->{requests},
-				"$name, import: nothing is asked");
+				"$name, import: no request is sent");
 			$read = qr/00000/;
 		}
 		$api->fault;
@@ -428,25 +428,25 @@ foreach my $fault (@faults)
 		$matrix{$name}{$what} .= '+' . ($after->{requests} - $before->{requests} - $posts)
 		  if $after->{requests} > $before->{requests} + $posts;
 		$expected = $creates ? $create : $read;
-		# sampling for statistics gives up with a warning or an error
+		# ANALYZE ends with a warning or an error
 		$expected = qr/00000|$read/ if $what eq 'ANALYZE';
-		# with external ids it is found out whether the orders exist
+		# with external ids a search decides whether the orders exist
 		$expected = $made == $creates && !$do->{appear_after_ms} ? qr/00000/ : $create
 		  if $what eq 'conflict';
-		# the list is asked when an order is not found
+		# the list is requested if an order is not found
 		$expected = qr/$read|00000/ if $what eq 'look-up' || $what eq 'array';
 		like($state, qr/^($expected)$/, "$name, $what: SQLSTATE")
 		  or diag($error->{stderr});
-		# but what was certainly not taken
+		# except requests that the server has certainly refused
 		cmp_ok($posts, '<=', $creates * (($do->{status} // 0) == 429 ? 3 : 1),
-			"$name, $what: nothing is posted twice");
-		cmp_ok($made, '<=', $creates, "$name, $what: nothing is created twice");
+			"$name, $what: no order is sent twice");
+		cmp_ok($made, '<=', $creates, "$name, $what: no order is created twice");
 		if ($creates && $state eq 'IU001')
 		{
-			like($error->{hint}, qr/./, "$name, $what: a hint how to find out");
+			like($error->{hint}, qr/./, "$name, $what: the error has a hint");
 		}
 
-		# and the session goes on, after the pause that a response asked for
+		# the session continues, after the pause that a response asked for
 		$session->query('SELECT impilo_fdw_disconnect_all()') if $do->{retry_after};
 		note_output();
 		$session->query(
@@ -454,7 +454,7 @@ foreach my $fault (@faults)
 			  . '(SELECT id FROM ship.orders WHERE id = 7)');
 		is( $session->error->{sqlstate} . ' ' . $session->error->{stdout},
 			'00000 ' . ($rows + ($do->{appear_after_ms} ? 0 : $made)) . '|7',
-			"$name, $what: then all is well");
+			"$name, $what: the session continues");
 		note_output();
 		if ($made > 0)
 		{
@@ -551,7 +551,7 @@ $session->query('SELECT * FROM impilo_created_orders()');
 $printed .= $session->error->{stdout};
 $session->query("SELECT * FROM impilo_check_schema('impilo')");
 note_output();
-# whose rows are names of members: of those, not of values
+# the rows of the schema report are names of members, not values
 $printed .= $session->error->{stdout} =~
   s/zyxwyn_key|zyxwyn_inner|ZyxwynKey|ZyxwynInner|quxwyn_key|quxwyn_inner|QuxwynKey|QuxwynInner//gr;
 foreach my $view (
@@ -575,14 +575,14 @@ my $statistics = $node->safe_psql('postgres',
 	"SELECT s::text FROM pg_stats s WHERE schemaname = 'impilo'");
 cmp_ok(scalar @relations, '>=', 9, 'all relations were sampled');
 like($statistics, qr/Quxwyn name/, 'statistics have values');
-like($statistics, qr/patient_first_name/, 'and know the columns of persons');
-unlike($statistics, $personal, 'but nothing that describes one');
+like($statistics, qr/patient_first_name/, 'statistics have the columns of persons');
+unlike($statistics, $personal, 'statistics have no value that describes a person');
 
 foreach my $where ([ 'printed', $printed ], [ 'in the log', log_text($node) ])
 {
 	my @lines = grep { /$marks/ } split /\n/, $where->[1];
 
-	ok(!@lines, "no patient is named in what is $where->[0]")
+	ok(!@lines, "no data of a patient is $where->[0]")
 	  or diag(join "\n", map { substr $_, 0, 300 } @lines[ 0 .. ($#lines > 9 ? 9 : $#lines) ]);
 }
 unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');

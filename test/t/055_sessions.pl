@@ -103,13 +103,13 @@ SKIP:
 	note("$n statements, $grown kB more");
 	cmp_ok($grown, '<', 4096, 'memory does not grow');
 	is(files(), $files, 'files and sockets do not grow');
-	is($wrong, 0, 'and the answers between the failures were right');
+	is($wrong, 0, 'statements between the failures returned the right rows');
 	$session->query(
 		'SELECT impilo_fdw_disconnect_all(); SELECT count(document) FROM impilo.orders');
 	cmp_ok(files() - $files, '<', 10, 'nor later');
 }
 
-# mappings that come and go leave nothing behind
+# dropped mappings leave no memory and no connection
 SKIP:
 {
 	skip 'the memory of a process cannot be seen here', 1 if !$seen;
@@ -127,7 +127,7 @@ SKIP:
 	$grown = resident() - $memory;
 	note("100 changes, $grown kB more");
 	cmp_ok($grown, '<', 4096, 'changed mappings leave no memory');
-	is(files(), $files, 'and no connection');
+	is(files(), $files, 'changed mappings leave no connection');
 }
 $session->quit;
 

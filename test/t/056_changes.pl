@@ -14,7 +14,7 @@ use PostgreSQL::Test::Cluster;
 my $api = sandbox(orders => 60);
 my $other = sandbox(orders => 50);
 
-# the second account's key opens nothing there
+# the second account's key is not valid there
 $other->fault({ key => 'other-key', do => { status => 401 } });
 my $node = PostgreSQL::Test::Cluster->new('primary');
 
@@ -34,7 +34,7 @@ GRANT USAGE ON SCHEMA impilo TO reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA impilo TO reader;
 SQL
 
-# The account that a statement saw, by its number of orders and lowest id.
+# Returns the account that a statement read, by its number of orders and lowest id.
 my $read = 'SELECT count(id), min(id) FROM impilo.orders';
 my %account = ('60|1' => 'first', '40|5000000001' => 'second', '50|1' => 'other server');
 my $ddl = session($node);
@@ -81,8 +81,8 @@ $session->query('SET plan_cache_mode = force_generic_plan; '
 	  . 'CREATE FUNCTION f() RETURNS text LANGUAGE plpgsql AS '
 	  . "\$\$ BEGIN RETURN (SELECT count(id) || '|' || min(id) FROM impilo.orders); END \$\$");
 
-# A prepared plan and that of a function look at nothing that would tell them
-# of a change, as the transaction holds their locks already.
+# A prepared plan and that of a function do not process invalidation messages, as
+# the transaction already holds their locks.
 foreach my $begin ('', 'BEGIN', 'BEGIN ISOLATION LEVEL REPEATABLE READ')
 {
 	foreach my $sql ($read, 'EXECUTE p', 'SELECT f()')
@@ -97,7 +97,7 @@ foreach my $begin ('', 'BEGIN', 'BEGIN ISOLATION LEVEL REPEATABLE READ')
 		is(seen($sql), '28000', "$where: another address");
 		key('sandbox-key');
 		$session->query("ROLLBACK; $begin") if $begin;
-		is(seen($sql), 'other server', "$where: where it has another key");
+		is(seen($sql), 'other server', "$where: the other server, with another key");
 		address($api);
 		is(seen($sql), 'first', "$where: and back");
 		$session->query('COMMIT') if $begin;
@@ -121,15 +121,15 @@ foreach (
 
 		$session->query("SAVEPOINT t; $sql");
 		is($session->error->{sqlstate}, $state, "$set, in a transaction: $sql");
-		is($api->count('posts') - $before, $posts, 'and nothing is sent');
+		is($api->count('posts') - $before, $posts, 'no request that creates is sent');
 		$session->query('ROLLBACK TO t');
 	}
 	$session->query('ROLLBACK; DEALLOCATE i');
 	change("ALTER SERVER impilo OPTIONS ($reset)");
 }
 
-# A new key never goes to an old address, nor the other way round: here a
-# session knows the server when both change, but the mapping not yet.
+# A new key is never sent to an old address, and an old key never to a new one:
+# here a session has read the server, but not the mapping, when both change.
 change("CREATE USER MAPPING FOR reader SERVER impilo OPTIONS (api_key 'revoked-key')");
 $session->quit;
 $session = session($node);
@@ -140,22 +140,22 @@ $ddl->query("BEGIN; ALTER SERVER impilo OPTIONS (SET base_url '" . $other->url .
 	  . " ALTER USER MAPPING FOR reader SERVER impilo OPTIONS (SET api_key 'sandbox-key'); COMMIT");
 $api->ctl('log-reset');
 is(seen('SET LOCAL ROLE reader; EXECUTE p'), 'other server', 'a new key goes to the new address');
-is($api->ctl('log'), '', 'and not to the old one');
+is($api->ctl('log'), '', 'a new key does not go to the old address');
 $session->query('ROLLBACK');
 $session->query('RESET search_path');
 change('DROP USER MAPPING FOR reader SERVER impilo');
 address($api);
 
-# one's own change, and back
+# a change by the session itself, and its rollback
 $session->query('BEGIN; SAVEPOINT s');
-is(seen(), 'first', 'before one\'s own change');
+is(seen(), 'first', 'before the change of the session');
 $session->query("ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'other-key')");
 is(seen(), 'second', 'after it');
 $session->query('ROLLBACK TO s');
-is(seen(), 'first', 'rolled back to before it');
+is(seen(), 'first', 'after ROLLBACK TO the old key is used');
 $session->query("ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'other-key'); "
 	  . 'SELECT id FROM impilo.orders LIMIT 1; ROLLBACK');
-is(seen(), 'first', 'rolled back with its transaction');
+is(seen(), 'first', 'after ROLLBACK the old key is used');
 
 #----------------------------------------------------------------------
 # The statement that is running
@@ -166,39 +166,39 @@ my $rows = 'DECLARE c CURSOR FOR SELECT id FROM impilo.orders';
 $session->query("BEGIN; $rows");
 is($session->query('FETCH 1 FROM c'), '1', 'a cursor is open');
 key('other-key');
-is(seen(), 'second', 'a statement beside it has the new key');
-is(scalar(split /\n/, $session->query('FETCH 30 FROM c')), 30, 'the cursor goes on with the old one');
+is(seen(), 'second', 'another statement uses the new key');
+is(scalar(split /\n/, $session->query('FETCH 30 FROM c')), 30, 'the cursor continues with the old key');
 change('DROP USER MAPPING FOR CURRENT_USER SERVER impilo');
-is(scalar(() = $session->query('FETCH ALL FROM c') =~ /^\d{1,2}$/mg), 29, 'to its end, also without a mapping');
-is(seen(), '42704', 'a statement beside it has none');
+is(scalar(() = $session->query('FETCH ALL FROM c') =~ /^\d{1,2}$/mg), 29, 'the cursor continues to its end without a mapping');
+is(seen(), '42704', 'another statement has no mapping');
 $session->query('ROLLBACK');
 change("CREATE USER MAPPING FOR PUBLIC SERVER impilo OPTIONS (api_key 'other-key')");
 is(seen(), 'second', 'the mapping of PUBLIC');
 change("CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_key 'sandbox-key')");
-is(seen(), 'first', 'one\'s own goes before it');
+is(seen(), 'first', 'the mapping of the user precedes that of PUBLIC');
 $session->query("BEGIN; $rows; SET LOCAL ROLE reader");
 is(seen(), 'second', 'another role has another account in the same session');
-is($session->query('FETCH 1 FROM c'), '1', 'but a cursor is of who declared it');
+is($session->query('FETCH 1 FROM c'), '1', 'a cursor uses the key of the role that declared it');
 $session->query('RESET ROLE');
 is(seen(), 'first', 'and back');
 $session->query('COMMIT');
 change('DROP USER MAPPING FOR PUBLIC SERVER impilo');
-is(seen("SET ROLE reader; $read; RESET ROLE"), '42704', 'dropped for others');
+is(seen("SET ROLE reader; $read; RESET ROLE"), '42704', 'a role whose mapping was dropped has no mapping');
 $session->query('RESET ROLE');
 
-# kept orders go to the account of their INSERT
+# orders that wait for the commit go to the account of their INSERT
 $session->query('BEGIN; INSERT INTO impilo.at_commit (patient_id, external_order_ids, order_items)'
 	  . " VALUES (1, '{kept}', impilo_order_item(1000))");
 key('other-key');
 $session->query('COMMIT');
 is($session->error->{sqlstate}, '00000', 'an order is created at the commit');
-like($api->ctl('dump'), qr/"kept"/, 'in the account that it was inserted for');
+like($api->ctl('dump'), qr/"kept"/, 'it is in the account of the INSERT');
 key('sandbox-key');
 $api->ctl('reset');
 
-# All relations of a statement are of one account, whatever comes while it is
-# made ready.  Before 18 partitions are pruned between the first scan and the
-# last: there a function can wait for the change.
+# All relations of a statement are of one account, also if the key changes while
+# the executor starts.  Before 18 partitions are pruned between the first scan and
+# the last: there a function can wait for the change.
 SKIP:
 {
 	skip 'partitions are pruned before all scans', 2 if $node->pg_version >= 18;
@@ -213,7 +213,7 @@ BEGIN
 	RETURN 7;
 END $$;
 SQL
-	# the planner calls it, too: not in the second run
+	# the planner calls it, too, except in the second run
 	$session->query('PREPARE two AS SELECT (SELECT min(id) FROM impilo.orders),'
 		  . ' (SELECT count(*) FROM parts WHERE id = wait()),'
 		  . ' (SELECT max(id) FROM impilo.orders); EXECUTE two');
@@ -226,8 +226,8 @@ SQL
 		'the lock');
 	key('other-key');
 	$ddl->query('SELECT pg_advisory_unlock(1)');
-	is($session->wait, '1|0|60', 'a change between two scans of a statement');
-	is(seen(), 'second', 'is there for the next one');
+	is($session->wait, '1|0|60', 'a change between two scans of a statement does not affect it');
+	is(seen(), 'second', 'the next statement uses the new key');
 	key('sandbox-key');
 }
 
@@ -248,7 +248,7 @@ $session->query('BEGIN');
 is(seen(), 'first', 'a standby reads');
 key('other-key');
 $node->wait_for_catchup($standby, 'replay');
-is(seen(), 'second', 'and uses the new key once the change is there');
+is(seen(), 'second', 'a standby uses the new key after replaying the change');
 key('sandbox-key');
 $node->wait_for_catchup($standby, 'replay');
 $session->query("ROLLBACK; BEGIN; $rows; FETCH 5 FROM c");
@@ -256,18 +256,18 @@ $session->query("ROLLBACK; BEGIN; $rows; FETCH 5 FROM c");
 my $posts = $api->count('posts');
 
 $session->query("SAVEPOINT s; $insert");
-is($session->error->{sqlstate}, '25006', 'it does not create');
+is($session->error->{sqlstate}, '25006', 'a standby does not create');
 $session->query('ROLLBACK TO s');
 $standby->promote;
-is(scalar(split /\n/, $session->query('FETCH ALL FROM c')), 55, 'a cursor goes on over a promotion');
+is(scalar(split /\n/, $session->query('FETCH ALL FROM c')), 55, 'a cursor continues across a promotion');
 $session->query($insert);
-is($session->error->{sqlstate}, '25006', 'the transaction stays what it was');
+is($session->error->{sqlstate}, '25006', 'a transaction from before the promotion does not create');
 $session->query('ROLLBACK');
-is($api->count('posts'), $posts, 'nothing was sent until now');
+is($api->count('posts'), $posts, 'no request that creates was sent until now');
 $session->query($insert);
-is($session->error->{sqlstate}, '00000', 'then the same session creates');
+is($session->error->{sqlstate}, '00000', 'the same session creates in the next transaction');
 is($api->count('posts'), $posts + 1, 'once');
-is(seen('SELECT count(*) FROM impilo.orders'), '61', 'and reads what it has created');
+is(seen('SELECT count(*) FROM impilo.orders'), '61', 'it reads the order that it created');
 
 unlike(log_text($_), qr/PANIC|was terminated by signal|TRAP:/, $_->name . ': no backend died')
   foreach $node, $standby;

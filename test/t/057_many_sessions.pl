@@ -30,8 +30,8 @@ my $seconds = $ENV{IMPILO_SECONDS} || ($ENV{SLOW} ? 600 : 20);
 my $seed = $ENV{IMPILO_MANY_SEED} // int(rand(1_000_000));
 my $at_primary = 44;
 my $at_standby = 6;
-my $one_writes = $seconds > 100 ? 10 : 2;    # of so many: the lists are to stay short
-my $items = 100;    # of one script of a session; then comes another session
+my $one_writes = $seconds > 100 ? 10 : 2;    # of so many statements, so that the lists stay short
+my $items = 100;    # statements of one session
 my $mark_base = 900_000_000_000_000;
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my $over = "$dir/over";
@@ -71,12 +71,12 @@ my $there = sandbox(
 	orders => 1,
 	args => [ '--state', "$dir/there", '--key', 'third-key' ]);
 
-# slow enough that much is on its way whenever something changes
+# slow, so that many requests are in flight when something changes
 my %slowness = (latency_ms => 2, jitter_ms => 20);
 
 $_->config(%slowness) foreach $here, $there;
 
-# what an account is to a sandbox: its key's hash as the log shows it
+# an account in a sandbox: the hash of its key in the log
 sub hash_of
 {
 	my ($key) = @_;
@@ -94,8 +94,8 @@ $asked_as{$_}{ hash_of('revoked-key') } = 'revoked' foreach keys %asked_as;
 
 my $node = PostgreSQL::Test::Cluster->new('primary');
 
-# the library is loaded by the postmaster: nothing of libcurl may be
-# initialised there, for it would not survive the fork
+# The postmaster loads the library.  It must not initialize libcurl there, which
+# would not survive the fork.
 $node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', <<'CONF');
 shared_preload_libraries = 'impilo_fdw'
@@ -150,8 +150,8 @@ sub pick
 
 my $now = 'extract(epoch FROM statement_timestamp())';
 
-# R: a row that says as whom, when, of which accounts, how many orders, and
-# whether these are right
+# R: a row with the role, the time, the accounts, the number of orders, and whether
+# these are right
 sub row
 {
 	my ($n, $id, $count, $right) = @_;
@@ -235,7 +235,7 @@ SELECT 'J', state, coalesce(id, 0), external_order_ids[1] FROM impilo_created_or
 SELECT 'told', impilo_forget_created_orders();
 SQL
 
-# One session's script.  The number of an item is told by its mark.
+# Returns the script of a session.  The mark of an item contains its number.
 sub script
 {
 	my ($worker, $pass) = @_;
@@ -265,7 +265,7 @@ sub script
 	return $text;
 }
 
-# A worker: one session after the other, until the file says that it is over.
+# A worker: one session after another, until the file exists.
 sub work
 {
 	my ($worker) = @_;
@@ -337,9 +337,9 @@ sub server
 }
 
 my %asked;    # mark => { account => times }
-my %misled;   # keys that were sent to whom they do not belong
+my %misled;   # keys that were sent to the wrong server
 
-# One line a request; taken apart by hand, for there are many.
+# One line for each request, parsed without a JSON library, as there are many.
 sub read_log
 {
 	my ($name, $api) = @_;
@@ -358,7 +358,7 @@ sub read_log
 	return;
 }
 
-# How often the sessions were told this, until now.
+# Returns how often the sessions have received this message until now.
 sub told
 {
 	my ($what) = @_;
@@ -474,7 +474,7 @@ read_log(here => $here);
 read_log(there => $there);
 
 #----------------------------------------------------------------------
-# What was told, against what changed when and what there is
+# The results, compared with the changes and with the orders that exist
 #----------------------------------------------------------------------
 
 my %sum;
@@ -489,14 +489,14 @@ sub wrong
 	return;
 }
 
-# The accounts that a statement may have used which began and ended then.
+# Returns the accounts that a statement with this begin and end may have used.
 sub allowed
 {
 	my ($item, $role, $from, $until) = @_;
 	my @moves = @{ $moves{$role} };
 	my $last = 0;
 
-	# what a standby has replayed by then is not noted here
+	# when a standby replays a change is not recorded
 	return map { $_->[2] } @moves if $item->{worker} > $at_primary;
 	foreach my $i (0 .. $#moves)
 	{
@@ -536,7 +536,7 @@ sub read_items
 	return @list;
 }
 
-# the orders that there are: external id => [ "account id", ... ]
+# the orders that exist: external id => [ "account id", ... ]
 my %orders;
 
 foreach (
@@ -559,7 +559,7 @@ foreach (
 		}
 	}
 	is(join(' ', grep { $seen{$_} > 1 } sort keys %seen),
-		'', "account $account: no order is there twice");
+		'', "account $account: no order exists twice");
 }
 
 sub check_reading
@@ -593,7 +593,7 @@ sub check_reading
 	return;
 }
 
-# Errors that are expected here, and when.
+# Expected errors, and when they are.
 sub check_errors
 {
 	my ($item) = @_;
@@ -692,21 +692,21 @@ foreach my $what (sort keys %wrong)
 	diag join "\n", @list > 5 ? @list[ 0 .. 4 ] : @list;
 }
 ok(!%wrong, 'no session got a wrong row, a stale key or an order twice');
-is(join(', ', %misled), '', 'no key was sent to whom it does not belong');
+is(join(', ', %misled), '', 'no key was sent to the wrong server');
 
-# it was worth it
+# the run contained every case
 cmp_ok($sum{"read $_"} // 0, '>', 0, "account $_ was read") foreach sort keys %first;
-cmp_ok($sum{$_} // 0, '>', 0, "there was: $_")
+cmp_ok($sum{$_} // 0, '>', 0, "the run contained: $_")
   foreach 'cursor', 'order created', 'order rolled back', '25006', '28000', '42704';
-cmp_ok($sum{"asked by $_"} // 0, '>', 0, "the sandboxes told of: $_")
+cmp_ok($sum{"asked by $_"} // 0, '>', 0, "the sandboxes logged requests of: $_")
   foreach qw(look prepared values bulk commit);
-cmp_ok($changed{$_} // 0, '>', 0, "there was: $_") foreach sort keys %step;
+cmp_ok($changed{$_} // 0, '>', 0, "the run contained: $_") foreach sort keys %step;
 
 #----------------------------------------------------------------------
 # The end
 #----------------------------------------------------------------------
 
-# connections of backends, as the kernel has them
+# connections of backends, from the kernel
 sub sockets
 {
 	my $ports = join '|', map { sprintf '%04X', $_->port } $here, $there;

@@ -40,7 +40,7 @@ use Time::HiRes qw(time);
 my $statements_wanted = 10_000;
 my $warm_up = 3;    # rounds
 
-# bytes that may be added from the warm-up to the end
+# maximum growth in bytes from the warm-up to the end
 my %allowed = (contexts => 1024, heap => 64 * 1024, resident => 2 * 1024 * 1024);
 
 my $rows = 24;
@@ -73,11 +73,11 @@ attach($node, $api, name => 'changing', server => \%server);
 attach($node, $api, name => 'hurried', server => { %server, request_timeout => '40ms' });
 attach($node, $api, name => 'stubborn', server => { %server, max_retries => 1 });
 
-# how much malloc has given, where that can be built
+# memory of malloc, where the function can be built
 chomp(my $headers = `@{[ $node->installed_command('pg_config') ]} --includedir-server`);
 my $heap = eval { ImpiloTest::preload('heap', "-I$headers") };
 
-diag("no heap to look at: $@") unless $heap;
+diag("the memory of malloc is not measured: $@") unless $heap;
 $node->safe_psql('postgres', "CREATE FUNCTION impilo_test_heap() RETURNS bigint LANGUAGE C AS '$heap'")
   if $heap;
 $node->safe_psql('postgres', <<'SQL');
@@ -104,7 +104,7 @@ SQL
 # Ways to fail
 #----------------------------------------------------------------------
 
-# what the API does
+# faults of the API
 my @faults = (
 	(map { { do => { status => $_ } } } 400, 401, 403, 404, 409, 429, 500),
 	{ do => { status => 500, processed => \1 } },
@@ -129,7 +129,7 @@ my @faults = (
 	{ path => 'order', page => 3, do => { cut_body => 200 } },
 	{ skip => 1, do => { reset => 'before' } });
 
-# what is asked for then: each a list of statements
+# lists of statements that run with each fault
 my $order = "patient_id, order_items) VALUES (1, impilo_order_item(1000))";
 my @operations = (
 	['SELECT count(document) FROM impilo.orders'],
@@ -221,7 +221,7 @@ my @others = (
 	[ ('EXECUTE one(7)') x 7, 'DEALLOCATE one' ],
 	[ 'DISCARD ALL', $prepare ]);
 
-# what waits in vain: shortly
+# statements whose waits end in a timeout
 my @waits = (
 	["SET statement_timeout = '15ms'"],
 	(grep { $_->[-1] !~ /later/ } @operations),
@@ -232,7 +232,7 @@ my @waits = (
 	[ 'BEGIN', "INSERT INTO hurried.later ($order", 'COMMIT' ]);
 
 #----------------------------------------------------------------------
-# A session's life
+# Running a session
 #----------------------------------------------------------------------
 
 my $session;
@@ -241,7 +241,7 @@ my @ways = qw(
   08001 08006 22012 22023 22P02 23502 23503 23514 28000 42501 42704 42P01
   53400 54000 57014 58P01 0A000 HV007 HV00D HV00L HV00M HV00N HV024 IU001 IU002);
 
-# many statements at once
+# Runs many statements at once.
 sub live
 {
 	my @statements = map { @$_ } @_;
@@ -286,7 +286,7 @@ sub live_a_round
 
 sub resident { return memory($session->pid, 'RssAnon') * 1024; }
 
-# what each descriptor of a process is open on
+# Returns the targets of a process's open descriptors.
 sub descriptors
 {
 	my ($pid) = @_;
@@ -301,7 +301,7 @@ sub sockets_of
 	return scalar grep { /^socket:/ } descriptors($sandbox->{pid});
 }
 
-# how many of each kind, but for files; of those, how many are temporary
+# Returns the number of descriptors of each kind; of files, only temporary ones.
 sub open_in
 {
 	my ($pid) = @_;
@@ -316,7 +316,7 @@ sub open_in
 	return %kinds;
 }
 
-# with its connections: contexts by name, and pages
+# Measures contexts by name and pages, with open connections.
 sub measure
 {
 	my %now = (statements => $statements, resident => resident());
@@ -334,7 +334,7 @@ SQL
 	return \%now;
 }
 
-# without connections: descriptors, and what malloc gave for no context
+# Measures descriptors and memory of malloc outside contexts, without connections.
 sub measure_at_rest
 {
 	my %now;
@@ -347,7 +347,7 @@ sub measure_at_rest
 	return \%now;
 }
 
-# where contexts have grown
+# Returns the contexts that have grown.
 sub differences
 {
 	my ($then, $now) = @_;
@@ -363,7 +363,7 @@ sub differences
 	return join "\n", @lines;
 }
 
-# orders created are remembered, but not for ever
+# the journal remembers a limited number of orders
 sub keep_a_journal
 {
 	my ($life) = @_;
@@ -380,7 +380,7 @@ sub keep_a_journal
 		push @full, "$count orders, $bytes bytes";
 	}
 	like($full[0], qr/^10000 orders, \d+ bytes/, "$life: 10,000 orders are remembered");
-	is($full[1], $full[0], "$life: and no more");
+	is($full[1], $full[0], "$life: the journal does not grow further");
 	$session->query('SELECT impilo_forget_created_orders()');
 	$api->ctl('reset');
 	return;
@@ -396,7 +396,7 @@ sub live_a_life
 	($statements, $errors, $wrong, %states) = (0, 0, 0);
 	my @served = map { sockets_of($_) } $api, $tls;
 
-	# what a first use opens for good
+	# descriptors that the first use opens and keeps
 	live([$prepare], ['SELECT count(*) FROM impilo.orders, secure.orders']);
 	my $at_rest = measure_at_rest();
 
@@ -417,8 +417,8 @@ sub live_a_life
 
 	note("$errors errors: " . join ', ', map { "$_ $states{$_}" } sort keys %states);
 	cmp_ok($errors, '>', $statements / 2, "$life: most statements fail");
-	is(join(' ', grep { !$states{$_} } @ways), '', "$life: in every way");
-	is($wrong, 0, "$life: and the answers between them are right");
+	is(join(' ', grep { !$states{$_} } @ways), '', "$life: statements fail in every way");
+	is($wrong, 0, "$life: the statements between them return the right rows");
 
 	%grown = (
 		contexts => $now->{contexts}{all}{bytes} - $then->{contexts}{all}{bytes},
@@ -433,14 +433,14 @@ sub live_a_life
 	  foreach sort keys %grown;
 
 	cmp_ok($sockets, '<=', $server{max_concurrency} * $connections,
-		"$life: no more sockets than $connections servers may have");
-	is_deeply($now_at_rest->{open}, $at_rest->{open}, "$life: closed, they leave no descriptor");
+		"$life: no more sockets than $connections connections");
+	is_deeply($now_at_rest->{open}, $at_rest->{open}, "$life: closed connections leave no descriptor");
 	keep_a_journal($life);
 	$session->query('SELECT impilo_fdw_disconnect_all()');
 	wait_until(
 		sub { sockets_of($api) <= $served[0] && sockets_of($tls) <= $served[1] },
 		'the end of all connections at the sandbox');
-	pass("$life: nor one at the sandbox");
+	pass("$life: closed connections leave no connection at the sandbox");
 	$session->quit;
 	return;
 }
@@ -460,7 +460,7 @@ SKIP:
 
 sleep 1 while time < $since + 31;
 is($idle->query('SELECT id FROM quiet.orders WHERE id = 1'), '1', 'after a long pause a query works');
-is($quiet->count('connections'), 2, 'over a new connection');
+is($quiet->count('connections'), 2, 'it uses a new connection');
 $idle->quit;
 
 unlike(log_text($node), qr/PANIC|was terminated by signal/, 'nothing crashed');

@@ -1,8 +1,7 @@
-# Thousands of orders through an API that fails in every way it can, with
-# backends that are killed in the middle; then the sandbox's own list is
-# compared with what the sessions were told.  With the defaults nothing is
-# lost, nothing is doubled, nothing is claimed that does not exist, and an
-# outcome that is not known is never guessed.  The same holds with external_ids
+# Thousands of orders through an API that fails in every way, with backends that
+# are killed.  Then the list of the sandbox is compared with the results of the
+# sessions.  With the defaults no order is lost, created twice or reported
+# although it does not exist, and no unknown outcome is guessed.  The same holds with external_ids
 # 'unique', and over TLS and HTTP/2. XX times, and all else holds.
 #
 #   IMPILO_STORM=N         orders (300; with SLOW 10,000)
@@ -25,7 +24,7 @@ my $chance = $ENV{IMPILO_STORM_FAULT} // 0.05;
 my $seed = $ENV{IMPILO_STORM_SEED} // int(rand(1_000_000));
 my $workers = 16;
 my $pairs = $workers / 2;
-my $late_ms = 400;    # after which a late order appears: below reconcile_timeout
+my $late_ms = 400;    # time until a late order appears: below reconcile_timeout
 
 note "IMPILO_STORM=$orders IMPILO_STORM_FAULT=$chance IMPILO_STORM_SEED=$seed";
 srand $seed;
@@ -35,13 +34,13 @@ my $node = cluster('main', conf => "restart_after_crash = on\n");
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my $nginx = nginx($api->url);
 
-# Statements of one server that skip what exists exclude each other, so each
-# pair of sessions that runs the same ones has a server of its own.
-# The first time they run, one of these is chosen for each.
+# Statements with ON CONFLICT of one server exclude each other, so each pair of
+# sessions that runs the same statements has its own server.  A statement that runs
+# for the first time uses a random one of these.
 my %variants = (
 	impilo => {},
 	certain => { unique_external_ids => 'true' },
-	# gives up soon
+	# with a short timeout
 	hasty => { reconcile_timeout => '0s' });
 my %address;
 
@@ -83,7 +82,7 @@ sub shuffled
 	return @list;
 }
 
-# Every fault with the same chance, in a random order.
+# Every fault with the same probability, in a random order.
 sub storm
 {
 	my (%option) = @_;
@@ -117,7 +116,7 @@ sub storm
 # Statements
 #----------------------------------------------------------------------
 
-# A statement: {kind, variant, ids, done}; each row has one external id of its own.
+# A statement: {kind, variant, ids, done}; each row has its own external id.
 my @statements;
 my @kinds = qw(single batch returning copy commit rows block);
 
@@ -146,7 +145,7 @@ sub make_statements
 
 sub statement_sql
 {
-	my ($statement, $again) = @_;    # a schema, to skip what exists
+	my ($statement, $again) = @_;    # a schema, with ON CONFLICT DO NOTHING
 	my $kind = $again ? 'again' : $statement->{kind};
 	my @ids = @{ $statement->{ids} };
 	my $into = '(patient_id, external_order_ids, order_items)';
@@ -170,8 +169,8 @@ sub statement_sql
 	  (map { qq(1\t{$_}\t[{"item":{"id":1000},"count":1}]) } @ids), '\\.';
 }
 
-# Runs statements in psql, one after the other, and gives for each what was
-# told: {tag, returned, sqlstate, journal}.  A lost connection ends the list.
+# Runs statements in psql, one after another, and returns the result of each:
+# {tag, returned, sqlstate, journal}.  A lost connection ends the list.
 sub run_psql
 {
 	my ($again, @list) = @_;
@@ -234,9 +233,9 @@ sub orders_now
 	return \%orders;
 }
 
-# Runs the statements in several processes at once, while %option{kill}
-# backends are ended.  Gives what was told, by statement; a statement may be
-# given to several processes.
+# Runs the statements in several processes at once, while $option{kill} backends
+# are ended.  Returns the results by statement; several processes may run the same
+# statement.
 sub run_all
 {
 	my ($lists, %option) = @_;
@@ -261,7 +260,7 @@ sub run_all
 			{
 				my @told = eval { run_psql($schema, @left > 50 ? @left[ 0 .. 49 ] : @left) };
 
-				# an attempt at which no statement began was none
+				# ignore an attempt in which no statement began
 				$vain = @told ? 0 : $vain + 1;
 				sleep 0.1 unless @told;
 				print {$file} $json->encode($_), "\n" foreach @told;
@@ -290,7 +289,7 @@ sub run_all
 		sleep 0.15;
 		next unless $kills > 0 && rand() < 0.3;
 
-		# one that waits for an answer, so that an order is on its way
+		# a backend that waits for a response, so that an order is in flight
 		my $victim = eval {
 			$node->safe_psql('postgres',
 				"SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Extension'"
@@ -319,7 +318,7 @@ sub run_all
 }
 
 #----------------------------------------------------------------------
-# What was told against what there is
+# The results, compared with the orders that exist
 #----------------------------------------------------------------------
 
 my %sum = map { $_ => 0 } qw(created unknown refused killed doubled lost claimed untold misnamed);
@@ -359,7 +358,7 @@ sub compare
 	}
 	elsif (!$told->{complete} && (!$state || $state =~ /^57P0/ || !@states))
 	{
-		# also one that had failed already, and was not asked for its journal
+		# also one that had failed already, whose journal was not read
 		$sum{killed}++;
 	}
 	elsif (grep { $_ eq 'unknown' } @states)
@@ -377,7 +376,7 @@ sub compare
 		  unless $state =~ /^(IU002|53400|08001|23514|08006|HV00L)$/;
 	}
 
-	# an id that was told is that of the order
+	# a reported id is that of the order
 	foreach my $id (@ids)
 	{
 		my $entry = $told->{journal}{$id};
@@ -390,7 +389,7 @@ sub compare
 			wrong('claimed', $id, $told)
 			  unless grep { $_ == $claim } @{ $now->{$id} // [] };
 		}
-		# nothing was told of it, so it must not exist
+		# an order that was not reported must not exist
 		wrong('untold', $id, $told)
 		  if $now->{$id} && !$entry && $told->{complete} && !$told->{done}
 		  && !$again;
@@ -398,7 +397,7 @@ sub compare
 	return;
 }
 
-# how many external ids have more orders than they may, noted in the sum as well
+# Returns how many external ids have too many orders, and adds it to the sum.
 my %doubled;
 
 sub doubled
@@ -420,10 +419,10 @@ sub spread
 	return \@lists;
 }
 
-# until late orders have appeared and nothing is on its way
+# Waits until late orders have appeared and no request is in flight.
 sub calm
 {
-	$api->fault;    # lets go what hangs
+	$api->fault;    # ends requests that hang
 	sleep $late_ms / 1000 + 0.2;
 	return;
 }
@@ -439,8 +438,8 @@ sub summary
 	return;
 }
 
-# The list is read for each look-up, so it is kept short: a part of the orders
-# at a time, and the account is empty at the start.
+# Each search reads the list, so it is kept short: a part of the orders at a time,
+# with an empty account at the start.
 sub wave
 {
 	my ($first, $last) = @_;
@@ -455,11 +454,11 @@ sub wave
 	calm();
 	my $now = orders_now();
 	compare($_, $now, 0) foreach @told;
-	is_deeply(\@wrong, [], "from $first: what was told is what there is");
-	is(doubled($now), 0, "from $first: no order is there twice");
+	is_deeply(\@wrong, [], "from $first: the results match the orders that exist");
+	is(doubled($now), 0, "from $first: no order exists twice");
 	summary("$first to $last, " . @told . ' statements');
 
-	# run again what has failed, until all are there; the last time in peace
+	# repeat failed statements until all orders exist; the last time without faults
 	foreach my $round (1 .. 8)
 	{
 		my @left = grep { !$_->{done} } @statements or last;
@@ -474,16 +473,16 @@ sub wave
 		calm();
 		$now = orders_now();
 		compare($_, $now, 1) foreach @told;
-		is_deeply(\@wrong, [], "from $first, again $round: what was told is what there is");
-		is(doubled($now), 0, "from $first, again $round: no order is there twice");
+		is_deeply(\@wrong, [], "from $first, repetition $round: the results match the orders that exist");
+		is(doubled($now), 0, "from $first, repetition $round: no order exists twice");
 		summary("again $round, " . @left . ' statements by two sessions');
 	}
 
 	my @missing = grep { !$now->{"storm-$_"} } $first .. $last;
 
 	$sum{lost} += @missing;
-	is(scalar @missing, 0, "from $first: at last every order is there");
-	is(scalar keys %$now, $last - $first + 1, "from $first: and no other");
+	is(scalar @missing, 0, "from $first: at the end every order exists");
+	is(scalar keys %$now, $last - $first + 1, "from $first: at the end no other order exists");
 	$sum{created} += keys %$now;
 	return;
 }
@@ -495,7 +494,7 @@ for (my $first = 1; $first <= $orders; $first += 1000)
 	wave($first, $last < $orders ? $last : $orders);
 }
 summary('storm');
-cmp_ok($sum{unknown}, '>', 0, 'some outcomes were not known');
+cmp_ok($sum{unknown}, '>', 0, 'some outcomes were unknown');
 cmp_ok($sum{killed}, '>', 0, 'some backends were ended');
 
 #----------------------------------------------------------------------

@@ -12,8 +12,8 @@ my $api = sandbox(orders => 20);
 my $node = cluster('main', conf => "plan_cache_mode = force_generic_plan\n");
 attach($node, $api, server => { reconcile_timeout => '0s', max_retries => 3 });
 
-# external id => number of orders that have it, for ids that begin so, listed
-# or not
+# Returns external id => number of orders, listed or not, for the ids with this
+# prefix
 sub created
 {
 	my ($prefix) = @_;
@@ -66,7 +66,7 @@ INSERT INTO local VALUES (1, 0);
 SQL
 
 #----------------------------------------------------------------------
-# Core's own batches, from which ON CONFLICT DO NOTHING drops rows
+# PostgreSQL's batches, from which ON CONFLICT DO NOTHING drops rows
 #----------------------------------------------------------------------
 
 foreach my $table ('generated', 'parted')
@@ -75,10 +75,10 @@ foreach my $table ('generated', 'parted')
 	my $error = psql_error($node,
 		"INSERT INTO $table " . rows("$table-", 1, 12) . ' ON CONFLICT DO NOTHING');
 	is($error->{sqlstate}, '00000', "$table: the rest is inserted");
-	once_each("$table-", 1, 12, "$table: every row once");
+	once_each("$table-", 1, 12, "$table: every row is created once");
 }
 
-# the same with the answers of each row, in batches of our own
+# the same with RETURNING, in batches of the extension
 $node->safe_psql('postgres',
 	"ALTER SERVER impilo OPTIONS (ADD batch_size '3');"
 	  . 'INSERT INTO impilo.orders ' . rows('direct-', 2, 4));
@@ -89,9 +89,9 @@ is($node->safe_psql('postgres',
 		  . " WHERE order_items->0->'item'->>'id' = '1000'"),
 	join(' ', map { "direct-$_$_" } 1, 5 .. 12),
 	'direct: the new rows are returned, in their order');
-once_each('direct-', 1, 12, 'direct: every row once');
+once_each('direct-', 1, 12, 'direct: every row is created once');
 
-# an empty id is none: the second row is not a repeat of the first
+# an empty external id is ignored: the second row does not repeat the first
 $api->ctl('log-reset');
 is(psql_error($node,
 		'INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES'
@@ -144,7 +144,7 @@ $node->safe_psql('postgres', $prepared);
 once_each('prepared-', 1, 12, 'a generic plan');
 
 #----------------------------------------------------------------------
-# Rows that another session changes meanwhile
+# Rows that another session changes at the same time
 #----------------------------------------------------------------------
 
 # runs SQL while another session holds the row of "local", then lets it go
@@ -197,7 +197,7 @@ is($mover->error->{sqlstate}, '0A000', 'an UPDATE that would move a row is refus
 is_deeply(created('moved-'), {}, 'and creates no order');
 
 #----------------------------------------------------------------------
-# Given up, but not sent later
+# Requests of a cancelled statement are not sent later
 #----------------------------------------------------------------------
 
 my $session = session($node);
@@ -220,14 +220,14 @@ $api->fault;
 $session->query('INSERT INTO impilo.orders ' . row('after-1'));
 $session->query('SELECT pg_sleep(1.5)');
 $session->query('INSERT INTO impilo.orders ' . row('after-2'));
-is_deeply(created('queued-'), {}, 'what waited to be sent again is forgotten');
-once_each('after-', 1, 2, 'and the session goes on');
+is_deeply(created('queued-'), {}, 'a request that waited for its retry is not sent');
+once_each('after-', 1, 2, 'the session continues');
 
 #----------------------------------------------------------------------
-# What a look-up must not conclude
+# What a search must not conclude
 #----------------------------------------------------------------------
 
-# the order of a moment ago, of the same session
+# an order that the same session created a moment ago
 $session->query('INSERT INTO impilo.orders ' . row('again-1'));
 $api->fault({ method => 'POST', do => { status => 500 } });
 $session->query('INSERT INTO impilo.orders ' . row('again-1'));
@@ -242,13 +242,13 @@ $api->fault(
 is(psql_error($node, 'INSERT INTO impilo.orders ' . row('unread_list-1'))->{sqlstate},
 	'IU001', 'the list cannot be read: the outcome stays unknown');
 $api->fault;
-once_each('unread_list-', 1, 1, 'and the order exists once');
+once_each('unread_list-', 1, 1, 'the order exists once');
 
-# one order is not the answer to two requests
+# one order cannot be the response to two requests
 $api->fault({ method => 'POST', body => 'both-',
 	do => { status => 201, raw => '{"id":77777}', processed => \0 } });
 is(psql_error($node, 'INSERT INTO impilo.orders ' . rows('both-', 1, 2))->{sqlstate},
-	'IU001', 'two answers with one order');
+	'IU001', 'two responses with one order');
 $api->fault;
 
 #----------------------------------------------------------------------
@@ -300,7 +300,7 @@ in_session('INSERT INTO impilo.orders ' . rows('lag-', 2, 5) . $skip, '00000',
 	'not listed: what is new is created');
 once_each('lag-', 1, 5, 'not listed: each once');
 
-# whatever became of the transaction
+# also if the transaction is rolled back
 $session->query('BEGIN; INSERT INTO impilo.orders ' . rows('undone-', 1, 3) . '; ROLLBACK');
 in_session('INSERT INTO impilo.orders ' . rows('undone-', 1, 4) . $skip, '00000',
 	'rolled back, and run again');
@@ -313,18 +313,18 @@ in_session('INSERT INTO impilo.orders ' . rows('halted-', 1, 9) . $skip, '00000'
 	'refused in the middle, and run again');
 once_each('halted-', 1, 9, 'refused in the middle, and run again: each once');
 
-# it is an order like those listed
+# such an order counts like a listed one
 like(in_session("INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)"
 		  . " VALUES (9, '{lag-1}', impilo_order_item(1000))$skip",
 		'23505', 'not listed, for somebody else')->{message},
 	qr/^order \d+ has an external id of row 1, but another recipient/,
 	'not listed, for somebody else: the order is named');
 
-# but not one of another account
+# orders of another account do not count
 $session->query('SET ROLE other');
 in_session('INSERT INTO impilo.orders ' . rows('lag-', 1, 3) . $skip, '00000',
-	"another account's orders are none of ours");
-is(everywhere('lag-1'), 2, 'each account has its own');
+	"an order of another account does not count");
+is(everywhere('lag-1'), 2, 'each account has one order');
 in_session('INSERT INTO impilo.orders ' . rows('lag-', 1, 3) . $skip, '00000',
 	'each account is remembered');
 is(everywhere('lag-1'), 2, 'each account is remembered: nothing was sent');
@@ -343,7 +343,7 @@ in_session('INSERT INTO impilo.orders ' . rows('lag-', 1, 5) . $skip, '00000',
 is(everywhere('lag-5'), 1, 'another mapping with the same key: nothing was sent');
 $session->query('RESET ROLE');
 
-# a key that was replaced may be of the same account, or not
+# a replaced key may belong to the same account or to another one
 my $set_key = "ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key '%s')";
 
 $session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '1h')");
@@ -363,7 +363,7 @@ in_session('INSERT INTO impilo.orders ' . rows('lag-', 4, 6) . $skip, '00000',
 is(everywhere('lag-4'), 2, 'another key, after that: created');
 $session->query(sprintf $set_key, 'sandbox-key');
 
-# nor does another mapping of the same user prove that it is another account
+# another mapping of the same user may belong to the same account, too
 my $remap = 'DROP USER MAPPING FOR %s SERVER impilo;'
   . " CREATE USER MAPPING FOR %s SERVER impilo OPTIONS (api_key '%s')";
 
@@ -381,7 +381,7 @@ in_session('INSERT INTO impilo.orders ' . row('mapped-1') . $skip, '00000',
 	'another mapping with the key of before');
 is(everywhere('mapped-1'), 1, 'another mapping with the key of before: skipped');
 
-# but an account of another user, or of another server, is another one
+# the account of another user or of another server is another one
 attach($node, $api, name => 'second', key => 'other-key',
 	server => { reconcile_timeout => '1h' });
 in_session('INSERT INTO impilo.orders ' . rows('apart-', 1, 2), '00000', 'created');
@@ -404,31 +404,31 @@ is(created('lag-')->{'lag-1'}, $lag_1, 'still counts');
 # an unknown outcome: the list proves nothing
 $api->fault({ method => 'POST', do => { hang => \1, processed => \1 } });
 $session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '1h')");
-$session->send('INSERT INTO impilo.orders ' . rows('doubt-', 1, 2));
-wait_until(sub { created('doubt-')->{'doubt-2'} }, 'two orders');
+$session->send('INSERT INTO impilo.orders ' . rows('unsettled-', 1, 2));
+wait_until(sub { created('unsettled-')->{'unsettled-2'} }, 'two orders');
 $session->cancel;
 $session->wait;
 $api->fault;
 $api->ctl('log-reset');
-$error = in_session('INSERT INTO impilo.orders ' . rows('doubt-', 2, 3) . $skip,
+$error = in_session('INSERT INTO impilo.orders ' . rows('unsettled-', 2, 3) . $skip,
 	'IU001', 'unknown, and not listed');
 like($error->{message}, qr/^cannot determine whether the order of row 1 already exists/,
 	'unknown, and not listed: the row is named');
 is($api->count('posts'), 0, 'unknown, and not listed: nothing was sent');
-in_session('INSERT INTO impilo.orders ' . rows('doubt-', 3, 3) . $skip, '00000',
+in_session('INSERT INTO impilo.orders ' . rows('unsettled-', 3, 3) . $skip, '00000',
 	'unknown: other rows may be inserted');
 in_session("INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)"
-	  . " VALUES (9, '{doubt-1}', impilo_order_item(1000))$skip",
+	  . " VALUES (9, '{unsettled-1}', impilo_order_item(1000))$skip",
 	'00000', 'unknown: and somebody else may have the id');
 $session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '0s')");
-in_session('INSERT INTO impilo.orders ' . rows('doubt-', 2, 2) . $skip, 'IU001',
+in_session('INSERT INTO impilo.orders ' . rows('unsettled-', 2, 2) . $skip, 'IU001',
 	'unknown, and not listed when reconcile_timeout is over');
 $session->query('SELECT impilo_forget_created_orders()');
-in_session('INSERT INTO impilo.orders ' . rows('doubt-', 2, 2) . $skip, '00000',
+in_session('INSERT INTO impilo.orders ' . rows('unsettled-', 2, 2) . $skip, '00000',
 	'unknown, after impilo_forget_created_orders()');
-is(created('doubt-')->{'doubt-2'}, 2, 'it is created then');
+is(created('unsettled-')->{'unsettled-2'}, 2, 'it is created then');
 
-# and once it is listed it is skipped, how little time may have passed
+# a listed order is skipped at once
 $api->config(appear_after_ms => undef);
 $session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '1h')");
 $api->fault({ method => 'POST', do => { hang => \1, processed => \1 } });
@@ -442,8 +442,7 @@ in_session('INSERT INTO impilo.orders ' . rows('seen-', 1, 3) . $skip, '00000',
 once_each('seen-', 1, 3, 'unknown, and listed: each once');
 $session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '0s')");
 
-# what was sent counts as well as what the list shows: the API can store ids in
-# another form
+# the external ids as sent count, too: the API can store them in another form
 my $id = $session->query('INSERT INTO impilo.orders ' . row('renamed-1') . ' RETURNING id');
 $api->ctl('replace', $id,
 	qq({"id":$id,"patient":{"id":1},"externalOrderIds":["named-1"]}));
@@ -451,7 +450,7 @@ in_session('INSERT INTO impilo.orders ' . row('renamed-1') . $skip, '00000',
 	'an order that is listed with another id');
 is_deeply(created('renamed-'), {}, 'is not created again');
 
-# whose orders they are is settled by the INSERT, not by the commit
+# the INSERT, not the commit, decides which role owns the orders
 $session->query(<<"SQL");
 CREATE FOREIGN TABLE at_commit ($columns) SERVER impilo
 	OPTIONS (relation 'orders', post_at 'commit');
@@ -470,7 +469,7 @@ is($session->query("SELECT count(*) FROM impilo_created_orders();"
 	"0\n1", "orders of a commit are listed for the role that inserted");
 
 #----------------------------------------------------------------------
-# After an order was created, no error of ours invites a retry
+# After an order was created, no error of the extension invites a retry
 #----------------------------------------------------------------------
 
 my %after = (
@@ -491,7 +490,7 @@ foreach my $what (sort keys %after)
 	$api->fault;
 }
 $session->query($after{'a query'});
-is($session->error->{sqlstate}, '00000', 'the session is as before');
+is($session->error->{sqlstate}, '00000', 'the session continues');
 $api->fault({ method => 'GET', do => { reset => 'before' } });
 $session->query($after{'a query'});
 like($session->error->{sqlstate}, qr/^08/,

@@ -2,8 +2,8 @@
 # unknown when a connection reaches keepalive_requests, and after a reload only
 # those that the logs leave open.  No order is lost or doubled.
 #
-# Each row has an external id of its own, which nginx logs with the body of the
-# request.  ROUNDS= repeats the reload.
+# Each row has its own external id, which nginx logs with the body of the request.
+# ROUNDS= repeats the reload.
 
 use strict;
 use warnings;
@@ -108,7 +108,7 @@ is($session->error->{sqlstate}, '00000', "$rows orders through nginx: no outcome
 	my $created = created();
 	my @posts = grep { $_->{method} eq 'POST' } requests();
 
-	is(scalar(keys %$created), $rows, 'every order is there');
+	is(scalar(keys %$created), $rows, 'every order exists');
 	is(scalar(grep { $_ != 1 } values %$created), 0, 'once');
 	is(scalar(@posts), $rows, 'each row was one request');
 	cmp_ok(scalar(grep { $_->{number} >= 1000 } @posts),
@@ -116,7 +116,7 @@ is($session->error->{sqlstate}, '00000', "$rows orders through nginx: no outcome
 	is(scalar(grep { $_->{protocol} ne 'HTTP/1.1' } @posts), 0, 'orders are created by HTTP/1.1');
 	$session->query('SELECT count(document) FROM nginx.orders');
 	is((grep { $_->{method} eq 'GET' } requests())[-1]{protocol},
-		'HTTP/2.0', 'while HTTP/2 is offered, and used to read');
+		'HTTP/2.0', 'reads use HTTP/2');
 }
 
 #----------------------------------------------------------------------

@@ -1,9 +1,9 @@
 # Clients that repeat a statement by themselves, as drivers, pools and job
 # queues do, on an API that fails in many ways: no order is lost or doubled.
 #
-# They repeat INSERT ... ON CONFLICT DO NOTHING after every error of the classes
-# 08, 40 and 53 and after a cancel, whoever raised it, on the same connection;
-# and a plain INSERT after our own errors of these classes.  A plain INSERT that
+# They repeat INSERT ... ON CONFLICT DO NOTHING on the same connection after every
+# error of the classes 08, 40 and 53 and after a cancel, and a plain INSERT after
+# errors of the extension of these classes.  A plain INSERT that
 # is repeated after an error that PostgreSQL itself raised after the order was
 # created can create it again: this is counted, and documented in docs/errors.md.
 #
@@ -33,7 +33,7 @@ attach($node, $api, name => "pair$_", server => { request_timeout => '1s', recon
   foreach 0 .. $workers / 2 - 1;
 $node->safe_psql('postgres', 'CREATE TABLE progress (n int); INSERT INTO progress VALUES (0)');
 
-# Every fault, whether or not the order is created, with the same chance.
+# Every fault with the same probability, with the order created or not.
 sub storm
 {
 	my @do = (
@@ -160,10 +160,10 @@ foreach my $kind (sort keys %sum)
 }
 is(scalar @told, $orders, 'every order was tried');
 is_deeply(\@lost, [], 'no order that was reported is lost');
-is_deeply(\@twice, [], 'no order is there twice');
+is_deeply(\@twice, [], 'no order exists twice');
 cmp_ok($sum{load}{repeated} + $sum{hurried}{repeated}, '>', 0, 'loads were repeated');
 
-# What was not certain is loaded once more, by a new session, without faults.
+# A new session repeats the uncertain statements without faults.
 my $session = session($node);
 foreach my $id (@left)
 {
@@ -172,6 +172,6 @@ foreach my $id (@left)
 }
 $now = orders_now();
 is_deeply([ grep { ($now->{$_} // 0) != 1 } map { $_->[0] } grep { $_->[0] !~ /^careless/ } @told ],
-	[], 'in the end every order is there once');
+	[], 'at the end every order exists once');
 
 done_testing();

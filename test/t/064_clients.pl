@@ -23,7 +23,7 @@ $node->safe_psql('postgres',
 
 my %connection = (PGHOST => $node->host, PGPORT => $node->port, PGUSER => getpwuid($<) . '', PGDATABASE => 'postgres');
 
-# Debian's package, what is possible only with the package, the command, and the
+# Debian's packages, the condition that they are installed, the command, and the
 # results that differ
 my @clients = (
 	[ 'python3-psycopg', [ 'python3', '-c', 'import psycopg' ], [ 'python3', "$clients/dbapi.py", 'psycopg' ] ],

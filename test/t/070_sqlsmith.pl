@@ -22,7 +22,7 @@ my $seed = $ENV{IMPILO_SEED} // ($ENV{SLOW} ? 1 + int(rand(1_000_000)) : 1);
 my $queries = $ENV{IMPILO_QUERIES} // ($ENV{SLOW} ? 5000 : 400);
 
 my ($sqlsmith) = grep { -x } map { "$_/sqlsmith" } split /:/, $ENV{PATH};
-plan skip_all => 'no sqlsmith here' unless $sqlsmith;
+plan skip_all => 'sqlsmith is not installed' unless $sqlsmith;
 
 srand($seed);
 note "IMPILO_SEED=$seed IMPILO_QUERIES=$queries";
@@ -35,7 +35,7 @@ sub chance { return rand() < $_[0]; }
 # Relations of every kind that a foreign table can be part of
 #----------------------------------------------------------------------
 
-# what sqlsmith does not call: functions of more than one column or row
+# sqlsmith does not call functions that return several columns or rows
 my $functions = <<'SQL';
 CREATE FUNCTION ask_ping(text) RETURNS text LANGUAGE sql AS 'SELECT sqlstate FROM impilo_fdw_ping($1)';
 CREATE FUNCTION ask_check(name, integer) RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM impilo_check_schema($1, $2)';
@@ -137,9 +137,9 @@ foreach my $schema ('plain', @mixed)
 # What sqlsmith writes
 #----------------------------------------------------------------------
 
-# It looks at a sketch of the database, in which everything is a table that it
-# changes as well as reads, and nothing but the types and functions that our
-# columns have use for: else most of a statement is about NULLs of geometry.
+# It reads a sketch of the database, which contains a table for each relation, and
+# only the types and functions that apply to our columns: otherwise most of a
+# statement would be about NULLs of geometric types.
 # It names pg_proc without a schema.
 $node->safe_psql('postgres', 'CREATE DATABASE sketch TEMPLATE template0');
 $node->safe_psql('postgres', 'ALTER DATABASE sketch SET search_path = information_schema, pg_catalog, public');
@@ -182,7 +182,7 @@ sub write_statements
 	return split /;\n/, $written;
 }
 
-# Most of ten times as many read: what changes something is chosen first.
+# Most of ten times as many only read: those that change something come first.
 my @all = write_statements($queries * 10);
 
 $node->safe_psql('postgres', 'DROP DATABASE sketch');
@@ -190,14 +190,14 @@ my @inserting = grep { /^insert/i } @all;
 my @changing = grep { /^(update|delete|merge)/i } @all;
 my @reading = grep { /^(select|with)/i } @all;
 
-is(scalar @all, $queries * 10, 'sqlsmith wrote what was asked for');
+is(scalar @all, $queries * 10, 'sqlsmith wrote as many statements as requested');
 splice @inserting, $queries / 8 if @inserting > $queries / 8;
 splice @changing, $queries / 16 if @changing > $queries / 16;
 my @statements = (@inserting, @changing, @reading);
 splice @statements, $queries;
 
-# Its conditions seldom hold.  So its NULLs become values that occur, mostly;
-# and what is cut off in an order left to chance is ordered, or not cut off.
+# Its conditions are seldom true.  So most of its NULLs become values that occur.
+# A LIMIT without an order gets an order, or is removed.
 my %value = (
 	int2 => [ 0, 1, 7 ],
 	int4 => [ -1, 0, 1, 2, 3, 100, 2147483647 ],
@@ -274,7 +274,7 @@ sub ask
 	my $out = $session->query($way{$how}->($sql));
 	my %answer = (rows => rows($out), state => $session->error->{sqlstate}, message => $session->error->{message});
 
-	# the server does not start again after a crash: no more to test
+	# the server does not restart after a crash
 	if ($session->error->{stderr} =~ /server closed the connection|connection to server was lost/)
 	{
 		fail('the backend lives');
@@ -302,7 +302,7 @@ sub is_internal
 	  || $answer->{message} =~ /internal error|unexpected|cache lookup failed|could not find|not found in subplan/;
 }
 
-# Does what an answer is depend on the order of rows, or on the plan?
+# Returns whether a result depends on the order of rows or on the plan.
 sub has_one_answer
 {
 	my ($sql, $answer) = @_;
@@ -317,7 +317,7 @@ sub has_one_answer
 
 my (%count, %states);
 
-# what is wrong, or nothing
+# Returns what is wrong, or undef.
 sub problem
 {
 	my ($sql, $how, $answer) = @_;
@@ -332,11 +332,11 @@ sub problem
 		}
 		return "$answer->{state}: $answer->{message}";
 	}
-	# the sandbox is well
+	# the sandbox has no fault
 	return "$answer->{state}: $answer->{message}"
 	  if $answer->{state} =~ /^(08|28|53|58|HV|IU)/ || $answer->{message} =~ /invalid value for column/;
 	return if $answer->{state} ne '00000' || $sql !~ /^(select|with)/i || $sql =~ /\blimit \d+(?! offset)/;
-	# what these return depends on the connections of the session
+	# their results depend on the connections of the session
 	return if $sql =~ /impilo_fdw_(disconnect|get_connections|stats)/;
 
 	my $plain = ask_local($sql, 'plain');
@@ -355,7 +355,7 @@ for my $number (0 .. $#statements)
 	my $changes = $sql =~ /^(insert|update|delete|merge)/i;
 	my $how = any($changes ? qw(plain prepared explained committed) : qw(plain prepared cursor held explained));
 
-	# what is committed in local tables would stay
+	# a commit would change local tables
 	$how = 'plain' if $how eq 'committed' && $sql !~ /^insert into impilo\.(at_commit|created|orders|dry_run)\b/;
 	$foreign->query(switches());
 	my $answer = ask($foreign, $sql, $how);
@@ -379,10 +379,10 @@ foreach my $kind (sort keys %states)
 	note "$kind: ", join ', ', map { "$_ $states{$kind}{$_}" } sort keys %{ $states{$kind} };
 }
 cmp_ok($states{reading}{'00000'}, '>', $queries / 5, 'many succeeded');
-cmp_ok($count{compared}, '>', $queries / 50, 'and gave rows to compare');
+cmp_ok($count{compared}, '>', $queries / 50, 'enough statements returned rows to compare');
 
 #----------------------------------------------------------------------
-# The extension's functions, with anything
+# The extension's functions, with random arguments
 #----------------------------------------------------------------------
 
 my %argument = (
@@ -414,8 +414,8 @@ foreach my $function (map { ($_) x 14 } @functions)
 	$called++;
 	fail("$call: $answer->{state} $answer->{message}") if is_internal($answer);
 }
-cmp_ok($called, '>', 200, "$called calls of functions with anything");
-is($foreign->query('SELECT count(*) FROM impilo.orders'), scalar @orders, 'the session goes on');
+cmp_ok($called, '>', 200, "$called calls of functions with random arguments");
+is($foreign->query('SELECT count(*) FROM impilo.orders'), scalar @orders, 'the session continues');
 unlike(log_text($node), qr/PANIC|TRAP:|terminated by signal/, 'nothing crashed');
 
 done_testing();

@@ -1,5 +1,5 @@
-# The mirror: what a refresh proves, what it costs, and that a refresh that
-# fails leaves the mirror as it was.
+# The mirror: the result of a refresh is correct, its cost is bounded, and a refresh
+# that fails does not change the mirror.
 
 use strict;
 use warnings;
@@ -31,7 +31,7 @@ my $node = cluster();
 		$wrong += $bad;
 	}
 	is($wrong, 0, "no refresh of $runs accounts that says it is complete is wrong");
-	cmp_ok($complete, '>', $runs * 5, 'and nearly all say it');
+	cmp_ok($complete, '>', $runs * 5, 'nearly all refreshes are complete');
 }
 
 sub refresh
@@ -66,7 +66,7 @@ SELECT pg_temp.differences();
 SQL
 }
 
-# What it costs, counted by the API.
+# The number of requests, counted by the sandbox.
 {
 	my $api = sandbox(orders => $ENV{SLOW} ? 100_000 : 20_000);
 	my $pages = $ENV{SLOW} ? 400 : 80;
@@ -79,14 +79,14 @@ SQL
 	attach($node, $api, name => 'large');
 	$node->safe_psql('postgres', q(SELECT impilo_create_mirror('large', 'mirror')));
 	cmp_ok($requests->(), '<=', $pages + 3, 'the first refresh reads each page once');
-	cmp_ok($requests->(), '<=', 2, 'nothing to do is one request');
+	cmp_ok($requests->(), '<=', 2, 'a refresh without changes is at most two requests');
 	$api->ctl('generate', 300);
 	cmp_ok($requests->(), '<=', 6, 'new orders cost the pages they are on, twice');
 
 	my $seconds = elapsed(sub { is(refresh('complete => true'), 't|complete|0|0|0', 'a complete refresh finds nothing'); });
 	my ($wal) = $node->safe_psql('postgres',
 		q(EXPLAIN (ANALYZE, WAL, COSTS OFF) SELECT * FROM impilo_refresh_mirror('mirror', complete => true))) =~ /WAL: .*bytes=(\d+)/;
-	cmp_ok($wal // 0, '<', 1_000_000, "and writes next to nothing: @{[ $wal // 0 ]} bytes of WAL");
+	cmp_ok($wal // 0, '<', 1_000_000, "a complete refresh without changes writes little: @{[ $wal // 0 ]} bytes of WAL");
 	note sprintf('complete refresh of %d unchanged pages: %.1f s', $pages, $seconds);
 	$node->safe_psql('postgres', q(SELECT impilo_drop_mirror('mirror'); DROP SERVER large CASCADE; DROP SCHEMA large CASCADE));
 }
@@ -107,7 +107,7 @@ $api->ctl('generate', 150);
 $api->ctl('replace', 5, '{"id":5,"currentStatus":"changed"}');
 foreach my $case (
 	[ 'a page that fails', [ { path => 'order', page => 11, do => { status => 503 } } ], {}, '' ],
-	[ 'a page that never comes', [ { path => 'order', page => 11, do => { hang => \1 } } ], {}, '' ],
+	[ 'a page that never arrives', [ { path => 'order', page => 11, do => { hang => \1 } } ], {}, '' ],
 	[ 'a truncated page', [ { path => 'order', page => 11, do => { cut_body => 500 } } ], {}, '' ],
 	[ 'a page that is refused', [ { path => 'order', page => 11, do => { status => 403 } } ], {}, '' ],
 	[ 'a total that is too large', [], { total_offset => 5 }, 'complete => true' ],
@@ -121,7 +121,7 @@ foreach my $case (
 	like($error->{sqlstate}, qr/^(?!00000)/, "$name is an error: $error->{sqlstate}");
 	$api->fault();
 	$api->config(map { $_ => undef } keys %$config);
-	is($node->safe_psql('postgres', $checksum), $sum, 'which leaves the mirror as it was');
+	is($node->safe_psql('postgres', $checksum), $sum, 'it does not change the mirror');
 }
 {
 	my $session = session($node);
@@ -132,15 +132,15 @@ foreach my $case (
 	$session->cancel;
 	$session->wait;
 	is($session->error->{sqlstate}, '57014', 'a refresh can be canceled');
-	is($node->safe_psql('postgres', $checksum), $sum, 'which leaves the mirror as it was');
+	is($node->safe_psql('postgres', $checksum), $sum, 'it does not change the mirror');
 
 	# Two refreshes at once: one waits, or does nothing.
 	$session->send(q(SELECT kind FROM impilo_refresh_mirror('mirror')));
 	wait_until(sub { $node->safe_psql('postgres', q(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')) > 0 },
 		'the lock of the refresh');
-	is(refresh('wait => false'), 'f|busy|0|0|0', 'a second refresh need not wait');
-	is(refresh(), 't|incremental|0|0|0', 'or waits, and finds nothing more to do');
-	is($session->wait, 'incremental', 'the first one is not disturbed');
+	is(refresh('wait => false'), 'f|busy|0|0|0', 'a second refresh with wait => false returns at once');
+	is(refresh(), 't|incremental|0|0|0', 'a second refresh waits and finds no change');
+	is($session->wait, 'incremental', 'the first refresh ends normally');
 
 	# A webhook during a refresh: the later reading wins.
 	$api->ctl('log-reset');
@@ -151,7 +151,7 @@ foreach my $case (
 		'changed', 'a webhook is applied while a refresh runs');
 	$session->wait;
 	is($node->safe_psql('postgres', 'SELECT current_status FROM mirror.orders WHERE id = 6'),
-		'later', 'and the refresh does not undo it');
+		'later', 'the refresh does not undo it');
 	$api->config(latency_ms => 0);
 }
 refresh('complete => true');
@@ -167,9 +167,9 @@ is(differences(), 0, 'the mirror has the rows of the foreign tables after all th
 	is(differences('restored'), 0, 'a restored mirror has the same rows');
 	$api->ctl('generate', 2);
 	is($node->safe_psql('restored', q(SELECT complete, kind, new_orders FROM impilo_refresh_mirror('mirror'))),
-		't|incremental|2', 'and goes on where it was');
+		't|incremental|2', 'a restored mirror continues where it was');
 	like(psql_error($node, 'INSERT INTO mirror.orders (id) VALUES (1)', database => 'restored')->{message},
-		qr/cannot write to mirror/, 'and refuses writes');
+		qr/cannot write to mirror/, 'a restored mirror refuses writes');
 }
 
 done_testing();

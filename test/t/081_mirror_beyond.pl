@@ -35,7 +35,7 @@ SQL
 is($reports->query(q(SELECT complete, new_orders FROM impilo_refresh_mirror('mirror'))),
 	't|300', 'a role without superuser rights creates and refreshes a mirror');
 is($node->safe_psql('postgres', q(SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relnamespace = 'mirror'::regnamespace)),
-	'reports', 'and owns all of it');
+	'reports', 'this role owns all objects of the mirror');
 
 my $sums = q(SELECT (SELECT md5(string_agg(o::text, '' ORDER BY id)) FROM mirror.orders o),
 	(SELECT md5(string_agg(i::text, '' ORDER BY order_id, position)) FROM mirror.order_items i),
@@ -65,11 +65,11 @@ $api->ctl('generate', 5);
 is($reports->query(q(SELECT complete, new_orders FROM impilo_refresh_mirror('mirror'))), 't|5', 'new orders on the primary');
 $node->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', $sums), $node->safe_psql('postgres', $sums), 'a standby has the rows of the mirror');
-is($standby->safe_psql('postgres', q(SELECT orders FROM impilo_mirror_status('mirror'))), 305, 'and its status');
-is(psql_error($standby, q(SELECT impilo_refresh_mirror('mirror')))->{sqlstate}, '25006', 'but cannot refresh it');
+is($standby->safe_psql('postgres', q(SELECT orders FROM impilo_mirror_status('mirror'))), 305, 'a standby has the status of the mirror');
+is(psql_error($standby, q(SELECT impilo_refresh_mirror('mirror')))->{sqlstate}, '25006', 'a standby cannot refresh the mirror');
 $standby->stop;
 
-# Logical replication: the table is published, the views are created there.
+# Logical replication: the table is published, the subscriber creates the views.
 my $other = cluster('subscriber');
 my $dump = PostgreSQL::Test::Utils::tempdir() . '/order_data.sql';
 $node->command_ok(
@@ -87,7 +87,7 @@ $api->ctl('replace', 304, '{"id":304,"currentStatus":"shipped"}');
 is($reports->query(q(SELECT complete, new_orders, changed_orders FROM impilo_refresh_mirror('mirror'))), 't|3|1', 'changes');
 wait_until(sub { $other->safe_psql('postgres', $sums) eq $node->safe_psql('postgres', $sums) }, 'the subscriber');
 pass('a subscriber has the rows of the mirror');
-like(psql_error($other, 'DELETE FROM mirror.orders')->{message}, qr/cannot write to mirror/, 'and refuses other writes');
+like(psql_error($other, 'DELETE FROM mirror.orders')->{message}, qr/cannot write to mirror/, 'a subscriber refuses other writes');
 
 # Another PostgreSQL reads foreign tables and mirror through postgres_fdw.
 my ($host, $port) = ($node->host, $node->port);
@@ -102,17 +102,17 @@ IMPORT FOREIGN SCHEMA mirror LIMIT TO (orders, order_items) FROM SERVER primary_
 SQL
 $api->ctl('log-reset');
 is($other->safe_psql('postgres', 'SELECT id FROM far.orders WHERE id = 42'), 42, 'an order through postgres_fdw');
-is($api->log, "GET /api/v3/order/42\n", 'is one request');
+is($api->log, "GET /api/v3/order/42\n", 'an order through postgres_fdw is one request');
 is($other->safe_psql('postgres', 'SELECT count(*) FROM far_mirror.orders'), 308, 'the mirror through postgres_fdw');
 is($other->safe_psql('postgres', 'SELECT sum(count) FROM far_mirror.order_items'),
-	$node->safe_psql('postgres', 'SELECT sum(count) FROM mirror.order_items'), 'and its views');
+	$node->safe_psql('postgres', 'SELECT sum(count) FROM mirror.order_items'), 'a view of the mirror through postgres_fdw');
 my $insert = q(INSERT INTO far.orders (patient_id, external_order_ids, order_items)
 	VALUES (5, '{far_1}', '[{"item":{"id":1000},"count":1}]') RETURNING external_order_ids);
 like(psql_error($other, $insert)->{message}, qr/REPEATABLE READ|repeat/i,
 	'INSERT through postgres_fdw is refused, as its transactions may be repeated');
 $reports->query(q(ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD post_at 'statement')));
-is($other->safe_psql('postgres', $insert), '{far_1}', 'unless the foreign table itself says that orders are created at once');
-is($api->count('posts'), 1, 'the order is created once');
+is($other->safe_psql('postgres', $insert), '{far_1}', "INSERT through postgres_fdw is accepted if the foreign table has post_at 'statement'");
+is($api->count('posts'), 1, 'INSERT through postgres_fdw creates the order once');
 
 SKIP:
 {
@@ -123,7 +123,7 @@ SKIP:
 		'the job');
 	is($node->safe_psql('postgres', q(SELECT DISTINCT username || ' ' || status FROM cron.job_run_details WHERE end_time IS NOT NULL)),
 		'reports succeeded', 'pg_cron refreshes a mirror as its owner');
-	is($node->safe_psql('postgres', 'SELECT count(*) FROM cron_mirror.orders'), 4, 'which then has the orders');
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM cron_mirror.orders'), 4, 'the mirror that pg_cron refreshes has the orders');
 }
 
 done_testing();

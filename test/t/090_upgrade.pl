@@ -106,8 +106,8 @@ SQL
 	return %{ JSON::PP->new->decode($rows) };
 }
 
-# Returns what differs between an extension of the version that was updated from
-# 1.0 and a new one.
+# Returns the differences between an extension of this version that was updated
+# from 1.0 and a new one.
 sub differences
 {
 	my ($version) = @_;
@@ -149,7 +149,7 @@ my $current = $node->safe_psql('postgres',
 is_deeply([ differences($current) ], [],
 	"version $current is the same if it was updated from 1.0");
 
-# Version 9.9: a new function, and another one for which PUBLIC loses privileges
+# Version 9.9: a new function, and an old one for which PUBLIC loses privileges
 my $first = PostgreSQL::Test::Utils::slurp_file("$root/sql/impilo_fdw--1.0.sql");
 my $function = <<'SQL';
 CREATE FUNCTION impilo_nine() RETURNS int LANGUAGE sql IMMUTABLE RETURN 9;
@@ -161,7 +161,7 @@ extension_file('9.9', $first . $function . $privileges);
 is_deeply(
 	[ differences('9.9') ],
 	[ 'extension "impilo_fdw" has no update path from version "1.0" to version "9.9"' ],
-	'a missing script is noticed');
+	'a missing script is reported');
 
 extension_file('1.0--9.9', $function =~ s/RETURN 9/RETURN 8/r =~ s/^COMMENT.*\n//mr);
 is_deeply(
@@ -171,13 +171,13 @@ is_deeply(
 		'function impilo_nine(): comment',
 		'function impilo_nine(): definition'
 	],
-	'a script without a comment and a REVOKE, and with another body, is noticed');
+	'a script without a comment and a REVOKE, and with another body, is reported');
 
 extension_file('1.0--9.9', $privileges);
 is_deeply(
 	[ differences('9.9') ],
 	[ map { "function impilo_nine(): $_" } qw(comment definition privileges) ],
-	'a script without the function is noticed');
+	'a script without the function is reported');
 
 extension_file('1.0--9.9', $function . $privileges);
 is_deeply([ differences('9.9') ], [], 'a complete script passes');

@@ -94,9 +94,9 @@ foreach my $field (sort grep { !$required{$_} && !/^x_/i } keys %$meta)
 }
 
 # The check can fail.
-ok(!$required{license}->('mine'), 'an unknown license is noticed');
-ok(!$required{version}->('1.0'), 'a version of two numbers is noticed');
-ok(!$required{provides}->({ impilo_fdw => { version => '1.0.0' } }), 'a missing file is noticed');
+ok(!$required{license}->('mine'), 'an unknown license is reported');
+ok(!$required{version}->('1.0'), 'a version of two numbers is reported');
+ok(!$required{provides}->({ impilo_fdw => { version => '1.0.0' } }), 'a missing file is reported');
 
 #----------------------------------------------------------------------
 # make dist
