@@ -1,7 +1,7 @@
 -- SQL functions for the administrator of a server: connections, ping, versions.
 \i :setup
 
--- nothing was used yet
+-- a session without connections
 SELECT impilo_fdw_disconnect_all() IN (true, false) AS begun;
 SELECT * FROM impilo_fdw_get_connections();
 SELECT impilo_fdw_disconnect('impilo'), impilo_fdw_disconnect_all();
@@ -9,7 +9,7 @@ SELECT impilo_fdw_disconnect('impilo'), impilo_fdw_disconnect_all();
 -- one session for each user mapping
 SELECT id FROM impilo.orders WHERE id = 7;
 SELECT server_name, user_name = current_user AS me, valid, in_use FROM impilo_fdw_get_connections();
--- what has changed is closed at once, as postgres_fdw does
+-- a connection with changed options is closed at once, as in postgres_fdw
 ALTER SERVER impilo OPTIONS (ADD fetch_size '100');
 SELECT server_name, valid FROM impilo_fdw_get_connections();
 SELECT id FROM impilo.orders WHERE id = 7;
@@ -20,13 +20,13 @@ SELECT impilo_fdw_disconnect('impilo');
 SELECT impilo_fdw_disconnect('nobody');
 SELECT impilo_fdw_disconnect(NULL);
 
--- a connection is closed for the sandbox too, and made again
+-- the sandbox sees the connection closed and opened again
 \! ctl log-reset
 SELECT id FROM impilo.orders WHERE id IN (7, 8);
 SELECT impilo_fdw_disconnect_all();
 SELECT id FROM impilo.orders WHERE id IN (7, 8);
 
--- one that an open cursor uses is not cut
+-- a connection that an open cursor uses is not closed
 BEGIN;
 DECLARE c CURSOR FOR SELECT id FROM impilo.orders;
 FETCH 1 FROM c;
@@ -34,7 +34,7 @@ SELECT server_name, in_use FROM impilo_fdw_get_connections();
 SELECT impilo_fdw_disconnect('impilo');
 SELECT impilo_fdw_disconnect_all();
 FETCH 1 FROM c;
--- it goes on to its end as it was opened, beside what is opened now
+-- the cursor continues with its connection, next to a new one
 ALTER SERVER impilo OPTIONS (SET fetch_size '90');
 SELECT server_name, valid, in_use FROM impilo_fdw_get_connections();
 SELECT id FROM impilo.orders WHERE id = 7;
@@ -43,7 +43,7 @@ FETCH 1 FROM c;
 CLOSE c;
 SELECT impilo_fdw_disconnect('impilo');
 COMMIT;
--- nor one that a transaction needs for its commit
+-- a connection that a transaction needs for its commit is not closed
 CREATE FOREIGN TABLE impilo.later (patient_id bigint, order_items jsonb)
     SERVER impilo OPTIONS (relation 'orders', post_at 'commit');
 BEGIN;
@@ -53,7 +53,7 @@ SELECT impilo_fdw_disconnect_all();
 ROLLBACK;
 SELECT server_name, valid, in_use FROM impilo_fdw_get_connections();
 SELECT impilo_fdw_disconnect('impilo');
--- a rolled back change has changed nothing, and closes all the same
+-- a change that is rolled back closes the connection, too
 SELECT id FROM impilo.orders WHERE id = 7;
 BEGIN;
 ALTER SERVER impilo OPTIONS (SET fetch_size '80');
@@ -78,7 +78,7 @@ DROP SERVER impilo_two CASCADE;
 RESET client_min_messages;
 SELECT * FROM impilo_fdw_get_connections();
 SELECT impilo_fdw_disconnect('impilo_two');
--- nor one that the statement itself uses
+-- a connection that the statement itself uses is not closed
 SELECT impilo_fdw_disconnect('impilo') FROM impilo.orders WHERE id = 7;
 
 -- a mapping for PUBLIC causes a warning, once
@@ -91,14 +91,14 @@ SELECT ok FROM impilo_fdw_ping('impilo');
 DROP USER MAPPING FOR PUBLIC SERVER impilo;
 CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_key 'sandbox-key');
 
--- ping: what it says, whatever happens
+-- ping: its result in each case
 SELECT ok, http_status, sqlstate, problem, http_version, orders, lookup_ms >= 0 AS lookup, connect_ms >= 0 AS connect,
     tls_ms, first_byte_ms >= 0 AS first_byte, total_ms >= first_byte_ms AS total
 FROM impilo_fdw_ping('impilo');
 \! ctl fault '{"do":{"status":503}}'
 \! ctl log-reset
 SELECT ok, http_status, sqlstate, problem, orders, total_ms > 0 AS total FROM impilo_fdw_ping('impilo');
--- not repeated: it is a question about now
+-- ping does not retry: it reports the current state
 \! ctl log
 \! ctl fault '{"do":{"body":"<html>"}}'
 SELECT ok, http_status, sqlstate, problem FROM impilo_fdw_ping('impilo');
@@ -115,7 +115,7 @@ SELECT ok, http_status, sqlstate, problem FROM impilo_fdw_ping('impilo');
 ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'sandbox-key');
 ALTER SERVER impilo OPTIONS (SET base_url 'http://127.0.0.1:1/api/v3');
 SELECT ok, http_status, sqlstate, connect_ms, first_byte_ms FROM impilo_fdw_ping('impilo');
--- it needs the right to use the server
+-- ping requires the privilege to use the server
 CREATE ROLE impilo_guest;
 SET ROLE impilo_guest;
 SELECT * FROM impilo_fdw_ping('impilo');

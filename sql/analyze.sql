@@ -1,5 +1,5 @@
 --
--- ANALYZE: a sample of pages; no names in pg_statistic unless that is wanted
+-- ANALYZE: a sample of pages; no names in pg_statistic unless requested
 --
 \i :setup
 \! ctl generate 14000
@@ -62,7 +62,7 @@ SELECT reltuples FROM pg_class WHERE oid = 'impilo.orders'::regclass;
 ANALYZE impilo.orders;
 SELECT reltuples FROM pg_class WHERE oid = 'impilo.orders'::regclass;
 
--- use_remote_estimate asks; nothing else does at planning
+-- only use_remote_estimate sends a request during planning
 \c -
 \! ctl reset
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders;

@@ -1,5 +1,5 @@
 --
--- impilo_check_schema: the API's orders against the columns that show them
+-- impilo_check_schema: compares the API's orders with the columns that show them
 --
 \i :setup
 \pset null ''
@@ -17,11 +17,11 @@ SELECT DISTINCT orders_read FROM impilo_check_schema('impilo', 100);
 SELECT json_path, kinds, orders, orders_read, statement
 FROM impilo_check_schema('impilo') WHERE finding = 'new member';
 
--- no value is in it
+-- the report contains no values
 SELECT count(*) FROM impilo_check_schema('impilo') c
 WHERE c::text ~ 'Ada|Countess|00012|red|u1';
 
--- after the statements there is no finding
+-- after its statements the report is empty
 SELECT statement FROM impilo_check_schema('impilo') WHERE finding = 'new member' \gexec
 SELECT * FROM impilo_check_schema('impilo');
 SELECT id, priority, price, due_on, tags, reference, rush, patient_insurer_plan_code
@@ -29,7 +29,7 @@ FROM impilo.orders ORDER BY id;
 SELECT order_id, position, item_color_code, lot_numbers FROM impilo.order_items ORDER BY 1, 2;
 SELECT battery_level FROM impilo.order_packed_kit_devices;
 
--- one element's place is enough, and so is a column of JSON around it
+-- a column for one element, or for JSON around it, makes a member known
 \! ctl only '{"id": 1, "trackingNumbers": [{"carrier": "ups", "labelUrl": "u1"}, {"labelUrl": "u2"}], "extra": {"a": {"b": 1}}}'
 SELECT json_path FROM impilo_check_schema('impilo') WHERE finding = 'new member';
 ALTER FOREIGN TABLE impilo.orders
@@ -117,7 +117,7 @@ DROP FOREIGN TABLE another, of_nothing;
 DROP FOREIGN TABLE mine;
 
 --
--- Who may ask, and what
+-- Privileges
 --
 \! ctl only
 SELECT * FROM impilo_check_schema('impilo');

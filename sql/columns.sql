@@ -1,5 +1,5 @@
 --
--- Columns of foreign tables: what they are bound to, and what is an error
+-- Columns of foreign tables: the members that they show, and errors
 --
 \i :setup
 \! ctl only '{"id": 1, "externalOrderIds": ["a-1", "a-2"], "patient": {"id": 10, "firstName": "Ada", "dateOfBirth": "1980-01-01", "address": {"city": "Basel", "zipCode": "04001"}}, "currentStatus": "shipped", "orderItems": [{"item": {"id": 1000, "sku": "007"}, "count": 2}, {"item": {"id": 1001}, "count": 3}], "newField": {"a/b": [10, 20.50]}, "big": 123456789012345678901234567890.50}' '{"id": 2, "site": {"id": 20, "name": "Clinic", "active": false}, "currentStatus": "created", "emailLabel": true, "orderItems": []}'
@@ -13,7 +13,7 @@ SELECT document->'newField' AS new_field, document->'big' AS big FROM impilo.ord
 SELECT tableoid::regclass, id FROM impilo.orders ORDER BY id;
 
 --
--- A table of one's own: any of the columns, in any order, with other types
+-- A hand-written table: any of the columns, in any order, with other types
 --
 CREATE FOREIGN TABLE mine (
 	patient_address_zip_code integer,
@@ -32,7 +32,7 @@ SELECT m FROM mine m ORDER BY m.id;
 CREATE FOREIGN TABLE order_items (position bigint, item_sku text, order_id smallint) SERVER impilo;
 SELECT * FROM order_items ORDER BY 1;
 
--- columns come and go
+-- columns are added and dropped
 ALTER FOREIGN TABLE mine DROP COLUMN current_status, DROP COLUMN patient_date_of_birth, ADD COLUMN site_name text;
 SELECT * FROM mine ORDER BY id;
 SELECT m FROM mine m ORDER BY m.id;
@@ -69,11 +69,11 @@ SELECT * FROM order_items ORDER BY id;
 \! ctl log-reset
 SELECT city FROM pointed WHERE nr = 1;
 \! ctl log
--- and one to an item's id is not
+-- a pointer to an item's id is not a look-up
 \! ctl log-reset
 SELECT sku FROM order_items WHERE id = 1000;
 \! ctl log
--- nor is an id that is not of type bigint
+-- an id that is not of type bigint is not a look-up
 ALTER FOREIGN TABLE pointed ALTER COLUMN nr TYPE text;
 \! ctl log-reset
 SELECT city FROM pointed WHERE nr = '1';
@@ -112,7 +112,7 @@ SELECT * FROM wrong;
 -- a column of another relation
 ALTER FOREIGN TABLE wrong RENAME COLUMN something_else_altogether TO item_id;
 SELECT item_id FROM wrong;
--- names are case-sensitive as the API's columns are lower case
+-- names are case-sensitive: the API's columns are in lower case
 ALTER FOREIGN TABLE wrong RENAME COLUMN item_id TO "Current_Status";
 SELECT "Current_Status" FROM wrong;
 DROP FOREIGN TABLE wrong;
@@ -133,7 +133,7 @@ SELECT count(*) FROM nothing;
 DROP FOREIGN TABLE nothing;
 
 --
--- A value that does not convert is an error only where it is asked for
+-- A value that does not convert is an error only if its column is used
 --
 \! ctl only '{"id": 1, "currentStatus": "shipped", "emailLabel": "certainly not"}' '{"id": 2, "currentStatus": "created", "emailLabel": false}'
 SELECT id, email_label FROM impilo.orders;
@@ -141,7 +141,7 @@ SELECT id, email_label FROM impilo.orders;
 SELECT id, email_label FROM impilo.orders WHERE id = 1;
 SELECT id, current_status FROM impilo.orders ORDER BY id;
 SELECT count(*) FROM impilo.orders;
--- the rest of a row that the filter drops is not converted
+-- other columns of a row that the filter drops are not converted
 SELECT id, email_label FROM impilo.orders WHERE current_status = 'created';
 SELECT id FROM impilo.orders WHERE email_label;
 ALTER FOREIGN TABLE impilo.orders ALTER COLUMN email_label OPTIONS (on_invalid 'null');
@@ -150,7 +150,7 @@ SELECT id FROM impilo.orders WHERE email_label IS NULL;
 ALTER FOREIGN TABLE impilo.orders ALTER COLUMN email_label OPTIONS (SET on_invalid 'error');
 SELECT id FROM impilo.orders WHERE email_label IS NULL;
 
--- two values for one member: neither is the truth, where both are read
+-- two values for one member are an error where the member is read
 \! ctl only '{"id": 1, "currentStatus": "shipped", "currentStatus": "created", "emailLabel": true}'
 SELECT id, current_status, email_label FROM impilo.orders;
 \echo :LAST_ERROR_SQLSTATE

@@ -1,4 +1,4 @@
--- Many orders: batches, COPY, triggers, partitions, views, and what reads
+-- Many orders: batches, COPY, triggers, partitions, views, and sources that read
 -- the same account.
 \i :setup
 
@@ -24,7 +24,7 @@ SELECT 1 AS one;
 INSERT INTO impilo.orders (patient_id, order_items) SELECT 1, impilo_order_item(1000) WHERE false RETURNING id;
 \! ctl count created
 
--- COPY: nothing is sent before the last row was read and checked
+-- COPY: no request is sent before the last row is read and checked
 COPY impilo.orders (patient_id, external_order_ids, order_items) FROM stdin;
 1	{copy_1}	[{"item": {"id": 1000}, "count": 1}]
 2	{copy_2}	[{"item": {"id": 1000}, "count": 2}]
@@ -40,12 +40,12 @@ COPY impilo.orders (patient_id, order_items) FROM stdin;
 1	[{"item": {"id": 1000}, "count": 1}]
 2	[{"item"
 \.
--- a dump with its read-only columns must not ship again
+-- a dump with read-only columns is not sent again
 COPY impilo.orders (id, patient_id, order_items) FROM stdin;
 1	1	[{"item": {"id": 1000}, "count": 1}]
 \.
 \! ctl count posts
--- an order that the API refuses is named by its row
+-- the error names the row of an order that the API refuses
 COPY impilo.orders (patient_id, order_items) FROM stdin;
 999999	[{"item": {"id": 1000}, "count": 1}]
 \.
@@ -57,14 +57,14 @@ SELECT site_id, ARRAY['again_' || id], impilo_order_item(1000) FROM impilo.order
 SELECT count(*) AS now, (SELECT count(*) FROM impilo.orders WHERE coalesce(external_order_ids[1], '') NOT LIKE 'again%' AND site_id IS NOT NULL) AS before
 FROM impilo.orders WHERE external_order_ids[1] LIKE 'again%';
 
--- reordering what was ordered: items and counts rebuilt
+-- orders repeated from existing ones: items and counts are rebuilt
 INSERT INTO impilo.orders (patient_id, order_items)
 SELECT patient_id, (SELECT impilo_order_items((e -> 'item' ->> 'id')::bigint, (e ->> 'count')::integer) FROM jsonb_array_elements(order_items) e)
 FROM impilo.orders WHERE id = 2
 RETURNING patient_id, jsonb_array_length(order_items) AS items;
 
 --
--- Row triggers: row by row
+-- With row triggers, orders are created row by row
 --
 CREATE TABLE impilo.noted (id bigint, patient_id bigint, status text);
 CREATE FUNCTION impilo.note() RETURNS trigger LANGUAGE plpgsql AS
@@ -92,7 +92,7 @@ COPY impilo.orders (patient_id, order_items) FROM stdin;
 14	[{"item": {"id": 1000}, "count": 1}]
 15	[{"item": {"id": 1000}, "count": 1}]
 \.
--- rows read from the same server would be read while orders are created
+-- a source on the same server would be read while orders are created
 INSERT INTO impilo.orders (patient_id, order_items) SELECT patient_id, impilo_order_item(1000) FROM impilo.orders;
 DROP TRIGGER rule ON impilo.orders;
 
@@ -148,7 +148,7 @@ SELECT count(*) FROM impilo.parted_local;
 \! ctl count created
 
 --
--- EXPLAIN ANALYZE creates orders, and says what it cost
+-- EXPLAIN ANALYZE creates orders, and shows the requests
 --
 SELECT pg_temp.explained('INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 3) i RETURNING patient_id');
 SELECT pg_temp.explained('INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 3) i');

@@ -1,8 +1,8 @@
--- Orders and transactions: PostgreSQL cannot roll back a shipment.
+-- Orders and transactions: a rollback does not cancel an order.
 \i :setup
 SELECT impilo_forget_created_orders() >= 0 AS forgotten;
 
--- created by the statement, whatever becomes of the transaction
+-- the statement creates the order, also if the transaction is rolled back
 BEGIN;
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{t1}', impilo_order_item(1000));
 \! ctl count created
@@ -27,7 +27,7 @@ BEGIN
 EXCEPTION WHEN division_by_zero THEN
     RAISE NOTICE 'caught';
 END $$;
--- an outer abort after an inner commit
+-- an outer rollback after a released savepoint
 BEGIN;
 SAVEPOINT a;
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{t7}', impilo_order_item(1000));
@@ -36,7 +36,7 @@ INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (
 RELEASE b;
 ROLLBACK TO a;
 COMMIT;
--- more than a warning names
+-- more orders than a warning names
 ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD max_concurrency '1');
 BEGIN;
 INSERT INTO impilo.orders (patient_id, order_items) SELECT 1, impilo_order_item(1000) FROM generate_series(1, 25);
@@ -47,7 +47,7 @@ SELECT state, id, external_order_ids, relation, row_number, posted_at <= clock_t
 FROM impilo_created_orders() LIMIT 10;
 SELECT state, count(*) FROM impilo_created_orders() GROUP BY 1 ORDER BY 1;
 
--- the current user's only
+-- only the orders of the current user
 CREATE ROLE impilo_other;
 SET ROLE impilo_other;
 SELECT count(*) FROM impilo_created_orders();
@@ -55,7 +55,7 @@ SELECT impilo_forget_created_orders();
 RESET ROLE;
 DROP ROLE impilo_other;
 
--- forgotten, but not what the running transaction did
+-- orders are forgotten, except those of the running transaction
 BEGIN;
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{t9}', impilo_order_item(1000));
 SELECT impilo_forget_created_orders() AS forgotten;
@@ -86,11 +86,11 @@ COMMIT;
 \! ctl log sort
 SELECT state, external_order_ids FROM impilo_created_orders();
 SELECT impilo_forget_created_orders() AS forgotten;
--- checked at once
+-- rows are checked at once
 INSERT INTO impilo.orders (patient_id) VALUES (1);
--- by itself
+-- a statement outside a transaction block
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (6, '{c6}', impilo_order_item(1000));
--- rolled back: nothing was sent
+-- rolled back: no request was sent
 BEGIN;
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (7, '{c7}', impilo_order_item(1000));
 ROLLBACK;
@@ -115,8 +115,8 @@ BEGIN;
 INSERT INTO impilo.source VALUES (3), (3);
 COMMIT;
 \! ctl log sort
--- a refusal at commit leaves the earlier orders, and says so (the order in
--- which psql shows an error and a warning behind it is not certain)
+-- a refusal at commit leaves the earlier orders, and the error names them (psql may
+-- show the error and the warning after it in either order)
 SET client_min_messages = error;
 SELECT impilo_forget_created_orders() AS forgotten;
 ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD max_concurrency '1');
@@ -133,16 +133,16 @@ INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (
 ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'wrong');
 COMMIT;
 ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'sandbox-key');
--- what only the API knows can not be returned
+-- columns that only the API sets cannot be returned
 INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000)) RETURNING id;
 INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000)) RETURNING orders;
--- where the commit is not the end
+-- commits that do not end the session's work
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000));
 ROLLBACK;
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{x}', impilo_order_item(1000)) ON CONFLICT DO NOTHING;
 SELECT impilo_forget_created_orders() > 0 AS forgotten;
--- exception blocks within each other: what a failed block and the blocks in it kept is dropped, and nothing else
+-- nested exception blocks: only the waiting orders of a failed block and of the blocks in it are dropped
 CREATE FUNCTION impilo.order_in_blocks() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     FOR i IN 1..4 LOOP

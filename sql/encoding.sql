@@ -36,7 +36,7 @@ SELECT a, o FROM t WHERE id = 3;
 SELECT o FROM t WHERE id = 4;
 \set VERBOSITY default
 \echo :LAST_ERROR_SQLSTATE
--- what is not wanted does no harm
+-- a column that is not used raises no error
 SELECT count(*), sum(id) FROM t;
 
 \c impilo_ascii
@@ -47,7 +47,7 @@ CREATE FOREIGN TABLE t (
 	v text OPTIONS (json_pointer '/v'),
 	j json OPTIONS (json_pointer '/o')
 ) SERVER impilo OPTIONS (relation 'orders');
--- the bytes are the API's
+-- the bytes are those of the API
 SELECT id, octet_length(v), encode(v::bytea, 'hex') AS hex, octet_length(j::text) AS json FROM t ORDER BY id;
 
 \c :database

@@ -1,5 +1,5 @@
 --
--- What users read when something is wrong
+-- Error messages
 --
 \i :setup
 \set wrong :sandbox /api/v2
@@ -31,7 +31,7 @@ DROP OWNED BY errors_user;
 DROP ROLE errors_user;
 CREATE USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (api_key 'sandbox-key');
 
--- columns and relations that there are not
+-- columns and relations that do not exist
 CREATE FOREIGN TABLE impilo.typo (id bigint, pateint_id bigint) SERVER impilo OPTIONS (relation 'orders');
 SELECT pateint_id FROM impilo.typo;
 EXPLAIN SELECT pateint_id FROM impilo.typo;
@@ -45,7 +45,7 @@ SELECT id FROM impilo.orders;
 SELECT count(*) FROM impilo.orders;
 ALTER SERVER impilo OPTIONS (SET base_url :'base_url');
 
--- a server that is not there
+-- a server that does not exist
 ALTER SERVER impilo OPTIONS (SET base_url 'http://127.0.0.1:1/api/v3', ADD max_retries '0');
 \set VERBOSITY terse
 SELECT id FROM impilo.orders;
@@ -53,7 +53,7 @@ SELECT id FROM impilo.orders WHERE id = 1;
 \set VERBOSITY default
 ALTER SERVER impilo OPTIONS (SET base_url :'base_url');
 
--- answers that are none
+-- responses that are not the API's
 \! ctl fault '{"path":"order","do":{"redirect":"http://example.com/login"}}'
 SELECT count(*) FROM impilo.orders;
 \! ctl fault '{"path":"order","do":{"content_type":"text/html","raw":"<html>Log in</html>"}}'
@@ -76,14 +76,14 @@ SELECT id FROM impilo.orders WHERE id = 1;
 SELECT id FROM impilo.orders;
 \! ctl nofault
 
--- a value that is not what the column takes: which, but not the value
+-- a value that does not fit the column: the error names the place, but not the value
 \! ctl only '{"id":1,"patient":{"dateOfBirth":"1980-13-45","lastName":"Doe"},"orderItems":{"no":"array"}}'
 SELECT patient_date_of_birth FROM impilo.orders;
 SELECT item_id FROM impilo.order_items;
 ALTER FOREIGN TABLE impilo.orders ALTER patient_last_name TYPE integer;
 SELECT id, patient_last_name FROM impilo.orders;
 
--- responses of the right status that are not what the API sends: each once, without a retry
+-- successful responses in another form than the API's: each error once, without a retry
 \! ctl reset
 \! ctl fault '{"path":"order/*","do":{"status":204,"raw":""}}'
 SELECT id FROM impilo.orders WHERE id = 1;
@@ -101,6 +101,6 @@ SELECT document FROM impilo.orders WHERE id = 1;
 SELECT id FROM impilo.orders WHERE id = 1;
 \! ctl count singles
 
--- and the session goes on
+-- the session continues
 \! ctl reset
 SELECT count(*), sum(id) FROM (SELECT id FROM impilo.orders OFFSET 0) o;

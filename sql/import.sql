@@ -2,7 +2,7 @@
 -- IMPORT FOREIGN SCHEMA, and the data dictionary
 --
 \i :setup
--- everything that :setup imported, with types
+-- all columns that :setup imported, with types
 SELECT c.relname AS relation, count(*) AS columns, (SELECT ftoptions FROM pg_foreign_table WHERE ftrelid = c.oid) AS options
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE c.relnamespace = 'impilo'::regnamespace AND c.relkind = 'f'
@@ -10,7 +10,7 @@ GROUP BY c.oid, c.relname ORDER BY c.relname COLLATE "C";
 SELECT attname AS column, format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = 'impilo.orders'::regclass AND attnum > 0 ORDER BY attnum;
 SELECT attname AS column, format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = 'impilo.order_packed_kit_devices'::regclass AND attnum > 0 ORDER BY attnum;
 
--- the data dictionary says the same
+-- the data dictionary has the same columns
 SELECT count(*) AS columns, count(*) FILTER (WHERE a.attname IS NULL OR d.column_name IS NULL) AS unmatched
 FROM (SELECT * FROM impilo_data_dictionary() WHERE column_name IS NOT NULL) d
 FULL JOIN (SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type
@@ -30,9 +30,9 @@ IMPORT FOREIGN SCHEMA v3 EXCEPT (orders, order_items, order_devices, order_packe
 SELECT relname FROM pg_class WHERE relnamespace = 'parts'::regnamespace ORDER BY relname COLLATE "C";
 SELECT attrelid::regclass, attname FROM pg_attribute WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'parts'::regnamespace) AND attname = 'document' ORDER BY 1;
 SELECT * FROM parts.order_events ORDER BY order_id, position LIMIT 1;
--- a name that there is not imports nothing, and says so
+-- an unknown name imports nothing
 IMPORT FOREIGN SCHEMA v3 LIMIT TO (order_itmes, patients) FROM SERVER impilo INTO parts;
--- what exists already is an error
+-- a table that exists is an error
 IMPORT FOREIGN SCHEMA v3 LIMIT TO (orders) FROM SERVER impilo INTO parts;
 SET client_min_messages = warning;
 DROP SCHEMA parts CASCADE;

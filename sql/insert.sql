@@ -1,4 +1,4 @@
--- INSERT: a row becomes one POST /order; RETURNING gives the API's answer.
+-- INSERT: a row becomes one POST /order; RETURNING returns the API's response.
 \i :setup
 \! ctl log-reset
 
@@ -9,14 +9,14 @@ VALUES (1234, '{xyz_123_0,xyz_123_1,xyz_123_2,xyz_123_3}',
         impilo_order_kit(1000, 10) || impilo_order_kit(1001, 10));
 INSERT INTO impilo.orders (site_id, order_items)
 VALUES (123, impilo_order_item(1000));
--- everything else that can be given, and nothing that was not
+-- all other writable columns; a request contains only those of the row
 INSERT INTO impilo.orders (patient_id, order_items, shipping_option, email_label, order_notes,
     return_items, return_devices, return_packed_kits, external_order_ids, order_kits)
 VALUES (1, impilo_order_item(1000), 'overnight', true, '[{"note": "Leave at the \"door\" \u00e9"}]',
     '[{"item": {"id": 1001}, "count": 1}]', '[]', NULL, '{}', '[]');
 \! ctl log
 
--- RETURNING: what the API answered, for every column
+-- RETURNING: the API's values, for every column
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
 VALUES (1234, '{a,b}', impilo_order_item(1000, 10))
 RETURNING id, current_status, patient_id, patient_first_name IS NOT NULL AS has_name, site_id, external_order_ids,
@@ -25,11 +25,11 @@ RETURNING id, current_status, patient_id, patient_first_name IS NOT NULL AS has_
 INSERT INTO impilo.orders (patient_id, order_items)
 VALUES (2, impilo_order_item(1000)) RETURNING (orders).id, id * 2 AS twice, (SELECT count(*) FROM pg_class WHERE false) AS none;
 
--- the order is there
+-- the order exists
 SELECT id, patient_id, external_order_ids FROM impilo.orders WHERE id = 1004;
 
 --
--- What is wrong with a row is said before anything is sent
+-- Errors of a row are raised before a request is sent
 --
 \! ctl log-reset
 INSERT INTO impilo.orders (order_items) VALUES (impilo_order_item(1000));
@@ -51,22 +51,22 @@ INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, '[{"item": {"id":
 INSERT INTO impilo.orders (patient_id, order_kits) VALUES (1, impilo_order_kit(1000) || '[{"kit": {"id": 1000}, "count": 1, "urgent": true}]');
 INSERT INTO impilo.orders (patient_id, order_kits) VALUES (1, impilo_order_item(1000));
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{a,NULL}', impilo_order_item(1000));
--- what only the API sets
+-- columns that only the API sets
 INSERT INTO impilo.orders (id, patient_id, order_items) VALUES (7, 1, impilo_order_item(1000));
 INSERT INTO impilo.orders (current_status, patient_id, order_items) VALUES ('shipped', 1, impilo_order_item(1000));
 INSERT INTO impilo.orders (document, patient_id, order_items) VALUES ('{}', 1, impilo_order_item(1000));
 -- a row of an order that exists is not a new order
 INSERT INTO impilo.orders SELECT * FROM impilo.orders WHERE id = 42;
--- one wrong row among many: the row is named, and none was sent
+-- one wrong row among many: the error names the row, and no request is sent
 INSERT INTO impilo.orders (patient_id, order_items)
 SELECT i, CASE WHEN i <> 250 THEN impilo_order_item(1000) END FROM generate_series(1, 300) i;
--- and so with a source that fails
+-- the same for a source that fails
 INSERT INTO impilo.orders (patient_id, order_items)
 SELECT 1 + 0 * (1 / (250 - i)), impilo_order_item(1000) FROM generate_series(1, 300) i;
 \! ctl count posts
 
 --
--- What the API refuses is told in its words
+-- The error of a refusal contains the API's message
 --
 INSERT INTO impilo.orders (patient_id, order_items) VALUES (999999, impilo_order_item(1000));
 \echo :LAST_ERROR_SQLSTATE
@@ -76,7 +76,7 @@ INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item
 \echo :LAST_ERROR_SQLSTATE
 
 --
--- What the API can not do
+-- Statements that the API cannot execute
 --
 UPDATE impilo.orders SET shipping_option = 'overnight' WHERE id = 1;
 DELETE FROM impilo.orders WHERE id = 1;
@@ -85,7 +85,7 @@ INSERT INTO impilo.order_external_ids (order_id, external_order_id) VALUES (1, '
 INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000))
 ON CONFLICT (id) DO NOTHING;
 TRUNCATE impilo.orders;
--- what the catalog says, although one of the tables is wrong
+-- the information schema, although one of the tables is invalid
 CREATE FOREIGN TABLE impilo.wrong (id bigint, no_such_column text) SERVER impilo OPTIONS (relation 'orders');
 CREATE FOREIGN TABLE impilo.nothing_known (id bigint) SERVER impilo;
 SELECT table_name, is_insertable_into FROM information_schema.tables
@@ -114,7 +114,7 @@ EXPLAIN (COSTS OFF) INSERT INTO impilo.orders (patient_id, order_items) VALUES (
 \! ctl count created
 
 --
--- Rights are those of core: the view's owner creates, the caller may not
+-- Privileges: the owner of the view creates, the caller may not
 --
 CREATE ROLE impilo_clerk;
 GRANT USAGE ON SCHEMA impilo TO impilo_clerk;
@@ -145,7 +145,7 @@ EXECUTE ordering(13, 'p13');
 RESET plan_cache_mode;
 
 --
--- A hand-written table: other names of types, another order, fewer columns
+-- A hand-written table: other type names, another order, fewer columns
 --
 CREATE FOREIGN TABLE impilo.few (
     order_items json, external_order_ids varchar(20)[], patient_id integer, id numeric, email_label text,

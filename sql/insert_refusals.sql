@@ -1,5 +1,5 @@
--- What is refused before a request, or works as with a table of PostgreSQL's
--- own, because an order cannot be taken back.
+-- Statements that are refused before a request, because an order cannot be taken
+-- back, or that work as with an ordinary table.
 \i :setup
 ALTER SERVER impilo OPTIONS (ADD max_concurrency '1');
 \set one '(1, impilo_order_item(1000))'
@@ -65,7 +65,7 @@ COMMIT;
 \! ctl count posts
 ALTER FOREIGN TABLE impilo.orders OPTIONS (DROP post_at);
 --
--- More rows than were asked for: counted as they are returned
+-- More rows than announced: an error while they are returned
 --
 \! ctl log-reset
 DO $$
@@ -93,7 +93,7 @@ BEGIN
 END $$;
 \! ctl count created
 --
--- WITH CHECK OPTION through views: what exists is said
+-- WITH CHECK OPTION through views: the error names the orders that exist
 --
 \! ctl log-reset
 CREATE VIEW impilo.vv AS SELECT * FROM impilo.v WHERE patient_id > 1 WITH CASCADED CHECK OPTION;

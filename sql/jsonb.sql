@@ -1,5 +1,5 @@
 --
--- jsonb is made of the bytes, not by jsonb_in(): the same must come of it
+-- jsonb is built from the bytes, without jsonb_in(): the result is the same
 --
 \i :setup
 CREATE FOREIGN TABLE both_ways (
@@ -14,7 +14,7 @@ CREATE FOREIGN TABLE whole_orders (
 	written text OPTIONS (json_pointer '')
 ) SERVER impilo OPTIONS (relation 'orders');
 
--- to the last byte
+-- the result has the same bytes
 SELECT count(*),
 	count(*) FILTER (WHERE value::text <> written::jsonb::text
 		OR pg_column_size(value) <> pg_column_size(written::jsonb)) AS different
@@ -26,7 +26,7 @@ FROM both_ways ORDER BY id;
 \! ctl only '{"id":1,"value":""}' '{"id":2,"value":"caf\u00e9 \\ {"}'
 SELECT id, value, value = to_jsonb(written) AS same FROM both_ways ORDER BY id;
 
--- what jsonb cannot hold is an error that does not show it
+-- a value that jsonb cannot contain is an error that does not show it
 \! ctl only '{"id":1,"value":{"x":"a\u0000b"}}'
 SELECT value FROM both_ways;
 \! ctl only '{"id":1,"value":{"a\udc00":1}}'

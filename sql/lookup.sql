@@ -1,5 +1,5 @@
 --
--- Orders by id: one request for each, and only those asked for
+-- Orders by id: one request for each, and only for those in the condition
 --
 \i :setup
 
@@ -17,13 +17,13 @@ SELECT id FROM impilo.orders WHERE id = 49 AND current_status = 'no such';
 SELECT id FROM impilo.orders WHERE id = 9007199254741993;
 \! ctl log
 
--- none of these names ids: the list
+-- conditions without ids: the list
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id <> 42;
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id = (random() * 10)::int;
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id = patient_id;
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id <> ALL ('{1,2}');
 
--- arrays: each key once, NULL is none, those that are not there are no rows
+-- arrays: each key once; NULL and absent orders return no row
 \! ctl log-reset
 SELECT id FROM impilo.orders WHERE id IN (3, 1, 2, 3) ORDER BY id;
 SELECT id FROM impilo.orders WHERE id = ANY ('{5,NULL,4,5,777777}') ORDER BY id;
@@ -45,7 +45,7 @@ LEFT JOIN impilo.order_kits k ON k.order_id = o.id
 WHERE o.id = 11 ORDER BY 1, 2;
 \! ctl log sort
 
--- no such order, told by what is known of the server
+-- an absent order: the error depends on earlier responses of the server
 \! ctl reset
 \c
 \! ctl log-reset
@@ -53,7 +53,7 @@ SELECT id FROM impilo.orders WHERE id = 999999;
 SELECT id FROM impilo.orders WHERE id = 999998;
 \! ctl log
 
--- ids that no order has are asked for all the same; refused, they are no row
+-- ids that no order can have are requested, too; if refused, they return no row
 \! ctl fault '{"path":"/order/(-1|0|5)$","do":{"status":400}}'
 \! ctl put '{"id": -3}'
 SELECT id FROM impilo.orders WHERE id = ANY ('{-3,-1,0,4}') ORDER BY id;
@@ -80,25 +80,25 @@ SELECT w.note, (SELECT count(*) FROM impilo.order_items i WHERE i.order_id = w.k
 -- one request for each key of each statement
 \! ctl log sort | uniq -c
 
--- many keys: the list, which is known to have four pages
+-- many keys: the list, which has four pages
 INSERT INTO wanted SELECT g, 'many' FROM generate_series(1, 2000) g;
 ANALYZE wanted;
 EXPLAIN (COSTS OFF) SELECT w.note, o.id FROM wanted w JOIN impilo.orders o ON o.id = w.k;
 \! ctl log-reset
 SELECT count(*) FROM wanted w JOIN impilo.orders o ON o.id = w.k;
 \! ctl log sort
--- as an array of more ids than the list has pages too
+-- the same for an array of more ids than the list has pages
 \! ctl log-reset
 SELECT count(*) FROM impilo.orders WHERE id = ANY (ARRAY(SELECT k FROM wanted WHERE k % 33 = 0 AND k < 1000));
 \! ctl count requests
 
--- several tables, one request for an id
+-- several tables: one request for each id
 \! ctl log-reset
 SELECT a.id, b.id, i.position FROM impilo.orders a, impilo.orders b, impilo.order_items i
 WHERE a.id = 3 AND b.id = 3 AND i.order_id = 3 ORDER BY 3;
 \! ctl log
 
--- a number that is not the order's is not a answer
+-- a response with the id of another order is an error
 \! ctl fault '{"path":"order/*","do":{"replace":[{"pointer":"/id","json":"6"}]}}'
 SELECT id FROM impilo.orders WHERE id = 5;
 \! ctl nofault

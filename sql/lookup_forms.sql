@@ -2,7 +2,7 @@
 -- Forms of conditions on the id that become lookups, and what they request
 --
 \i :setup
--- the number of pages is known: 4
+-- the session knows the number of pages: 4
 SELECT count(*) FROM (SELECT id FROM impilo.orders OFFSET 0) o;
 
 CREATE FUNCTION pg_temp.read(statement text, OUT ids text, OUT route text, OUT requests int)
@@ -20,7 +20,7 @@ END $$;
 CREATE FUNCTION pg_temp.where(condition text, OUT ids text, OUT route text, OUT requests int)
 LANGUAGE sql AS $$ SELECT * FROM pg_temp.read('SELECT id FROM impilo.orders WHERE ' || condition) $$;
 
--- the scans of orders in a plan
+-- returns the scans of orders in a plan
 CREATE FUNCTION pg_temp.plan_nodes(statement text, OUT route text, OUT read_instead text, OUT pages text, OUT requests text)
 RETURNS SETOF record LANGUAGE plpgsql AS $$
 DECLARE plan jsonb;
@@ -63,7 +63,7 @@ SELECT c.condition, w.* FROM (VALUES
 	('id = 5::real OR id = 5.5::float8 OR id = ''NaN''::float8 OR id = ANY (''{6,7.5}''::float8[])')) c (condition),
 	pg_temp.where(c.condition) w;
 
--- long ranges, other operators and what is not known before: the list
+-- long ranges, other operators and values not known before the scan: the list
 SELECT c.condition, w.route, w.requests FROM (VALUES
 	('id BETWEEN 1 AND 101'),
 	('id > 998'),
@@ -111,12 +111,12 @@ EXPLAIN (COSTS OFF) EXECUTE exact(7);
 DEALLOCATE ALL;
 RESET plan_cache_mode;
 
--- read again with other values, once by id and once from the list
+-- a rescan with other values, once by id and once from the list
 \! ctl log-reset
 SELECT g, o.n FROM (VALUES (1, 2), (1, 900), (5, 6), (3, 2), (NULL, 1)) g (low, high),
 	LATERAL (SELECT count(*) AS n FROM (SELECT id FROM impilo.orders WHERE id BETWEEN g.low AND g.high OFFSET 0) x) o;
 \! ctl count requests
--- ... of which EXPLAIN shows all, whichever came last
+-- ... EXPLAIN shows both
 SELECT pg_temp.plan_nodes('SELECT o.n FROM (VALUES (1, ''{1}''::bigint[]), (2, ARRAY(SELECT generate_series(1, 900))), (3, ''{2}'')) g (n, ids),
 	LATERAL (SELECT count(*) AS n FROM (SELECT id FROM impilo.orders WHERE id = ANY (g.ids) OFFSET 0) x) o');
 
@@ -162,7 +162,7 @@ SELECT c.statement, n.* FROM (VALUES
 	('SELECT count(*) FROM impilo.orders HAVING count(*) > 1000'),
 	('SELECT count(*) FROM impilo.orders HAVING count(id) > (SELECT 5)')) c (statement),
 	pg_temp.count(c.statement) n;
--- these are not
+-- these counts read the list
 EXPLAIN (COSTS OFF) SELECT count(*), max(1) FROM impilo.orders;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM impilo.orders GROUP BY GROUPING SETS ((), ());
 EXPLAIN (COSTS OFF) SELECT count(*) FILTER (WHERE id > 1) FROM impilo.orders;

@@ -7,7 +7,7 @@ SET client_min_messages = warning;
 DROP SCHEMA IF EXISTS mirror CASCADE;
 RESET client_min_messages;
 
--- relations with rows that only the foreign tables, or only the mirror, have
+-- returns the relations with rows that only the foreign tables or only the mirror have
 CREATE FUNCTION pg_temp.differences(mirror text DEFAULT 'mirror', foreign_tables text DEFAULT 'impilo') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE relation text; names text; found bigint; result text := '';
 BEGIN
@@ -27,7 +27,7 @@ BEGIN
 	END LOOP;
 	RETURN coalesce(nullif(result, ''), 'none');
 END $$;
--- without what depends on the clock
+-- the result without columns that depend on the clock
 CREATE FUNCTION pg_temp.refresh(OUT complete boolean, OUT kind text, OUT requests bigint, OUT orders_read bigint,
 	OUT new_orders bigint, OUT changed_orders bigint, OUT gone_orders bigint) LANGUAGE sql AS
 	'SELECT complete, kind, requests, orders_read, new_orders, changed_orders, gone_orders FROM impilo_refresh_mirror(''mirror'')';
@@ -46,7 +46,7 @@ LEFT JOIN pg_attribute m ON m.attrelid = format('mirror.%I', c.relname)::regclas
 WHERE f.attnum > 0;
 
 --
--- Nothing to do is one request
+-- A refresh without changes is one request
 --
 \! ctl log-reset
 SELECT * FROM pg_temp.refresh();
@@ -69,7 +69,7 @@ SELECT pg_temp.differences();
 SELECT * FROM pg_temp.refresh();
 SELECT id, gone_at IS NOT NULL AS gone FROM mirror.order_data WHERE id = 8;
 SELECT pg_temp.differences();
--- a deletion that a creation makes up for
+-- a deletion and a creation that leave the total unchanged
 \! ctl delete 9 10
 \! ctl generate 2
 SELECT * FROM pg_temp.refresh();
@@ -79,7 +79,7 @@ UPDATE mirror.order_block SET read_at = now() - interval '1 month';
 \! ctl replace 300 '{"id":300,"currentStatus":"shipped"}'
 SELECT * FROM pg_temp.refresh();
 SELECT pg_temp.differences();
--- what changed, for clients that poll
+-- changed orders, for clients that poll
 SELECT id, current_status, gone_at IS NOT NULL AS gone FROM mirror.order_data
 WHERE change_no > (SELECT change_no FROM mirror.order_data WHERE id = 8) ORDER BY change_no;
 SELECT orders, gone_orders, list_order, last_refresh > last_full AS later, blocks, invalid_values FROM impilo_mirror_status('mirror');
@@ -109,7 +109,7 @@ SELECT complete, kind, new_orders FROM pg_temp.refresh();
 SELECT count(*) FROM mirror.orders;
 
 --
--- Webhooks are hints: the order is read
+-- A webhook causes the order to be read
 --
 \! ctl replace 42 '{"id":42,"currentStatus":"shipped"}'
 \! ctl log-reset
@@ -117,7 +117,7 @@ SELECT impilo_apply_webhook('mirror', '{"id":1,"type":"order.status","payload":{
 \! ctl log
 SELECT current_status FROM mirror.orders WHERE id = 42;
 SELECT pg_temp.differences();
--- repeated, and late
+-- repeated and late webhooks
 SELECT impilo_apply_webhook('mirror', '{"id":1,"type":"order.status","payload":{"orderId":42,"status":"lost"}}');
 \! ctl put '{"id":6000,"currentStatus":"created"}'
 SELECT impilo_apply_webhook('mirror', '{"id":2,"type":"order.statusFull","payload":{"id":6000,"currentStatus":"created"}}');
@@ -162,7 +162,7 @@ SELECT * FROM pg_temp.refresh();
 \! ctl reset
 
 --
--- What is refused
+-- Refusals
 --
 INSERT INTO mirror.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000));
 UPDATE mirror.orders SET current_status = 'x';

@@ -11,7 +11,7 @@ EXCEPTION WHEN OTHERS THEN
 	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
 	RETURN sqlstate || ': ' || sqlerrm || coalesce(nullif(' / ' || hint, ' / '), '');
 END $$;
--- try(where, option, value): adds it, and takes it away again where that went well
+-- try(where, option, value): adds the option, and drops it if that succeeds
 CREATE FUNCTION pg_temp.try(place text, option text, value text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE result text;
 BEGIN
@@ -50,7 +50,7 @@ SELECT v, pg_temp.try(format('ALTER SERVER impilo OPTIONS (SET base_url %L)', v)
 	('example.com'), (''), ('https://'), ('https://user:pw@example.com'), ('https://example.com/?a=b'), ('https://example.com/#x'),
 	('https://example.com/a/../b'), ('https://exa mple.com'), ('http://localhost.example.com/')) t (v);
 
--- what may contain credentials is not shown
+-- values that may contain credentials are not shown
 SELECT o, pg_temp.try('ALTER SERVER impilo', o, v) FROM (VALUES
 	('proxy', 'http://bob:s3cret@proxy'), ('proxy', 'bob:s3cret@proxy'), ('proxy', 'ftp://h/?s3cret')) t (o, v);
 SELECT pg_temp.try(format('ALTER SERVER impilo OPTIONS (SET base_url %L)', v)) FROM (VALUES
@@ -82,7 +82,7 @@ SELECT pg_temp.try(format('ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPT
 	('another'), ('with space'), (E'line\nend'), (''), ('ümlaut')) t (v);
 SELECT pg_temp.try('CREATE USER MAPPING FOR PUBLIC SERVER impilo OPTIONS (api_key_file ''key'')');
 
--- the wrapper has none; files ask for a role
+-- the wrapper has no options; files require a role
 SELECT pg_temp.try('ALTER FOREIGN DATA WRAPPER impilo_fdw OPTIONS (ADD base_url ''x'')');
 CREATE ROLE options_user;
 GRANT USAGE ON FOREIGN DATA WRAPPER impilo_fdw TO options_user;
@@ -97,7 +97,7 @@ DROP ROLE options_user;
 \pset format aligned
 \pset tuples_only off
 
--- the table's own wins
+-- the option of the table takes precedence
 \i :setup
 ALTER SERVER impilo OPTIONS (ADD fetch_size '100');
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders;

@@ -13,7 +13,7 @@ SELECT impilo_order_item(0);
 SELECT impilo_order_kit(NULL, 1);
 SELECT impilo_order_kit(1000, -1);
 
--- counts that aggregates return fit, those that are too large are an error
+-- counts of the types that aggregates return are accepted; too large ones are errors
 SELECT impilo_order_item(1000, count(*)) || impilo_order_kit(1001, sum(n)) AS parts FROM generate_series(1, 3) n;
 SELECT impilo_order_item(1000, 2147483647) = '[{"item": {"id": 1000}, "count": 2147483647}]' AS largest;
 SELECT impilo_order_item(1000, 2147483648);
@@ -31,7 +31,7 @@ SELECT impilo_order_items(id, count) FROM (VALUES (1, 1), (NULL, 2)) v(id, count
 SELECT impilo_order_items(id, count) FROM (VALUES (1, 1), (2, NULL)) v(id, count);
 SELECT impilo_order_kits(id, count) FROM (VALUES (1, 1), (2, 0)) v(id, count);
 
--- over a moving frame the state is used again after a result
+-- with a moving frame the state is used after a result
 SELECT impilo_order_items(id, 1) OVER (ORDER BY id) AS so_far
 FROM generate_series(1000, 1002) id;
 -- the time is proportional to the number of rows

@@ -9,7 +9,7 @@ CREATE FOREIGN TABLE impilo.order_list (
 ) SERVER impilo OPTIONS (relation 'orders');
 ALTER SERVER impilo OPTIONS (ADD fetch_size '100');
 
--- only the pages asked for are read, each once
+-- only the pages in the condition are read, each once
 \! ctl log-reset
 SELECT list_page, min(list_place), max(list_place), min(id), max(id), max(list_total) AS total, max(list_size) AS size
 FROM impilo.order_list WHERE list_page = ANY ('{3,1,3,0,-1,NULL}') AND id < 1000000 GROUP BY list_page ORDER BY list_page;
@@ -36,7 +36,7 @@ SELECT * FROM impilo.order_list WHERE list_page = 11;
 \! ctl config '{"past_end":null,"omit":["total","size"]}'
 SELECT * FROM impilo.order_list WHERE list_page = 10 AND id = 901;
 \! ctl config '{"omit":null}'
--- nothing is repaired: an order that moved is seen twice
+-- the scan repairs nothing: an order that moved is returned twice
 ALTER SERVER impilo OPTIONS (ADD max_concurrency '1');
 \! ctl config '{"insert_every_n_pages":1,"insert_at":"front"}'
 SELECT id, list_page, list_place, list_total FROM impilo.order_list WHERE list_page = ANY ('{1,2}') AND id = 100;
@@ -50,9 +50,9 @@ SELECT count(*) FROM impilo.order_list WHERE list_page = ANY ('{1,2}');
 SELECT list_total FROM impilo.order_list LIMIT 1;
 SELECT count(*) FROM impilo.order_list WHERE list_page > 1;
 SELECT count(*) FROM impilo.order_list o JOIN generate_series(1, 2) g ON o.list_page = g;
--- without the columns it is a table like any other
+-- without the columns the table returns the whole list
 SELECT count(*), max(id) FROM impilo.order_list WHERE current_status = 'delivered';
 SELECT id FROM impilo.order_list WHERE id = 42;
--- they are neither imported nor written
+-- the columns are neither imported nor written
 SELECT count(*) FROM impilo_data_dictionary() WHERE column_name LIKE 'list%';
 INSERT INTO impilo.order_list (list_page) VALUES (1);

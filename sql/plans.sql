@@ -1,10 +1,10 @@
 --
--- Plans that live on: prepared statements, PL/pgSQL, cursors, rescans, row marks
+-- Plans that are kept: prepared statements, PL/pgSQL, cursors, rescans, row marks
 --
 \i :setup
 SELECT count(*) FROM (SELECT id FROM impilo.orders OFFSET 0) o;
 
--- prepared, ten times each way
+-- prepared statements, ten times with each kind of plan
 PREPARE one(bigint) AS SELECT id FROM impilo.orders WHERE id = $1;
 PREPARE several(bigint[]) AS SELECT sum(id) FROM impilo.orders WHERE id = ANY ($1);
 PREPARE status(text) AS SELECT count(id) FROM impilo.orders WHERE current_status = $1;
@@ -33,7 +33,7 @@ EXPLAIN (COSTS OFF) EXECUTE one(3);
 EXECUTE one(NULL);
 RESET plan_cache_mode;
 
--- functions are runs of their own
+-- each call of a function reads again
 CREATE FUNCTION pg_temp.status_of(k bigint) RETURNS text LANGUAGE plpgsql AS
 $$ BEGIN RETURN (SELECT current_status FROM impilo.orders WHERE id = k); END $$;
 SELECT g, pg_temp.status_of(g) FROM generate_series(1, 10) g;
@@ -53,7 +53,7 @@ FETCH 2 FROM c;
 MOVE ALL FROM c;
 COMMIT;
 
--- one that spools, beyond work_mem, begun within what is rolled back around it
+-- a cursor that spools beyond work_mem, opened in a savepoint that is rolled back
 SET work_mem = '64kB';
 BEGIN;
 DECLARE s SCROLL CURSOR FOR SELECT a.id FROM impilo.orders a, impilo.orders b
@@ -76,7 +76,7 @@ MOVE ALL FROM u;
 COMMIT;
 RESET work_mem;
 
--- scroll and hold
+-- SCROLL and WITH HOLD
 \! ctl log-reset
 BEGIN;
 DECLARE h SCROLL CURSOR WITH HOLD FOR SELECT id FROM impilo.orders WHERE id < 6;
@@ -90,7 +90,7 @@ FETCH ALL FROM f;
 CLOSE h;
 CLOSE f;
 
--- left open at the end and closed early
+-- cursors left open at the end and closed early
 BEGIN;
 DECLARE c CURSOR FOR SELECT id FROM impilo.orders;
 FETCH 1 FROM c;
@@ -112,7 +112,7 @@ BEGIN
 END $$;
 
 --
--- One run reads the list once
+-- A statement reads the list once
 --
 \! ctl log-reset
 SELECT count(*) FROM impilo.orders a JOIN impilo.orders b ON a.id + 0 = b.id + 0;
@@ -124,8 +124,8 @@ SELECT count(*) FROM (SELECT id FROM impilo.orders UNION ALL SELECT order_id FRO
 WITH o AS MATERIALIZED (SELECT id FROM impilo.orders)
 SELECT (SELECT count(*) FROM o), (SELECT max(count) FROM impilo.order_items), (SELECT count(*) FROM o WHERE id < 11);
 \! ctl count requests
--- nested loops over two children: each has its order for itself, however the
--- other goes on meanwhile
+-- nested loops over two children: each keeps its order, independently of the
+-- position of the other
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET enable_material = off;
@@ -140,7 +140,7 @@ WHERE a.order_id + 0 = b.order_id + 0 AND a.order_id + 0 < 60;
 SELECT o.id, (SELECT count(*) FROM impilo.order_items i WHERE i.order_id + 0 = o.id) AS items, o.order_items IS NULL AS none
 FROM impilo.orders o WHERE o.id + 0 < 6 ORDER BY 1;
 RESET ALL;
--- ids found in a list that is kept in a file
+-- ids that are read from a list in a file
 SET work_mem = '64kB';
 \! ctl log-reset
 SELECT count(*), sum(i.count) FROM generate_series(1, 2) g,
@@ -149,7 +149,7 @@ SELECT count(*), sum(i.count) FROM generate_series(1, 2) g,
 RESET work_mem;
 
 --
--- Rows marked for update of something else
+-- Row marks for tables of which other tables are updated
 --
 CREATE TABLE plans_local (k bigint PRIMARY KEY, status text);
 INSERT INTO plans_local SELECT g FROM generate_series(1, 3) g;
@@ -162,7 +162,7 @@ SELECT l.k, o.current_status FROM plans_local l JOIN impilo.orders o ON o.id = l
 DELETE FROM plans_local l USING impilo.order_items i WHERE i.order_id = l.k AND i.position = 3;
 SELECT k FROM plans_local ORDER BY k;
 
--- a trigger reads in a run of its own
+-- a trigger reads again
 CREATE FUNCTION plans_fill() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN NEW.status := (SELECT current_status FROM impilo.orders WHERE id = NEW.k); RETURN NEW; END $$;
 CREATE TRIGGER fill BEFORE INSERT ON plans_local FOR EACH ROW EXECUTE FUNCTION plans_fill();
@@ -191,7 +191,7 @@ SELECT count(*) FROM plans_parent;
 SELECT count(*) FROM plans_child;
 DROP TABLE plans_parent CASCADE;
 
--- the session is as good as before after errors in the middle
+-- the session continues after errors in the middle
 \! ctl fault '{"path":"order","page":3,"do":{"status":403}}'
 SELECT count(*) FROM impilo.orders a JOIN impilo.orders b ON a.id + 0 = b.id + 0;
 \! ctl nofault

@@ -5,8 +5,8 @@
 SET datestyle = 'ISO, YMD';
 SET timezone = 'UTC';
 \pset null -
--- an order with everything, one with nothing, one as the guide's samples are
--- cut, and one whose elements are null
+-- an order with all members, one with none, one with those of the guide's samples,
+-- and one whose elements are null
 \! ctl only '{"id": 1, "externalOrderIds": ["xyz_0", "xyz_1"], "orderItems": [{"item": {"id": 1000, "name": "Cuff", "model": "M-1", "sku": "0001000", "orderable": true, "manufacturer": {"id": 3, "name": "Nonin"}}, "count": 10}, {"item": {"id": 1001}, "count": 1}], "orderKits": [{"kit": {"id": 2000, "name": "Starter", "archived": false, "kitItems": [{"item": {"id": 1000}, "count": 1}]}, "count": 2}], "orderEvents": [{"name": "orderCreated", "eventTimestamp": "2024-01-01T03:30:00Z"}, {"name": "shipped", "eventTimestamp": "2024-01-02T03:30:00.25Z"}], "trackingNumbers": [{"carrier": "UPS", "value": "1Z"}], "devices": [{"id": 5000, "item": {"id": 1000, "name": "Cuff", "manufacturer": {"id": 3}}, "currentStatus": "withPatient", "used": true, "currentPatient": {"id": 10, "externalIdentifier": "e10", "firstName": "Ada", "lastName": "L", "dateOfBirth": "1980-01-01T00:00:00Z", "email": "a@example.com", "phoneNumber": "+1", "archived": false, "address": {"lineOne": "1 Way", "lineTwo": "b", "lineThree": "c", "city": "Basel", "state": "BS", "zipCode": "04001", "country": "CH", "note": "bell"}, "site": {"id": 30, "name": "Home", "active": true, "phoneNumber": "+2", "address": {"city": "Bern"}}, "enrolled": true, "sex": "female"}, "site": {"id": 20, "name": "Clinic", "active": false, "phoneNumber": "+3", "address": {"lineOne": "2 Way", "zipCode": "3000"}}, "lastHealthCheck": "yesterday", "deviceIdentifiers": [{"type": "imei", "value": "00123"}], "deviceEvents": [], "externalIdentifier": "d-1", "disabledReadings": false}], "packedKits": [{"kit": {"id": 2000, "name": "Starter"}, "devices": [{"id": 5001, "used": false}, {"id": 5002}]}, {"kit": {"id": 2001}, "devices": []}, {"kit": {"id": 2002}, "devices": [{"id": 5003, "site": {"id": 21}}]}], "orderNotes": [{"note": "Ring twice", "createdAt": "2024-01-01T00:00:00+01:00", "createdBy": {"id": 9, "firstName": "Bo", "lastName": "K", "email": "b@example.com"}}]}' '{"id": 2}' '{"id": 3, "externalOrderIds": [], "orderItems": [{}], "orderKits": [{"count": 1}], "orderEvents": [{"name": "n"}], "trackingNumbers": [{}], "devices": [{"id": 1, "site": {"id": 1}, "deviceIdentifiers": [{}]}], "packedKits": [{"devices": [{"id": 1}]}, {}], "orderNotes": [{}]}' '{"id": 4, "externalOrderIds": [null, "four", 4], "orderItems": null, "orderKits": [null], "orderEvents": [null], "packedKits": [null, {"devices": null}, {"devices": [null]}], "devices": [null]}'
 
 SELECT * FROM impilo.order_external_ids ORDER BY order_id, position;
@@ -30,11 +30,11 @@ SELECT count(*) FROM impilo.order_items WHERE order_id = 2;
 \! ctl log
 SELECT count(*) FROM impilo.order_packed_kit_devices;
 
--- they are read-only
+-- the relations are read-only
 INSERT INTO impilo.order_items (order_id, item_id) VALUES (1, 1000);
 
 --
--- What is not a array where one should be
+-- Values that are not an array where one is expected
 --
 \! ctl only '{"id": 1, "orderItems": {"item": {"id": 1}}}'
 SELECT order_id, count FROM impilo.order_items;
@@ -50,12 +50,12 @@ SELECT order_id, position FROM impilo.order_items;
 SELECT device_id FROM impilo.order_packed_kit_devices;
 
 --
--- A thousand orders: the relations say the same as the arrays in orders
+-- A thousand orders: the relations have the same rows as the arrays in orders
 --
 \! ctl reset
 CREATE TEMPORARY TABLE o AS SELECT * FROM impilo.orders;
 SELECT count(*), count(DISTINCT id) FROM o;
--- rows of a relation that are no element, or elements that are no row
+-- rows without an element, and elements without a row
 SELECT 'external ids' AS relation, count(*) > 0 AS any, count(*) FILTER (WHERE e.external_order_id IS DISTINCT FROM r.external_order_id) AS differ
 FROM (SELECT id AS order_id, position, external_order_id FROM o, unnest(external_order_ids) WITH ORDINALITY u(external_order_id, position)) e
 FULL JOIN impilo.order_external_ids r USING (order_id, position)
@@ -92,7 +92,7 @@ SELECT 'notes', count(*) > 0, count(*) FILTER (WHERE (e.v, e.v->>'note', e.v->'c
 FROM (SELECT id AS order_id, position, v FROM o, jsonb_array_elements(order_notes) WITH ORDINALITY u(v, position)) e
 FULL JOIN impilo.order_notes r USING (order_id, position)
 ;
--- and the columns of orders the same as the document
+-- the columns of orders have the same values as the document
 SELECT count(*) AS orders,
 	count(*) FILTER (WHERE patient_id IS DISTINCT FROM (document->'patient'->>'id')::bigint
 		OR patient_last_name IS DISTINCT FROM document->'patient'->>'lastName'

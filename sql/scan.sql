@@ -1,5 +1,5 @@
 --
--- Reading the list: which rows, which route, and what was sent for it
+-- Reading the list: rows, route and requests
 --
 \i :setup
 
@@ -25,21 +25,21 @@ WHERE order_id + 0 = 6 ORDER BY 2, 3;
 --
 -- Requests
 --
--- four pages of 250, and no more
+-- four requests for pages of 250 orders
 \! ctl log-reset
 SELECT sum(count) FROM impilo.order_items;
 \! ctl log sort
--- rows that fit on a screen cost one
+-- a small LIMIT is one request
 \! ctl log-reset
 SELECT count(*) FROM (SELECT id FROM impilo.orders LIMIT 10) o;
 SELECT EXISTS (SELECT FROM impilo.orders);
 SELECT EXISTS (SELECT FROM impilo.orders WHERE current_status = 'shipped');
 \! ctl log
--- more of them only what the rows need, and one ahead
+-- a larger LIMIT requests the pages that its rows need, and one ahead
 \! ctl log-reset
 SELECT count(*) FROM (SELECT id FROM impilo.orders LIMIT 100) o;
 \! ctl log sort
--- nothing at all
+-- no request
 \! ctl log-reset
 SELECT id FROM impilo.orders LIMIT 0;
 SELECT id FROM impilo.orders WHERE false;
@@ -63,7 +63,7 @@ SELECT count(*), generate_series(1, 2) FROM impilo.orders ORDER BY 2;
 SELECT count(*), row_number() OVER () FROM impilo.orders;
 SELECT g, (SELECT count(*) + g FROM impilo.orders) FROM generate_series(1, 3) g;
 \! ctl log | uniq -c
--- not these
+-- these counts read the list
 \! ctl log-reset
 SELECT count(NULL), count(*) FILTER (WHERE id < 11), count(DISTINCT id) FROM impilo.orders;
 SELECT count(*) FROM impilo.orders HAVING max(id) IS NULL;
@@ -72,7 +72,7 @@ SELECT count(*) FROM impilo.order_kits;
 \! ctl count pages
 
 --
--- What stands between the rows and their number: LIMIT is never ours
+-- Nodes between the scan and LIMIT: the limit does not restrict the scan
 --
 SELECT id FROM impilo.orders ORDER BY id DESC LIMIT 2;
 SELECT id FROM impilo.orders WHERE current_status = 'shipped' ORDER BY id LIMIT 3;
@@ -82,7 +82,7 @@ SELECT current_status, count(*), min(id) FROM impilo.orders GROUP BY 1 HAVING mi
 SELECT count(*) FROM (SELECT id FROM impilo.orders WHERE id < 11 UNION SELECT order_id FROM impilo.order_items WHERE order_id < 21) u;
 
 --
--- Joins with what is local, views
+-- Joins with local tables, views
 --
 CREATE TEMP TABLE patients AS
 SELECT g AS mrn, 1 + (g / 2 * 37) % 100000 AS impilo_id FROM generate_series(1, 4) g;
@@ -105,7 +105,7 @@ EXPLAIN (COSTS OFF) SELECT count(*) FROM impilo.orders;
 EXPLAIN (COSTS OFF) SELECT id FROM impilo.orders WHERE id IS NULL;
 EXPLAIN (COSTS OFF) SELECT item_id FROM impilo.order_items WHERE order_id = 42;
 EXPLAIN (COSTS OFF) SELECT p.mrn, o.id FROM patients p LEFT JOIN impilo.orders o ON o.id = p.impilo_id WHERE p.mrn = 1;
--- with what it cost
+-- EXPLAIN ANALYZE shows the requests
 CREATE FUNCTION pg_temp.explained_json(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE plan json;
 BEGIN

@@ -1,5 +1,5 @@
 --
--- impilo_fdw_stats(): what a session has done on each server
+-- impilo_fdw_stats(): requests and orders of a session on each server
 --
 \i :setup
 \c
@@ -17,6 +17,6 @@ SELECT impilo_fdw_disconnect('impilo');
 SELECT id FROM impilo.orders WHERE id = 6;
 SELECT server_name, requests, retries, throttled, orders_created FROM impilo_fdw_stats();
 
--- another session has its own
+-- another session has its own numbers
 \c
 SELECT * FROM impilo_fdw_stats();

@@ -1,5 +1,5 @@
 --
--- Types of columns: what values convert to, and what is said of the others
+-- Types of columns: the values that convert, and the errors of the others
 --
 \i :setup
 SET datestyle = 'ISO, YMD';
@@ -55,14 +55,14 @@ SELECT raw, as_texts FROM anything WHERE as_texts IS NOT NULL ORDER BY id;
 SELECT raw, as_ints FROM anything WHERE as_ints IS NOT NULL ORDER BY id;
 SELECT raw, as_jsonbs FROM anything WHERE as_jsonbs IS NOT NULL ORDER BY id;
 SELECT raw, as_varchars FROM anything WHERE as_varchars IS NOT NULL ORDER BY id;
--- null and nothing are NULL, and everything is JSON
+-- null and missing members are NULL, and every value converts to JSON
 SELECT id, raw, as_json::text = raw::text AS same FROM anything WHERE raw IS NULL OR as_json::text <> raw::text ORDER BY id;
 -- text is stored as text: an array with no elements has no dimensions
 SELECT raw, array_ndims(as_texts), as_texts[3] FROM anything WHERE as_texts IS NOT NULL ORDER BY id;
 SELECT raw, octet_length(as_char), length(as_varchar) FROM anything WHERE as_char IS NOT NULL AND octet_length(as_char) <> 3 ORDER BY id;
 
 --
--- A session's settings change nothing
+-- Settings of the session do not change the values
 --
 SET datestyle = 'SQL, DMY';
 SET timezone = 'Asia/Tokyo';
@@ -71,7 +71,7 @@ SET datestyle = 'ISO, YMD';
 SET timezone = 'UTC';
 
 --
--- An error names the order, the column, the request and what it was
+-- An error names the order, the column, the request and the kind of value
 --
 CREATE FOREIGN TABLE strict (
 	id bigint,
@@ -100,7 +100,7 @@ CREATE FOREIGN TABLE strict (
 SELECT as_date FROM strict;
 \echo :LAST_ERROR_SQLSTATE
 SELECT as_int4 FROM strict WHERE id = 28;
--- and has them as fields, too
+-- it has them as fields, too
 DO $$
 DECLARE
 	s text; t text; c text;
@@ -110,7 +110,7 @@ EXCEPTION WHEN invalid_text_representation THEN
 	GET STACKED DIAGNOSTICS s = SCHEMA_NAME, t = TABLE_NAME, c = COLUMN_NAME;
 	RAISE NOTICE '%.%.%', s, t, c;
 END $$;
--- what is said, and the SQLSTATE, of every value that a type does not take
+-- the message and the SQLSTATE of every value that does not convert to a type
 CREATE FUNCTION error_of(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	state text; message text; detail text; hint text;
@@ -180,7 +180,7 @@ FROM kept, LATERAL (VALUES ('date', as_date::text), ('dates', as_dates::text), (
 WHERE c.value IS NOT NULL GROUP BY id ORDER BY id;
 SELECT count(*), count(error) AS errors FROM kept;
 TRUNCATE kept;
--- no words, and no other order of day, month and year
+-- special words and other orders of day, month and year are refused
 \! ctl only '{"id": 1, "v": "tomorrow"}' '{"id": 2, "v": "infinity"}' '{"id": 3, "v": "03/04/2024"}' '{"id": 4, "v": "now"}' '{"id": 5, "v": "allballs"}' '{"id": 6, "v": "[today,tomorrow)"}' '{"id": 7, "v": "{[today,tomorrow)}"}' '{"id": 8, "v": ["tomorrow"]}' '{"id": 9, "v": "1 day ago"}' '{"id": 10, "v": "2024-02-30"}' '{"id": 11, "v": "2024-04-03 25:00"}' '{"id": 12, "v": "10:00 America/New_York"}' '{"id": 13, "v": "20240403"}' '{"id": 14, "v": ["1 day"]}'
 SELECT keep(14);
 SELECT count(*), count(error) AS errors, array_agg(DISTINCT right(error, 5)) AS states FROM kept;
@@ -225,14 +225,14 @@ SELECT as_positives, as_prices FROM strict WHERE id = 8;
 SELECT as_class FROM strict WHERE id = 9;
 SELECT as_range FROM strict WHERE id = 10;
 SELECT as_mood, as_positive, as_birth FROM strict WHERE id = 17;
--- terse, as only some versions can offer on_invalid in a hint
+-- terse, as only some versions add a hint about on_invalid
 \set VERBOSITY terse
 SELECT as_positive FROM strict WHERE id = 14;
 SELECT as_given FROM strict WHERE id = 18;
 SELECT as_mood FROM strict WHERE id = 11;
 \set VERBOSITY default
--- nothing of the value is in any part of any of these errors, and none of them
--- says that the statement is wrong
+-- no part of these errors shows the value, and none of them states that the
+-- statement is wrong
 CREATE FUNCTION secret_of(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	state text; message text; detail text; hint text; context text;
@@ -270,7 +270,7 @@ END $$;
 DROP FOREIGN TABLE strict, lenient;
 
 --
--- Bytes that are no UTF-8
+-- Bytes that are not UTF-8
 --
 CREATE FOREIGN TABLE bytes (
 	id bigint,

@@ -1,6 +1,6 @@
 --
--- INSERT through columns of other types than the default ones: what is sent
--- is in the API's form and loses nothing, or nothing is sent
+-- INSERT through columns of other types than the default ones: the request has the
+-- API's form and the exact value, or no request is sent
 --
 \i :setup
 SET client_min_messages = error;
@@ -34,7 +34,7 @@ END $$;
 CREATE TEMPORARY TABLE cases (nr integer GENERATED ALWAYS AS IDENTITY, col text, type text, value text);
 
 --
--- Ids: integers, however they are written
+-- Ids: integers, in any notation
 --
 \! ctl log-reset
 INSERT INTO cases (col, type, value) VALUES
@@ -53,7 +53,7 @@ SELECT c.*, try(nr, col, type, value) FROM cases c ORDER BY nr;
 TRUNCATE cases;
 
 --
--- External ids: the strings as they are in the row
+-- External ids: the strings of the row, unchanged
 --
 \! ctl log-reset
 INSERT INTO cases (col, type, value) VALUES
@@ -96,7 +96,7 @@ SELECT c.*, try(nr, col, type, value) FROM cases c ORDER BY nr;
 TRUNCATE cases;
 
 --
--- The others
+-- Other columns
 --
 \! ctl log-reset
 INSERT INTO cases (col, type, value) VALUES
@@ -128,7 +128,7 @@ CREATE FOREIGN TABLE pointed (
 INSERT INTO pointed (pid, ids, items, how) VALUES (1234, '{p1}', impilo_order_item(1000), 'overnight') RETURNING pid, ids, external_order_ids, how, first_id;
 INSERT INTO pointed (pid, external_order_ids, ids, items) VALUES (1234, '{p2}', '{}', impilo_order_item(1000));
 \! ctl log
--- but one place has one value, and places beside them are the API's
+-- two columns for one place, and read-only places, are refused
 INSERT INTO pointed (pid, external_order_ids, ids, items) VALUES (1234, '{p3}', '{p3}', impilo_order_item(1000));
 INSERT INTO pointed (pid, first_id, items) VALUES (1234, 'p3', impilo_order_item(1000));
 INSERT INTO pointed (pid, city, items) VALUES (1234, 'Basel', impilo_order_item(1000));
@@ -139,7 +139,7 @@ INSERT INTO pointed (pid, items) VALUES (1234, impilo_order_item(1000)) RETURNIN
 \! ctl count created
 
 --
--- What ON CONFLICT compares is what is sent
+-- ON CONFLICT compares the external ids as sent
 --
 CREATE FUNCTION twice(type text, value text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
