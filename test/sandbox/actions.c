@@ -21,7 +21,7 @@ typedef struct Parse
 	FaultAction *action;
 	bool		processed_given;
 	Buf			raw_end;
-	Buf			repeat;			/* already as often as requested */
+	Buf			repeat;			/* with all repetitions */
 } Parse;
 
 typedef bool (*MemberParser) (Parse *p, json_object *value);
@@ -249,7 +249,7 @@ add_le32(Buf *b, uint64_t value)
 
 /*
  * A gzip member of so many MB of spaces.  Each block is flushed fully, so
- * all of them are the same bytes: even a large bomb is made at once.
+ * all blocks have the same bytes and even a large bomb is made quickly.
  */
 static bool
 parse_gzip_bomb(Parse *p, json_object *value)

@@ -3,9 +3,9 @@
  * buf.c
  *		A growing byte buffer, JSON written into it, and the clocks.
  *
- * Orders are written straight into bytes: the sandbox must never be what a
- * benchmark measures.  Out of memory ends the program.  This file knows
- * nothing of HTTP and nothing of orders.
+ * Orders are written directly as bytes, so that benchmarks do not measure the
+ * sandbox.  Out of memory ends the program.  This file does not depend on HTTP
+ * or on orders.
  *
  *-------------------------------------------------------------------------
  */

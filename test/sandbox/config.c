@@ -195,8 +195,8 @@ config_merge(json_object *changes, Buf *error)
 }
 
 /*
- * Appends a setting's JSON.  json-c keeps the text in the object itself, so
- * that even readers of one object must not do this at the same time.
+ * Appends a setting's JSON.  json-c stores the text in the object, so readers
+ * of one object must not do this at the same time.
  */
 void
 config_json_text(json_object *value, Buf *b)

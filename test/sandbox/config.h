@@ -3,7 +3,7 @@
  * config.h
  *		How the sandbox behaves, settable while it runs.
  *
- * README.md tells what each setting does.  Guarded by the lock of store.h;
+ * README.md describes each setting.  Guarded by the lock of store.h;
  * numbers are also read without it, where either value is acceptable.
  *
  *-------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * control.c
- *		The control endpoint, /_sandbox/: what tests steer the sandbox by.
+ *		The control endpoint, /_sandbox/, by which tests control the sandbox.
  *
  * README.md is its reference.  Nothing here is logged or counted, and no
  * fault or latency applies.
@@ -22,7 +22,7 @@
 typedef struct Command
 {
 	const char *method;
-	const char *path;			/* behind /_sandbox/ */
+	const char *path;			/* after /_sandbox/ */
 	void		(*run) (Request *request);
 } Command;
 

@@ -3,8 +3,8 @@
  * create.c
  *		POST /order: creates an order and adds it to the list.
  *
- * What may be asked for is rules.c's.  A repeated request is a second
- * order: nothing in the API says that one is recognised.
+ * rules.c decides which orders are accepted.  A repeated request creates a
+ * second order: the API does not document that it recognizes one.
  *
  *-------------------------------------------------------------------------
  */
@@ -150,7 +150,7 @@ parse_body(const Buf *body)
 	size_t		i = 0;
 	int			flags = JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8;
 
-	/* strict, json-c 0.18 takes bytes above 0x7f for control characters */
+	/* if strict, json-c 0.18 takes bytes above 0x7f for control characters */
 	while (i < body->len && (unsigned char) body->data[i] < 0x80)
 		i++;
 	if (i < body->len)

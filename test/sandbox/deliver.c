@@ -46,9 +46,9 @@ socket_of(Request *request)
 }
 
 /*
- * Ends the connection without an answer, by a reset or as a server does that
- * closes in good order.  Linux resets at once a socket that is connected to
- * no address: a mere close would be preceded by libmicrohttpd's shutdown.
+ * Ends the connection without a response, by a reset or by an orderly close.
+ * Linux resets a socket at once if it is connected to no address.  A close
+ * alone would come after libmicrohttpd's shutdown.
  */
 enum MHD_Result
 fault_abort(Request *request, bool reset)
@@ -141,8 +141,8 @@ fill_placeholder(Buf *body, int i, const Buf *bytes)
 }
 
 /*
- * Changes members of the answer.  They are marked in json-c's tree and
- * replaced in its text, so that what comes in need not be JSON.
+ * Changes members of the response.  They are marked in json-c's tree and
+ * replaced in its text, so the replacement need not be JSON.
  */
 static void
 apply_patches(const FaultAction *fault, Buf *body)
@@ -308,7 +308,7 @@ deliver_by_parts(Request *request)
 														  free_reader));
 }
 
-/* what bypasses libmicrohttpd: given bytes, or a complete response */
+/* bytes that bypass libmicrohttpd: given ones, or a complete response */
 static void
 wire_bytes(Request *request, Buf *out)
 {
@@ -329,7 +329,7 @@ wire_bytes(Request *request, Buf *out)
 	buf_add(out, request->answer.body.data, request->answer.body.len);
 }
 
-/* what is sent repeatedly, in pieces large enough for a system call */
+/* repeated bytes, in pieces large enough for a system call */
 static void
 wire_again(Request *request, Buf *out)
 {

@@ -4,7 +4,7 @@
  *		The rules that say which requests meet a fault.
  *
  * The first rule that matches a request and has not been used up is taken.
- * What the fault is, is actions.c's; how it reaches the client, deliver.c's.
+ * actions.c parses faults; deliver.c sends the faulty responses.
  *
  *-------------------------------------------------------------------------
  */

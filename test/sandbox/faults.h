@@ -3,8 +3,8 @@
  * faults.h
  *		What goes wrong on purpose, request by request.
  *
- * The rules have a lock of their own.  An action never changes once it was
- * made; who got one from fault_match gives it back with fault_release.
+ * The rules have their own lock.  An action does not change after it was
+ * parsed; the caller of fault_match releases it with fault_release.
  *
  *-------------------------------------------------------------------------
  */

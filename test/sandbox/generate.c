@@ -5,8 +5,8 @@
  *
  * Everything is a function of the seed and an id, so that a patient looks
  * the same in each of its orders and an order the same in each run.  Texts
- * stand in the tables as JSON: an escape in a table is an escape in the
- * answer.  Whole orders are orders.c's; who holds them is store.c's.
+ * are stored in the tables as JSON: an escape in a table is an escape in the
+ * response.  orders.c makes whole orders; store.c stores them.
  *
  *-------------------------------------------------------------------------
  */

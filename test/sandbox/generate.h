@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * generate.h
- *		Orders made by rule: what a test may count on.
+ *		Orders made by rule, and the formulas that tests use.
  *
  * Order number k (1, 2, 3 ...) of an account is the same in every run.  With N
  * orders, whole-number division and k running from 1 to N:
@@ -45,7 +45,7 @@
  *						one element each where k % 25 = 0, else absent
  *
  * dateOfBirth is "YYYY-MM-DD", for every third patient id with
- * "T00:00:00Z" behind.  Names are in many scripts, some as \u escapes.
+ * "T00:00:00Z" after it.  Names are in many scripts, some as \u escapes.
  *
  *-------------------------------------------------------------------------
  */

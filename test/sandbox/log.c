@@ -3,11 +3,11 @@
  * log.c
  *		The log of requests.
  *
- * Requests stand in the order in which they were read.  The log is bounded
- * in entries and bytes, the counters go on.  A request is in flight from
- * when it was read to when its answer starts to be sent: so the number never
- * says more than what a client really had waiting.  Keys are not kept, only
- * a short hash that tells one from another.
+ * Requests are logged in the order in which they were read.  The log has a
+ * limited number of entries and bytes, the counters have no limit.  A request
+ * is in flight from when it was read until its response begins, so the number
+ * never exceeds that of the requests for which a client waits.  The log does
+ * not contain keys, only a short hash that distinguishes them.
  *
  *-------------------------------------------------------------------------
  */

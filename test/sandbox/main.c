@@ -3,8 +3,8 @@
  * main.c
  *		Options and start of the sandbox.
  *
- * Listens on 127.0.0.1 alone.  Prints its address as one line once it does,
- * and nothing else on standard output.
+ * Listens on 127.0.0.1 only.  Then it prints its address as one line, and
+ * nothing else on standard output.
  *
  *-------------------------------------------------------------------------
  */

@@ -3,7 +3,7 @@
  * orders.c
  *		Whole orders made by rule, as the bytes that are served.
  *
- * The rules are told in generate.h, since tests count on them.
+ * generate.h describes the rules, as tests depend on them.
  *
  *-------------------------------------------------------------------------
  */
@@ -34,7 +34,7 @@ gen_id(const Generator *g, int64_t k)
 		(g->account > 0 ? GEN_OTHER_ACCOUNT : 0);
 }
 
-/* the inverse; 0 or less, or the k of another id, if there is none */
+/* the inverse; 0 or less, or the k of another id, if no order has the id */
 int64_t
 gen_number(const Generator *g, int64_t id)
 {

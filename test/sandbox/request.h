@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * request.h
- *		One request and its answer, as the files hand them round.
+ *		One request and its response, which the files pass on.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * rules.c
- *		What an order must be to be created.
+ *		The rules that an order must satisfy to be created.
  *
  * The rules and their messages are the API's documentation; where it gives
  * no message the answer is invalid_order.  Which ids exist: patients
@@ -398,8 +398,9 @@ check_returns(json_object *asked, Refusal *r)
 }
 
 /*
- * Whether such an order may be created; if not, why.  NULL stands for a body
- * that is no JSON.  Wants the store's lock for the configuration.
+ * Returns whether such an order may be created; if not, fills the reason.
+ * NULL stands for a body that is not JSON.  Requires the store's lock, for
+ * the configuration.
  */
 bool
 rules_accept(json_object *asked, Refusal *refusal)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * rules.h
- *		What an order must be to be created.
+ *		The rules that an order must satisfy to be created.
  *
  *-------------------------------------------------------------------------
  */

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Proves what README.md promises of the sandbox.  Needs bash, curl, openssl.
-# Uses $SANDBOX instead of ./impilo_sandbox when that is set.
-# The last line is "N passed, N failed"; fails when something did.
+# Tests that the sandbox does what README.md describes.  Requires bash, curl and
+# openssl.  Uses $SANDBOX, if set, instead of ./impilo_sandbox.  The last line is
+# "N passed, N failed"; the exit code is 0 if no test failed.
 set -u
 cd "$(dirname "$0")" || exit 1
 server=${SANDBOX:-./impilo_sandbox}
@@ -18,7 +18,7 @@ finish() {
 }
 trap finish EXIT
 
-# start NAME OPTION...: starts a server, its address lands in $NAME
+# start NAME OPTION...: starts a server, and sets $NAME to its address
 start() {
 	local name=$1 i
 	shift

@@ -3,8 +3,8 @@
  * store.c
  *		The orders of each account, in the order of their creation.
  *
- * Generated orders are rendered once, at the start, so that every read is only
- * a copy.  Orders created or put later are stored separately.  This file does
+ * Generated orders are rendered once, at the start, so that a read only copies
+ * them.  Orders created or put later are stored separately.  This file does
  * not decide whether an order is valid or what a page contains.
  *
  *-------------------------------------------------------------------------
@@ -291,7 +291,7 @@ publish(Account *a, Order *order, bool front)
 
 /*
  * Adds an order: a copy of the bytes, at the front (as the oldest) or the
- * back, at once or so many milliseconds from now.
+ * back, at once or after so many milliseconds.
  */
 Order *
 store_add(Account *a, int64_t id, const char *bytes, size_t len, bool front,
@@ -333,8 +333,8 @@ store_generate(Account *a, bool front)
 }
 
 /*
- * Lets the orders appear whose time has come.  Acquires the lock,
- * and only when there is something to do.
+ * Adds the orders whose time has come to the list.  Acquires the lock only if
+ * there are any.
  */
 void
 store_publish_due(void)
@@ -534,8 +534,8 @@ save_order(FILE *file, const Order *order)
 }
 
 /*
- * Writes all orders, those that are to appear later too; false if it could
- * not.  What was there stays as it was then.
+ * Writes all orders, also those that appear later.  Returns false if this
+ * fails; then the old file is unchanged.
  */
 bool
 store_save(const char *path)
@@ -581,8 +581,8 @@ load_order(FILE *file, Account *a, int64_t id, uint32_t len)
 }
 
 /*
- * These orders instead of those made by rule.  A file that does not exist
- * changes nothing; false if it is none of store_save.
+ * Reads orders that replace those made by rule.  A file that does not exist
+ * changes nothing.  Returns false if store_save did not write the file.
  */
 bool
 store_load(const char *path)

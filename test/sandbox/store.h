@@ -17,7 +17,7 @@
 typedef struct Order
 {
 	int64_t		id;				/* 0: it cannot be fetched by id */
-	const char *bytes;			/* the JSON served, whatever it is */
+	const char *bytes;			/* the bytes served, JSON or not */
 	uint32_t	len;
 	bool		base;			/* made by rule at the start */
 	bool		gone;			/* a base order removed from the list */
@@ -27,7 +27,7 @@ typedef struct Account
 {
 	const char *key;
 	Generator	generator;
-	int64_t		nbase;			/* how many orders are made by rule */
+	int64_t		nbase;			/* number of orders made by rule */
 	Order	   *base;
 	Order	  **list;
 	int64_t		count;			/* entries of the list */
@@ -36,7 +36,7 @@ typedef struct Account
 	Order	  **extra;			/* hash by id of all other orders */
 	int64_t		nextra;
 	int64_t		extra_room;		/* a power of two, or 0 */
-	struct Pending *pending;	/* orders that are to appear later */
+	struct Pending *pending;	/* orders that appear later */
 	int64_t		pages_served;	/* since the last change of the configuration */
 	int64_t		inserts_done;
 	int64_t		moves_done;

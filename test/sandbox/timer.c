@@ -3,9 +3,8 @@
  * timer.c
  *		Requests that sleep without a thread for each.
  *
- * A sleeping connection is suspended and stands in a heap by the time it
- * is due; one thread resumes what is due.  Ten thousand sleepers cost ten
- * thousand heap entries.
+ * A sleeping connection is suspended and is in a heap, ordered by the time it
+ * is due.  One thread resumes the connections that are due.
  *
  *-------------------------------------------------------------------------
  */

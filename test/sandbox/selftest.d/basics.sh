@@ -24,14 +24,14 @@ done
 
 get order/1
 is 'single order' "$status" 200
-has 'its id' "$body" '{"id":1,'
+has 'a single order has its id' "$body" '{"id":1,'
 get order/9007199254741993
 has 'id beyond 2^53' "$body" '{"id":9007199254741993,'
 get order/1000
 is 'unknown id' "$status" 404
 has 'JSON error' "$body" '"message":"order not found"'
 get order/abc
-is 'id that is none' "$status" 400
+is 'invalid id' "$status" 400
 get nothing
 is 'unknown path' "$status" 404
 get order/1/more
@@ -50,9 +50,9 @@ status=$(curl "${curl_opts[@]}" -o /dev/null -w '%{http_code}' -H 'Impilo-API-Ke
 is 'forbidden key' "$status" 403
 body=$(curl "${curl_opts[@]}" -H 'Impilo-API-Key: other-key' "$S/api/v3/order")
 has 'other account' "$body" '"total":40'
-has 'its ids are its own' "$body" '{"content":[{"id":5000000001,'
+has 'the other account has other ids' "$body" '{"content":[{"id":5000000001,'
 status=$(curl "${curl_opts[@]}" -o /dev/null -w '%{http_code}' -H 'Impilo-API-Key: other-key' "$S/api/v3/order/1")
-is 'no order of the first account' "$status" 404
+is 'the other account has no order of the first' "$status" 404
 
 # the sums that generate.h promises
 sum=0 count=0 rows=0

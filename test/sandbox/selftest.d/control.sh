@@ -18,7 +18,7 @@ has 'counts' "$(ctl count)" '{"requests":3,"connections":3,"in_flight":0,"most_i
 is 'one count' "$(ctl count singles)" 1
 ctl log-reset
 is 'log reset' "$(ctl log)$(ctl count requests)" 0
-is 'quiet' "$(ctl reset; ctl config '{}'; ctl nofault; ctl log-reset; ctl put '{}'; ctl only 1)" ''
+is 'changes print nothing' "$(ctl reset; ctl config '{}'; ctl nofault; ctl log-reset; ctl put '{}'; ctl only 1)" ''
 ctl config '{"nonsense":1}' 2>"$tmp/err" && not_ok 'bad setting taken' || ok
 has 'setting named' "$(cat "$tmp/err")" 'nonsense'
 ctl config '{"order":"sideways"}' 2>/dev/null && not_ok 'bad choice taken' || ok
@@ -38,7 +38,7 @@ begin=$(now_ms)
 curl "${curl_opts[@]}" -Z --parallel-max 200 --parallel-immediate -H "$key" "$S/api/v3/order/[1-200]" -o /dev/null
 between 'overlapping latency' $(($(now_ms) - begin)) 500 5000
 between 'in flight together' "$(ctl count most_in_flight)" 100 200
-is 'none left' "$(ctl count in_flight)" 0
+is 'no request remains in flight' "$(ctl count in_flight)" 0
 ctl config '{"latency_ms":300,"max_in_flight":2}'
 codes=$(curl "${curl_opts[@]}" -Z --parallel-max 6 --parallel-immediate -H "$key" -w '%{http_code}\n' -o /dev/null "$S/api/v3/order/[1-6]" | sort | uniq -c | tr -s ' ' | paste -sd' ')
 has 'too many in flight' "$codes" ' 429'

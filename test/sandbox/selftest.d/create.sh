@@ -3,17 +3,17 @@
 ctl reset
 post '{"patient":{"id":3},"orderItems":[{"item":{"id":1000},"count":2}],"externalOrderIds":["a-1"]}'
 is 'created' "$status" 201
-has 'new id goes on' "$body" '{"id":1001,'
+has 'the new id follows the last one' "$body" '{"id":1001,'
 has 'external ids kept' "$body" '"externalOrderIds":["a-1"]'
 has 'whole patient' "$body" '"externalIdentifier":"mrn-000003"'
 has 'status' "$body" '"currentStatus":"created"'
 has 'first event' "$body" "\"name\":\"orderCreated\",\"eventTimestamp\":\"$(date -u +%Y-)"
-has 'Date header with it' "$head" 'Date: '
+has 'Date header of a created order' "$head" 'Date: '
 created=$body
 get order/1001
-is 'fetchable' "$body" "$created"
+is 'a created order can be fetched' "$body" "$created"
 get 'order?page=5&size=250'
-is 'in the list' "$body" "{\"content\":[$created],\"page\":5,\"size\":250,\"total\":1001,\"first\":false,\"last\":true}"
+is 'a created order is in the list' "$body" "{\"content\":[$created],\"page\":5,\"size\":250,\"total\":1001,\"first\":false,\"last\":true}"
 post '{"site":{"id":7},"orderKits":[{"kit":{"id":1001}}]}'
 is 'site order, count left out' "$status" 201
 has 'next id' "$body" '{"id":1002,'
@@ -79,7 +79,7 @@ post "{\"patient\":{\"id\":11},$line}"
 is 'created, to appear later' "$status" 201
 id=${body#*:}
 get "order/${id%%,*}"
-is 'not there yet' "$status" 404
+is 'a late order does not exist yet' "$status" 404
 sleep 2.2
 get "order/${id%%,*}"
-is 'there now' "$status" 200
+is 'a late order exists later' "$status" 200

@@ -17,17 +17,17 @@ is 'status' "$status $body" '503 sorry'
 has 'Retry-After' "$head" 'Retry-After: 7'
 has 'content type' "$head" 'Content-Type: text/plain'
 get 'order?page=2'
-is 'used up' "$status" 200
+is 'a rule that is used up does not apply' "$status" 200
 fault '{"path":"order/*","do":{"status":500}}'
 get order/2
 is 'single orders' "$status" 500
 get order
-is 'but not the list' "$status" 200
+is 'a rule for single orders does not apply to the list' "$status" 200
 fault '{"path":"order/(3|4)$","do":{"status":500}}'
 get order/4
 is 'a regular expression' "$status" 500
 get order/5
-is 'that does not match' "$status" 200
+is 'a regular expression that does not match' "$status" 200
 fault '{"key":"other-key","do":{"status":500}}'
 get order/5
 is 'another key' "$status" 200
@@ -39,7 +39,7 @@ ctl nofault
 get order/1
 is 'no fault' "$status" 200
 ctl fault '{"do":{"statsu":500}}' 2>"$tmp/err" && not_ok 'bad fault taken' || ok
-has 'its message' "$(cat "$tmp/err")" 'statsu'
+has 'the error names the unknown member' "$(cat "$tmp/err")" 'statsu'
 ctl fault '{"paths":"order","do":{}}' 2>/dev/null && not_ok 'bad rule taken' || ok
 
 # connections
@@ -65,14 +65,14 @@ is 'another body' "$status" 201
 post "{$line,\"externalOrderIds\":[\"ext-7\"]}"
 is '500, created' "$status $(ctl count created)" '500 3'
 lacks 'does not show yet' "$(ctl dump)" '"ext-7"'
-has 'but exists' "$(ctl dump all)" '"ext-7"'
+has 'an order that appears later exists' "$(ctl dump all)" '"ext-7"'
 sleep 5.2
-has 'shows up' "$(ctl dump)" '"ext-7"'
+has 'an order appears later' "$(ctl dump)" '"ext-7"'
 fault '{"method":"POST","do":{"reset":"after","appear_after_ms":5000}}'
 post "{$line,\"externalOrderIds\":[\"late\"]}"
 lacks 'reset, does not show yet' "$(ctl dump)" '"late"'
 sleep 5.2
-has 'reset, shows up' "$(ctl dump)" '"late"'
+has 'an order appears after a reset' "$(ctl dump)" '"late"'
 fault '{"do":{"hang":true}}'
 get order/1 --max-time 0.4
 is 'hangs' "$rc" 28
@@ -111,7 +111,7 @@ is 'a million brackets' "$(wc -c <"$tmp/body")" 1000012
 fault '{"do":{"content_type":"text/html"}}'
 get order/1
 has 'another content type' "$head" 'Content-Type: text/html'
-is 'with the same body' "$body" "$whole"
+is 'another content type: the same body' "$body" "$whole"
 fault '{"do":{"drip":{"bytes":20,"every_ms":50},"raw":"0123456789012345678901234567890123456789x"}}'
 begin=$(now_ms)
 get order/1
@@ -137,7 +137,7 @@ is 'bomb unpacks' "$(gzip -dc <"$tmp/body" | wc -c)" $((100 * 1024 * 1024))
 fault '{"do":{"header_bytes":90000}}'
 get order/1
 between 'large header' "${#head}" 90000 91000
-is 'and the body' "$body" "$whole"
+is 'a huge header: the body is unchanged' "$body" "$whole"
 fault '{"do":{"header_bytes":2000000}}'
 get order/1
 [ "$rc" -ne 0 ] && ok || not_ok 'header too large for curl'
@@ -149,28 +149,28 @@ get order/1
 [ "$rc" -ne 0 ] && ok || not_ok 'no HTTP at all' "$status"
 fault '{"do":{"wire":"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/json\r\n\r\n{}"}}'
 get order/1
-is 'bytes by hand' "$rc $status $body" '0 200 {}'
+is 'wire: given bytes' "$rc $status $body" '0 200 {}'
 fault '{"do":{"wire":"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n","wire_loop":"abc"}}'
 get order/1
-is 'bytes over and over' "$rc ${#body} ${body:0:6}" '0 300000 abcabc'
+is 'wire_loop: repeated bytes' "$rc ${#body} ${body:0:6}" '0 300000 abcabc'
 fault '{"do":{"wire":"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}","wire_every_ms":10}}'
 begin=$(now_ms)
 get order/1
-is 'bytes one by one' "$body" '{}'
+is 'wire_every_ms: one byte at a time' "$body" '{}'
 between 'slowly' $(($(now_ms) - begin)) 350 5000
 fault '{"do":{"delay_ms":300}}'
 begin=$(now_ms)
 get order/1
 between 'delay' $(($(now_ms) - begin)) 300 3000
-is 'then right' "$body" "$whole"
+is 'the next response is correct' "$body" "$whole"
 fault '{"do":{"connection_close":true}}'
 get order/1
 has 'closes' "$head" 'Connection: close'
 fault '{"page":2,"do":{"envelope":{"total":5,"x":1},"omit":["last"],"null":["size"]}}'
 get 'order?page=2&size=1'
-is 'lies of one page' "$(envelope)" '"page":2,"size":null,"total":5,"first":false,"x":1}'
+is 'envelope members of one page' "$(envelope)" '"page":2,"size":null,"total":5,"first":false,"x":1}'
 get 'order?page=1&size=1'
-is 'but not of another' "$(envelope)" '"page":1,"size":1,"total":1006,"first":true,"last":false}'
+is 'another page is unchanged' "$(envelope)" '"page":1,"size":1,"total":1006,"first":true,"last":false}'
 fault '{"path":"order","do":{"replace":[{"pointer":"/content/0/id","json":"1,\"id\":2"},{"pointer":"/content/1/patient/firstName","json":"\"\\u0000\""},{"pointer":"/content/1/site","remove":true},{"pointer":"/content/0/currentStatus","base64":"Iv8i"}]}}'
 get 'order?size=2'
 has 'a member twice' "$body" '{"id":1,"id":2,'

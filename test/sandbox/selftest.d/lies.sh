@@ -12,9 +12,9 @@ is '0-based pages' "$(envelope)" '"page":0,"size":250,"total":1000,"first":true,
 get order
 has '0-based default' "$body" '"page":0,"size":15'
 conf '{"max_size":7,"default_size":5}' 'order?size=10'
-is 'smaller most' "$(norders)" 7
+is 'smaller max_size' "$(norders)" 7
 get order
-is 'smaller default' "$(norders)" 5
+is 'smaller default_size' "$(norders)" 5
 conf '{"size_policy":"ignore"}' 'order?size=100'
 is 'size ignored' "$(norders)" 15
 conf '{"omit":["total","last"]}'
@@ -26,9 +26,9 @@ is 'members null' "$body" '{"content":null,"page":1,"size":2,"total":null,"first
 conf '{"total_offset":-3}'
 has 'total off by some' "$body" '"total":997'
 conf '{"total":"many"}'
-has 'total a lie' "$body" '"total":"many"'
+has 'total is a string' "$body" '"total":"many"'
 conf '{"last":"always_true","first":"always_false"}'
-has 'first and last lie' "$body" '"first":false,"last":true'
+has 'first and last are wrong' "$body" '"first":false,"last":true'
 conf '{"last":"always_false"}' 'order?page=9&size=250'
 has 'never last' "$body" '"last":false'
 conf '{"order":"newest"}' 'order?size=1'
@@ -43,12 +43,12 @@ conf '{"past_end":"bad_request"}' 'order?page=50&size=250'
 is 'past the end: 400' "$status" 400
 conf '{"max_content":1}' 'order?size=10'
 is 'content too short' "$(norders)" 1
-has 'though the size says more' "$body" '"size":10'
+has 'content too short: size is unchanged' "$body" '"size":10'
 conf '{"envelope":{"page":1,"more":[1]}}' 'order?page=2&size=1'
 has 'members replaced and added' "$body" '"page":1,"size":1,"total":1000,"first":false,"last":false,"more":[1]}'
 conf '{"space":" \n\t"}' 'order?page=2000&size=1'
 is 'white space' "$(tr -d ' \n\t' <<<"$body")" '{"content":[],"page":2000,"size":1,"total":1000,"first":false,"last":true}'
-has 'white space is there' "$body" $': \n\t2000'
+has 'the envelope contains white space' "$body" $': \n\t2000'
 conf '{"gzip":true}' 'order?size=3'
 lacks 'gzip not asked for' "$head" 'Content-Encoding'
 plain=$body
@@ -59,7 +59,7 @@ conf '{"gzip":false}' 'order?size=3'
 get 'order?size=3' --compressed
 lacks 'gzip is off' "$head" 'Content-Encoding'
 conf '{"date_offset_s":-86400}'
-has 'clock wrong' "$head" "Date: $(LC_ALL=C date -u -d '-1 day' '+%a, %d %b')"
+has 'Date with an offset' "$head" "Date: $(LC_ALL=C date -u -d '-1 day' '+%a, %d %b')"
 conf '{"date":false}'
 lacks 'no Date' "$head" 'Date:'
 conf '{"keep_alive":false}'

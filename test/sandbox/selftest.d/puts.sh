@@ -3,21 +3,21 @@
 ctl reset
 ctl only '{"id":5,"a":1}' '{"id":null}' '{}'
 get order
-is 'only these' "$body" '{"content":[{"id":5,"a":1},{"id":null},{}],"page":1,"size":15,"total":3,"first":true,"last":true}'
+is 'ctl only replaces all orders' "$body" '{"content":[{"id":5,"a":1},{"id":null},{}],"page":1,"size":15,"total":3,"first":true,"last":true}'
 get order/5
 is 'found by id' "$body" '{"id":5,"a":1}'
 get order/1
-is 'the others are gone' "$status" 404
+is 'the other orders are removed' "$status" 404
 ctl put '{"id":5,"b":2}' 'no JSON'
 get order
-has 'put at the end, whatever it is' "$body" '{},{"id":5,"b":2},no JSON]'
+has 'ctl put appends any bytes' "$body" '{},{"id":5,"b":2},no JSON]'
 get order/5
 is 'the first of two' "$body" '{"id":5,"a":1}'
 ctl delete 5
 get order/5
-is 'the second is left' "$body" '{"id":5,"b":2}'
+is 'the second of two remains' "$body" '{"id":5,"b":2}'
 ctl delete 4711 2>"$tmp/err" && not_ok 'deleted what is not' || ok
-has 'says why' "$(cat "$tmp/err")" 'no order has this id'
+has 'the error has the reason' "$(cat "$tmp/err")" 'no order has this id'
 ctl front '{"id":4}'
 get order
 has 'at the front' "$body" '{"content":[{"id":4},'
@@ -36,8 +36,8 @@ get order
 is 'empty' "$body" '{"content":[],"page":1,"size":15,"total":0,"first":true,"last":true}'
 IMPILO_KEY=other-key ctl put '{"id":1}'
 get order
-has 'of the other account' "$body" '"total":0'
-is 'which has it' "$(IMPILO_KEY=other-key ctl dump | tail -n 1)" '{"id":1}'
+has 'the first account does not have an order of the other' "$body" '"total":0'
+is 'the other account has the order' "$(IMPILO_KEY=other-key ctl dump | tail -n 1)" '{"id":1}'
 ctl generate 2
 is 'generated' "$(ctl dump | wc -l)" 2
 ctl reset
@@ -54,9 +54,9 @@ kill "${pids[-1]}"
 wait "${pids[-1]}" 2>/dev/null
 start K --orders 30 --state "$tmp/state"
 is 'orders are kept' "$(IMPILO_SANDBOX=$K ./ctl dump)" "$before"
-is 'the created one is among them' "$(IMPILO_SANDBOX=$K ./ctl dump | grep -c '"kept"')" 1
-is 'those of the other account' "$(IMPILO_SANDBOX=$K IMPILO_KEY=other-key ./ctl dump | wc -l)" 39
+is 'the created order is kept' "$(IMPILO_SANDBOX=$K ./ctl dump | grep -c '"kept"')" 1
+is 'the orders of the other account are kept' "$(IMPILO_SANDBOX=$K IMPILO_KEY=other-key ./ctl dump | wc -l)" 39
 body=$(curl "${curl_opts[@]}" -H "$key" -H 'Content-Type: application/json' -d '{"site":{"id":1},"orderItems":[{"item":{"id":1000},"count":1}]}' "$K/api/v3/order")
-has 'ids go on' "$body" '{"id":32,'
+has 'new ids follow the kept ones' "$body" '{"id":32,'
 body=$(curl "${curl_opts[@]}" -H "$key" "$K/api/v3/order/31")
 has 'a kept order is fetched by its id' "$body" '"kept"'
