@@ -8,8 +8,8 @@
 #
 # A module is a .c file with its .h file.  It depends on the modules whose
 # headers either of them includes; for "circles", on those whose functions and
-# variables its .c file names, as modules can share a header.  The levels are the modules in the longest
-# chain of dependencies.  The picture holds the dot text that it was made from
+# variables its .c file names, as modules can share a header.  The levels are the
+# modules in the longest chain of dependencies.  The picture contains its dot text
 # as a comment, so that "stale" does not need graphviz.
 
 set -uo pipefail

@@ -14,7 +14,7 @@ CREATE SCHEMA impilo;
 
 IMPORT FOREIGN SCHEMA v3 FROM SERVER impilo INTO impilo;
 
--- Options that are refused
+-- Refused options
 
 -- fails: HV00D
 ALTER SERVER impilo OPTIONS (ADD fetch_sise '10');
@@ -102,7 +102,7 @@ SELECT count(document) FROM impilo.orders WHERE id < 3;
 
 SELECT impilo_fdw_disconnect_all();
 
--- Answers that are errors
+-- Responses that are errors
 
 COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"status":500}}''';
 
@@ -173,7 +173,7 @@ EXPLAIN (VERBOSE) INSERT INTO impilo.orders (patient_id, order_items) SELECT 1, 
 
 SELECT count(*) FROM impilo_created_orders();
 
--- Creating what is refused, before and by the API
+-- Orders that are refused before a request, and by the API
 
 -- fails: 23514
 INSERT INTO impilo.orders (patient_id, site_id, order_items) VALUES (1, 1, impilo_order_item(1000));
@@ -184,7 +184,7 @@ INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item
 -- fails: 23503
 INSERT INTO impilo.orders (patient_id, order_items) VALUES (99999999, impilo_order_item(1000));
 
--- some of a batch
+-- a part of a batch
 -- fails: IU002
 INSERT INTO impilo.orders (patient_id, order_items)
 	SELECT CASE k WHEN 15 THEN 99999999 ELSE k END, impilo_order_item(1000) FROM generate_series(1, 20) k;
@@ -214,7 +214,7 @@ RESET statement_timeout;
 
 COPY (SELECT) TO PROGRAM 'ctl nofault';
 
--- At commit, and rolled back
+-- Orders at commit, and rolled back
 
 ALTER FOREIGN TABLE impilo.orders OPTIONS (ADD post_at 'commit');
 
@@ -252,7 +252,7 @@ ALTER SERVER impilo OPTIONS (SET base_url 'http://localhost:@port@/api/v3');
 
 SELECT count(*) FROM impilo.orders;
 
--- Nothing listens there
+-- A server that does not listen
 -- (nothing listens on port 9)
 
 ALTER SERVER impilo OPTIONS (SET base_url 'http://127.0.0.1:9/api/v3');

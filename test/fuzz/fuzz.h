@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz.h
- *		  What the fuzz targets share
+ *		  Declarations of all fuzz targets
  *
  *-------------------------------------------------------------------------
  */
@@ -15,7 +15,7 @@
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What must hold for every input; the fuzzer keeps one for which it does not */
+/* A condition for every input; the fuzzer keeps an input that violates it */
 #define REQUIRE(fact) \
 	do { \
 		if (!(fact)) \

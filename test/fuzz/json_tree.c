@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * json_tree.c
- *		  json-c's tree as the measure of the scanner
+ *		  Comparison of the scanner with json-c's tree
  *
- * Where json-c 0.16, although strict, differs from RFC 8259, the case is
- * named as narrowly as it can be told, at the very byte: in its verdicts by
- * fuzz_known_difference, in its values where they are compared.
+ * Cases in which json-c 0.16, although strict, differs from RFC 8259 are
+ * excluded as narrowly as possible, at the exact byte: verdicts in
+ * fuzz_known_difference, values where they are compared.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,7 +20,7 @@
 static bool
 parse(const Document *doc, int flags, struct json_object **tree)
 {
-	/* deeper than the scanner, which may then say itself what is too deep */
+	/* deeper than the scanner, which then reports the depth itself */
 	struct json_tokener *tok = json_tokener_new_ex(4 * DEPTH);
 	char	   *text = malloc(doc->size + 1);
 	bool		accepted;
@@ -29,7 +29,7 @@ parse(const Document *doc, int flags, struct json_object **tree)
 	json_tokener_set_flags(tok, flags);
 	memcpy(text, doc->data, doc->size);
 	text[doc->size] = '\0';
-	/* with the NUL json-c sees that a number at the end is complete */
+	/* at the NUL json-c sees that a number at the end is complete */
 	*tree = json_tokener_parse_ex(tok, text, (int) doc->size + 1);
 	accepted = json_tokener_get_error(tok) == json_tokener_success;
 	json_tokener_free(tok);
@@ -75,10 +75,10 @@ fuzz_known_difference(const Document *doc, const ImpiloJsonError *error)
 	if (strcmp(error->what, "digit expected") == 0 &&
 		(before == '.' || (before == '-' && c == '.')))
 		return true;
-	/* words for what is no number: NaN, Infinity, -Infinity */
+	/* NaN, Infinity, -Infinity */
 	if (word_at(doc, at, "NaN") || word_at(doc, at, "Infinity"))
 		return true;
-	/* its limit is another one */
+	/* json-c has another limit */
 	return strcmp(error->what, "nested too deeply") == 0;
 }
 
@@ -116,7 +116,7 @@ fuzz_decode(const ImpiloJsonSlice *string, char **text, size_t *length)
 /*
  * json-c 0.16 takes a character beyond U+FFFF for half a surrogate pair if
  * its lower 16 bits look like one, as those of \uD976\uDD1E, U+6D91E, do.
- * Does such a character begin here?
+ * Return whether such a character begins here.
  */
 static bool
 is_spoilt(const char *text, size_t length)
@@ -140,7 +140,7 @@ has_spoilt(const char *text, size_t length)
 	return false;
 }
 
-/* The same text, at least up to where json-c spoils it? */
+/* Return whether the texts are the same, up to where json-c changes it */
 static bool
 same_or_spoilt(const ImpiloJsonSlice *slice, const char *text, size_t length,
 			   const char *theirs, size_t theirs_length)
@@ -249,7 +249,7 @@ compare_array(Document *doc, const ImpiloJsonSlice *slice,
 	REQUIRE(n == json_object_array_length(tree));
 }
 
-/* Does a name occur again in the rest of an object? */
+/* Return whether a name occurs again in the rest of an object */
 static bool
 occurs_again(ImpiloJsonCursor cursor, const char *text, size_t length)
 {
@@ -266,8 +266,8 @@ occurs_again(ImpiloJsonCursor cursor, const char *text, size_t length)
 }
 
 /*
- * Does json-c keep the names of an object as they are?  Its names are C
- * strings, and hold U+FFFD where half a surrogate pair is missing.
+ * Return whether json-c keeps the names of an object unchanged.  Its names are
+ * C strings, and have U+FFFD where half a surrogate pair is missing.
  */
 static bool
 names_are_kept(ImpiloJsonCursor cursor)
@@ -375,6 +375,6 @@ fuzz_compare_value(Document *doc, const ImpiloJsonSlice *slice,
 			compare_object(doc, slice, tree);
 			break;
 		case IMPILO_JSON_ABSENT:
-			REQUIRE(!"a value has a kind");
+			REQUIRE(!"the kind of a value is unknown");
 	}
 }

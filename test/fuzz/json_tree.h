@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * json_tree.h
- *		  json-c's tree as the measure of the scanner
+ *		  Comparison of the scanner with json-c's tree
  *
  *-------------------------------------------------------------------------
  */
@@ -25,27 +25,27 @@ typedef struct Document
 } Document;
 
 /*
- * Does json-c take these bytes, which the scanner took or not (`ours`)?  The
- * tree is the caller's to put
+ * Return whether json-c accepts these bytes; `ours` states whether the scanner
+ * does.  The caller releases the tree
  */
 extern bool fuzz_json_c_accepts(const Document *doc, bool ours,
 								struct json_object **tree);
 
-/* Is this a text that json-c accepts although RFC 8259 does not? */
+/* Return whether json-c accepts this text although RFC 8259 does not */
 extern bool fuzz_known_difference(const Document *doc,
 								  const ImpiloJsonError *error);
 
-/* A slice must lie in the document and have a kind */
+/* Check that a slice is inside the document and has a kind */
 extern void fuzz_inside(const Document *doc, const ImpiloJsonSlice *slice);
 
 /*
- * Decode a string, which must fit and agree with name_equals; free *text.
- * Returns what is wrong with it, or NULL
+ * Decode a string and check it against name_equals.  The caller frees *text.
+ * Returns the error, or NULL
  */
 extern const char *fuzz_decode(const ImpiloJsonSlice *string, char **text,
 							   size_t *length);
 
-/* A value and all that is in it must be the tree's */
+/* Check that a value and all values in it are those of the tree */
 extern void fuzz_compare_value(Document *doc, const ImpiloJsonSlice *slice,
 							   struct json_object *tree);
 

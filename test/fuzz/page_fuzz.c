@@ -1,13 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * page_fuzz.c
- *		  A page and an order held against json-c's tree of the same bytes
+ *		  Comparison of pages and orders with json-c's tree of the same bytes
  *
- * For any bytes the reader and the tree must come to the same verdict: a page
- * with these members, that many orders, these ids and these bytes of each; or
- * a refusal, at the same order and for a reason that the tree confirms.  What
- * a name that occurs twice does to a tree differs, so those are looked for by
- * walking the bytes.  json_tree.c names where json-c differs.
+ * For any bytes the reader and the tree must agree: a page with the same members,
+ * number of orders, ids and bytes of each order; or a refusal, at the same order
+ * and for a reason that the tree confirms.  A tree treats repeated names
+ * differently, so those are found by walking the bytes.  json_tree.c names where
+ * json-c differs.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,10 +18,10 @@
 #include "json_tree.h"
 #include "api/page.h"
 
-/* what of a document its own members say, found by walking them */
+/* a member of the document, found by walking the members */
 typedef struct Member
 {
-	int			times;			/* members of that name */
+	int			times;			/* number of members with that name */
 	ImpiloJsonSlice first;		/* the value of the first of them */
 } Member;
 
@@ -46,7 +46,7 @@ member_of(const ImpiloJsonSlice *object, const char *member)
 
 /* --- envelope ---------------------------------------------------------- */
 
-/* Is an integer of the page the tree's, or not stated there as one? */
+/* Check that an integer of the page is the tree's, or that the tree has none */
 static void
 compare_number(struct json_object *tree, const char *member, int64_t number)
 {
@@ -103,7 +103,7 @@ is_repeated(const ImpiloJsonSlice *object)
 
 /* --- orders ------------------------------------------------------------ */
 
-/* An id of the tree; of two, json-c keeps the last and we the first */
+/* An id of the tree; of two, json-c keeps the last and the reader the first */
 static void
 compare_id(const ImpiloJsonSlice *order, struct json_object *tree,
 		   const int64_t *id)
@@ -129,7 +129,7 @@ compare_id(const ImpiloJsonSlice *order, struct json_object *tree,
 			json_object_get_int64(value) == INT64_MIN);
 }
 
-/* The verdict on an order that is well-formed */
+/* Check the verdict on an order that is well-formed */
 static void
 compare_order(Document *doc, ImpiloReadVerdict verdict,
 			  const ImpiloJsonSlice *order, int64_t id, const char *what,
@@ -188,7 +188,7 @@ read_orders(Document *doc, ImpiloPage *page,
 	return verdict;
 }
 
-/* --- the two kinds of answer ------------------------------------------- */
+/* --- the two kinds of response ----------------------------------------- */
 
 static void
 check_page(Document *doc,
@@ -223,7 +223,7 @@ check_page(Document *doc,
 		verdict = read_orders(doc, &page, known ? content : NULL,
 							  &wrong);
 	}
-	/* what was read to its end was checked, and only that is refused */
+	/* only a document that was read to its end is checked, and can be refused */
 	if (verdict == IMPILO_READ_END)
 		REQUIRE(valid);
 	if (verdict == IMPILO_READ_BROKEN)

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * pointer_fuzz.c
- *		  JSON Pointers taken apart and followed
+ *		  Parsing and following JSON Pointers
  *
- * What parses must lead to the same place in a document built for it as
- * json-c's own json_pointer_get.
+ * A pointer that parses must lead to the same place, in a document built for it,
+ * as json-c's json_pointer_get.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,10 +17,10 @@
 
 #include "json/scan.h"
 
-/* above it an index is used as a name only, to keep the document small */
+/* a larger index is used only as a name, to keep the document small */
 #define MAX_INDEX 20
 
-/* The number that a step is as an array index, or -1 */
+/* Return the array index that a step stands for, or -1 */
 static long
 index_of(const ImpiloJsonNode *step)
 {
@@ -50,7 +50,7 @@ document_for(const ImpiloJsonNode *steps, size_t count)
 	{
 		const ImpiloJsonNode *step = &steps[count];
 
-		/* arrays and objects in turn where both would do */
+		/* arrays and objects in turn where both are possible */
 		if (index_of(step) >= 0 && index_of(step) <= MAX_INDEX &&
 			count % 2 == 0)
 		{

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * scan_fuzz.c
- *		  The scanner held against json-c's tree of the same bytes
+ *		  Comparison of the scanner with json-c's tree of the same bytes
  *
- * For any bytes both must come to the same verdict, and then to the same
- * values: at every place of the document by walking it, and at places picked
- * at random by finding them.  json_tree.c names where json-c differs.
+ * For any bytes both must agree on the verdict and on the values: at every place
+ * of the document by walking it, and at random places by finding them.  json_tree.c
+ * names where json-c differs.
  *
- * Bytes that are no JSON are also walked and searched as if they had been
- * checked: then nothing is promised but that it ends and reads nothing else.
+ * Bytes that are not JSON are also walked and searched as if they had been
+ * checked: this must end and read no other memory.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,7 +39,7 @@ static ImpiloJsonWanted wanted;
 
 /* --- places ------------------------------------------------------------ */
 
-/* Random numbers that follow from the document */
+/* Random numbers, seeded by the document */
 static uint32_t
 below(Document *doc, uint32_t limit)
 {
@@ -48,7 +48,7 @@ below(Document *doc, uint32_t limit)
 	return (uint32_t) (doc->seed >> 33) % limit;
 }
 
-/* A step from this container: mostly to something that is there */
+/* A step from this container, mostly to an existing member */
 static const char *
 random_step(Document *doc, struct json_object *tree)
 {
@@ -77,7 +77,7 @@ random_step(Document *doc, struct json_object *tree)
 	return names[below(doc, 12)];
 }
 
-/* The value one step below, if it is there */
+/* The value one step below, if it exists */
 static bool
 step_down(struct json_object **tree, const char *step)
 {
@@ -98,7 +98,7 @@ step_down(struct json_object **tree, const char *step)
 		json_object_object_get_ex(*tree, step, tree);
 }
 
-/* Write one step more, escaped; false if there is no space */
+/* Append a step, escaped; false if there is no space */
 static bool
 add_step(Path *path, const char *step)
 {
@@ -148,7 +148,7 @@ fixed_paths(void)
 	}
 }
 
-/* The value that a pointer leads to, if it is there */
+/* The value that a pointer leads to, if it exists */
 static bool
 follow(const Path *path, struct json_object **tree)
 {
@@ -187,7 +187,7 @@ want_paths(void)
 	}
 }
 
-/* Find the paths in a valid document; nothing is known of repeated names */
+/* Find the paths in a valid document; repeated names are not checked */
 static void
 find_in_valid(Document *doc, const ImpiloJsonSlice *document,
 			  struct json_object *root)
@@ -276,7 +276,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ours = impilo_json_check(doc.data, size, DEPTH, &value, &error);
 	theirs = fuzz_json_c_accepts(&doc, ours, &tree);
 
-	/* json-c ends at a NUL, wherever it stands */
+	/* json-c ends at the first NUL */
 	if (memchr(data, '\0', size) != NULL)
 		REQUIRE(!ours);
 	else if (ours != theirs)

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * json_speed.c
- *		  How fast a page is taken apart, checked and searched
+ *		  Speed of splitting, checking and searching a page
  *
- * Prints MB/s of page bytes on one core, the best of several rounds, for what
- * a scan does: split the page and check its orders; the same and find the id
- * of each order; the same with twelve columns.  It judges nothing, so that no
- * test depends on how busy a machine is.
+ * Prints MB/s of page bytes on one core, the best of several rounds, for the
+ * work of a scan: split the page and check its orders; the same and find the id
+ * of each order; the same with twelve columns.  It has no limits, so no test
+ * depends on the load of the machine.
  *
  * Usage: json_speed [FILE]; without a file it makes a page of 250 orders of
  * about 2 kB.

@@ -31,7 +31,7 @@ want(const char *pointer)
 	nplaces++;
 }
 
-/* Want places given one behind the other, separated by blanks */
+/* Add places, separated by blanks, to the set of wanted places */
 static void
 want_all(const char *pointers)
 {
@@ -44,13 +44,13 @@ want_all(const char *pointers)
 		size_t		length = strcspn(pointers, " ");
 
 		snprintf(one, sizeof(one), "%.*s", (int) length, pointers);
-		/* a lone dot stands for the empty pointer */
+		/* a single dot stands for the empty pointer */
 		want(strcmp(one, ".") == 0 ? "" : one);
 		pointers += length + strspn(pointers + length, " ");
 	}
 }
 
-/* What was found, written one behind the other: "?" where nothing is */
+/* Values that were found, one after another; "?" for a missing one */
 static const char *
 find(const char *json)
 {
@@ -89,7 +89,7 @@ finds(const char *pointers, const char *json, const char *expected)
 {
 	want_all(pointers);
 	CHECK_FOR(strcmp(find(json), expected) == 0, json);
-	/* again, because a set remembers the finds made with it */
+	/* twice, because a set remembers earlier finds */
 	CHECK_FOR(strcmp(find(json), expected) == 0, json);
 }
 
@@ -124,7 +124,7 @@ test_prefixes(void)
 	finds("/a/b /a /z", "{\"a\":{\"b\":[\"]\"],\"x\":[{}]},\"z\":2}",
 		  "[\"]\"] {\"b\":[\"]\"],\"x\":[{}]} 2 ");
 	finds("/a /a/b", "{\"a\":5}", "5 ? ");
-	/* what is found whole goes on behind a container that is left early */
+	/* the search continues after a container that is left early */
 	finds(". /a/0 /b", "{\"a\":[1,2],\"b\":3}", "{\"a\":[1,2],\"b\":3} 1 3 ");
 	finds("/x /x/a/b /x/c /d", "{\"x\":{\"a\":{\"b\":1,\"z\":2},\"c\":3},\"d\":4}",
 		  "{\"a\":{\"b\":1,\"z\":2},\"c\":3} 1 3 4 ");
@@ -148,7 +148,7 @@ test_indexes(void)
 	finds("/a/2 /a", "{\"a\":[[],{},3,[4]]}", "3 [[],{},3,[4]] ");
 }
 
-/* What the pass reads, and what it therefore does not see */
+/* The bytes that the pass reads, and the errors that it therefore misses */
 static void
 test_stop(void)
 {
@@ -162,7 +162,7 @@ test_stop(void)
 	CHECK(strcmp(find("{\"a\":"), "error: value expected") == 0);
 	CHECK(strcmp(find("{\"b\":"), "error: value expected") == 0);
 
-	/* no place at all: nothing to look for */
+	/* no wanted place */
 	impilo_json_want_begin(&wanted, nodes, 1);
 	nplaces = 0;
 	CHECK(strcmp(find("[1,2]"), "") == 0);
@@ -178,7 +178,7 @@ test_duplicates(void)
 				 "error: duplicate member") == 0);
 	CHECK(strcmp(find("{\"b\":1,\"b\":{\"c\":2},\"a\":1}"),
 				 "error: duplicate member") == 0);
-	/* behind what was wanted, and of no interest */
+	/* an error after the wanted place is not found */
 	CHECK(strcmp(find("{\"b\":{\"c\":2,\"\\u0063\":2},\"a\":1}"), "1 2 ") == 0);
 	CHECK(strcmp(find("{\"b\":{\"c\":2},\"a\":1,\"a\":3}"), "1 2 ") == 0);
 	CHECK(strcmp(find("{\"x\":1,\"x\":2,\"b\":{\"c\":2,\"a\":5},\"a\":1}"),
@@ -208,7 +208,7 @@ test_limits(void)
 	CHECK(impilo_json_want(&wanted, deep, 2 * IMPILO_JSON_MAX_DEPTH,
 						   &error) == 0);
 
-	/* the deepest place there can be */
+	/* the deepest possible place */
 	for (i = 0; i < IMPILO_JSON_MAX_DEPTH; i++)
 	{
 		json[i] = '[';

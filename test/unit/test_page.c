@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_page.c
- *		  A page of the list and an order, taken out of the bytes
+ *		  Reading a page of the list and an order from bytes
  *
  *-------------------------------------------------------------------------
  */
@@ -33,7 +33,7 @@ add_number(int64_t number)
 	add(text);
 }
 
-/* The end of a reading: "." or what is wrong, with its place in the bytes */
+/* The result of reading: "." or the error, with its offset */
 static void
 add_verdict(ImpiloReadVerdict verdict, const ImpiloJsonError *wrong)
 {
@@ -48,7 +48,7 @@ add_verdict(ImpiloReadVerdict verdict, const ImpiloJsonError *wrong)
 		add_number((int64_t) wrong->offset);
 }
 
-/* "page size total first last: id id ...", and how it ended */
+/* "page size total first last: id id ...", and the result */
 static const char *
 page_of(const char *text)
 {
@@ -116,7 +116,7 @@ check_order(const char *text, const char *expected)
 		printf("  expected \"%s\", got \"%s\"\n", expected, result);
 }
 
-/* An order so many containers deep, alone and on a page */
+/* An order with so many nested containers, alone and on a page */
 static void
 check_depth(int depth, bool fits)
 {
@@ -146,7 +146,7 @@ test_envelope(void)
 	check_page("{\"\\u0063ontent\":[{\"\\u0069d\":5}],\"pag\\u0065\":2}",
 			   " 2 -1 -1 -1 -1: 5.");
 
-	/* what is no number or boolean is not known */
+	/* a value that is not a number or boolean is unknown */
 	check_page("{\"content\":[],\"page\":\"1\",\"size\":null,\"total\":9223372036854775808,\"first\":1,\"last\":\"true\"}",
 			   " -1 -1 -1 -1 -1:.");
 	check_page("{\"content\":[],\"page\":1.0,\"size\":1e2,\"total\":-1,\"first\":[true],\"last\":{}}",
@@ -159,7 +159,7 @@ test_envelope(void)
 	check_page("{\"content\":[],\"page\":{\"a\":[0]},\"last\":[[}]}",
 			   " broken: value expected 40");
 
-	/* no page */
+	/* not a page */
 	check_page("{\"content\":{}}", " unfit: has no array \"content\"");
 	check_page("{\"content\":null}", " unfit: has no array \"content\"");
 	check_page("{\"page\":1}", " unfit: has no array \"content\"");
@@ -176,7 +176,7 @@ test_envelope(void)
 static void
 test_orders(void)
 {
-	/* orders before the wrong one are given */
+	/* orders before the wrong one are returned */
 	check_page("{\"content\":[{\"id\":1},{\"id\":}]}",
 			   " -1 -1 -1 -1 -1: 1 broken: value expected 27");
 	check_page("{\"content\":[{\"id\":1} {\"id\":2}]}",

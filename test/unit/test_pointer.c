@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_pointer.c
- *		  JSON Pointers, the examples of RFC 6901 among them
+ *		  JSON Pointers, including the examples of RFC 6901
  *
  *-------------------------------------------------------------------------
  */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_scan.c
- *		  What is JSON and what is not, and how it is walked and read
+ *		  Valid and invalid JSON, and walking and reading it
  *
  *-------------------------------------------------------------------------
  */
@@ -143,7 +143,7 @@ test_refused(void)
 							 &error));
 }
 
-/* A valid document cut anywhere is refused, and not read behind the cut */
+/* A valid document cut anywhere is refused, and not read after the cut */
 static void
 test_truncated(void)
 {
@@ -210,7 +210,7 @@ kinds_of(const char *text, size_t length, int max_depth)
 	if (more < 0)
 		kinds[n++] = '!';
 	else
-		/* the end stays the end */
+		/* after the end the walk stays at the end */
 		CHECK(impilo_json_next(&cursor, NULL, &element, &error) == 0);
 	kinds[n] = '\0';
 	return kinds;
@@ -233,12 +233,12 @@ test_elements(void)
 	walks("[ ]", "", "");
 	walks("[1,\"x\",null,true,[[]],{\"a\":{}}]", "#snbao", "#snbao");
 	walks("[ 1 , [ 2 ] , 3 ]", "#a#", "#a#");
-	/* what only the strict walk sees */
+	/* errors that only the strict walk finds */
 	walks("[1,[2 3],4]", "#!", "#a#");
 	walks("[[[[[]]]]]", "!", "a");
 	walks("[[[[]]]]", "a", "a");
 	walks("[{\"a\":1]}]", "!", "o!");
-	/* what both see */
+	/* errors that both find */
 	walks("[1,]", "#!", "#!");
 	walks("[1 2]", "#!", "#!");
 	walks("[,]", "!", "!");
@@ -300,7 +300,7 @@ test_members(void)
 	CHECK(impilo_json_next(&cursor, NULL, &value, &error) == -1);
 }
 
-/* A skip sees every bracket, wherever it stands in its blocks of 64 */
+/* A skip sees every bracket, at any place in its blocks of 64 bytes */
 static void
 test_skip_alignment(void)
 {

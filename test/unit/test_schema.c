@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_schema.c
- *		  The table of relations and columns keeps its own rules
+ *		  The table of relations and columns follows its rules
  *
  *-------------------------------------------------------------------------
  */
@@ -54,7 +54,7 @@ is_sentence(const char *text)
 		text[length - 1] == '.' && strstr(text, "  ") == NULL;
 }
 
-/* The two names that the rule would have made otherwise */
+/* The two names that do not follow the rule */
 static bool
 is_exception(const ImpiloSchemaColumn *column)
 {
@@ -85,7 +85,7 @@ check_column(const ImpiloSchemaRelation *relation,
 		CHECK_FOR(column->pointer == NULL || relation->array == NULL, about);
 }
 
-/* no two paths give one name, and no two names one path */
+/* no two paths have the same name, and no two names the same path */
 static void
 check_distinct(const ImpiloSchemaRelation *relation)
 {

@@ -3,7 +3,7 @@
  * unit.c
  *		  Run the unit tests of the modules in pure C
  *
- * Prints each fact that does not hold and, as the last line, how many did.
+ * Prints each check that fails and, as the last line, the numbers of both.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,7 +16,7 @@
 static int	passed = 0;
 static int	failed = 0;
 
-/* copies given out, so that the leak sanitizer finds them in use */
+/* all copies, so that the leak sanitizer finds them in use */
 typedef struct Copy
 {
 	struct Copy *next;

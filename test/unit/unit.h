@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * unit.h
- *		  The least that a unit test needs: count, and say where it failed
+ *		  Count checks, and print the places of those that fail
  *
  *-------------------------------------------------------------------------
  */
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Count one fact; a false one is printed with its place and `about` */
+/* Count a check; if it fails, print its place and `about` */
 extern void unit_fact(bool holds, const char *file, int line,
 					  const char *fact, const char *about);
 
