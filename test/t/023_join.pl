@@ -53,8 +53,14 @@ sub asks
 	$api->ctl('log-reset');
 	my $got = join "\n", sort split /\n/, $session->query($sql);
 	my $requests = $api->count('requests');
-	$got eq $expected || $option{any_rows} and pass("$name: the rows of plain tables")
-	  or is($got, $expected, "$name: the rows of plain tables");
+	if ($option{any_rows})
+	{
+		is($got =~ tr/\n//, $expected =~ tr/\n//, "$name: the number of rows of plain tables");
+	}
+	else
+	{
+		is($got, $expected, "$name: the rows of plain tables");
+	}
 	cmp_ok($requests, '<=', $limit, "$name: at most $limit requests ($requests)");
 	$plan = $session->query("EXPLAIN (COSTS OFF) $sql");
 	like($plan, qr/Impilo Lookahead/, "$name: looks ahead") or diag($plan)
