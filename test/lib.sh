@@ -28,7 +28,7 @@ usage() {
 # Packages
 #----------------------------------------------------------------------
 
-# need_is_met PACKAGE: whether what the package provides is there.  The check
+# need_is_met PACKAGE: whether what the package provides is present.  The check
 # is not for the package itself: another package can provide the same, and some
 # of these exclude each other.
 need_is_met() {
