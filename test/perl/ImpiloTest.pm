@@ -72,7 +72,7 @@
 # elapsed(CODE)           returns the seconds that CODE took
 # log_text(NODE)          returns the server log; log_text(NODE, MARK) only the
 # log_mark(NODE)          part after the mark
-# memory(PID, FIELD)     returns a number of /proc/PID/status, such as VmRSS, in kB
+# memory(PID, FIELD)      returns a number of /proc/PID/status, such as VmRSS, in kB
 # quote_literal(TEXT)     returns the text as an SQL literal
 # wait_until(CODE, TEXT)  repeats CODE until it returns true; dies after a minute
 #

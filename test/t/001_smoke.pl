@@ -17,7 +17,7 @@ is($node->safe_psql('postgres', 'SELECT id FROM impilo.orders WHERE id = 7'),
 
 my $error = psql_error($node, 'SELECT 1/0');
 is($error->{sqlstate}, '22012', 'an error comes with its SQLSTATE');
-is($error->{message}, 'division by zero', 'and its message');
+is($error->{message}, 'division by zero', 'an error comes with its message');
 
 my $session = session($node);
 $session->send('SELECT pg_sleep(60)');
@@ -32,7 +32,7 @@ wait_until(
 $session->cancel;
 $session->wait;
 is($session->error->{sqlstate}, '57014', 'a session can be cancelled');
-is($session->query('SELECT 2'), '2', 'and goes on');
+is($session->query('SELECT 2'), '2', 'a cancelled session continues');
 
 unlike(log_text($node), qr/sandbox-key/, 'the key is not in the log');
 

@@ -74,6 +74,6 @@ is($api->count('created'), 1, 'the order is created once');
 $subscriber->safe_psql('postgres', 'INSERT INTO passed DEFAULT VALUES');
 wait_until(sub { $subscriber->safe_psql('postgres', 'SELECT count(*) FROM visit') == 1 },
 	'the transaction is applied when its cause of failure is removed');
-is($api->count('created'), 1, 'after that the order exists once');
+is($api->count('created'), 1, 'after the transaction was applied the order exists once');
 
 done_testing();

@@ -83,7 +83,7 @@ foreach my $after ('18446744073710', '9000000000000000')
 	$api->fault({ path => 'order', page => 1, do => { status => 503, retry_after => $after } });
 	my $took = elapsed(sub { $s->query('SELECT count(*) FROM impilo.orders') });
 	is($s->error->{sqlstate}, 'HV00L', "Retry-After: $after is an error");
-	is($api->count('requests'), 1, 'after one request');
+	is($api->count('requests'), 1, "Retry-After: $after is an error after one request");
 	cmp_ok($took, '<', 5, 'at once');
 }
 # A Retry-After that is longer than a statement waits is an error.  It holds back
@@ -220,14 +220,14 @@ fresh();
 $s->query('SELECT count(*) FROM impilo.orders');
 $s->query("ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'other-key')");
 is($s->query('SELECT count(*) FROM impilo.orders'), 40, 'another key, another account');
-is($s->query('SELECT min(id) FROM impilo.orders'), 5000000001, 'its orders');
+is($s->query('SELECT min(id) FROM impilo.orders'), 5000000001, 'a new key: the orders of the second account');
 is($s->query('SELECT count(*) FROM impilo.orders WHERE id = 5'), 0, 'a new key: no order of the first account');
 $node->safe_psql('postgres', "ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'wrong')");
 $s->query('SELECT count(*) FROM impilo.orders');
 is($s->error->{sqlstate}, '28000', 'a key changed by another session is used and refused');
 unlike($s->error->{stderr}, qr/wrong|other-key|sandbox-key/, 'the error does not show the key');
 $s->query("ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'sandbox-key')");
-is($s->query('SELECT count(*) FROM impilo.orders'), 1000, 'and back');
+is($s->query('SELECT count(*) FROM impilo.orders'), 1000, 'the old key: the orders of the first account');
 
 $node->safe_psql('postgres', <<'SQL');
 CREATE ROLE clerk LOGIN;

@@ -615,7 +615,6 @@ sub ask_foreign
 
 my $asked = 0;
 my $failed = 0;
-my $started = time;
 
 for my $number (1 .. $queries)
 {

@@ -195,10 +195,10 @@ sub send_and_watch
 	set_fault($wait);
 	$session->send($wait->[1]);
 	wait_until(sub { $event = wait_event($session) },
-		"$wait->[0]: that it waits");
+		"$wait->[0]: the wait");
 	# past the first waits, until the one that is tested
 	sleep 0.1;
-	wait_until(sub { wait_event($session) }, "$wait->[0]: that it goes on waiting");
+	wait_until(sub { wait_event($session) }, "$wait->[0]: the tested wait");
 	return $event;
 }
 
@@ -391,7 +391,7 @@ $api->fault;
 					'SELECT wait_event_type FROM pg_stat_activity WHERE pid = '
 					  . $pid) eq 'Lock';
 			},
-			'ON CONFLICT: that it waits');
+			'ON CONFLICT: the wait');
 	};
 
 	$first->query("BEGIN; $load");
@@ -542,7 +542,7 @@ sub wait_everywhere
 	foreach my $i (0 .. $#waits)
 	{
 		wait_until(sub { wait_event($victims[$i]) },
-			"$waits[$i][0]: that it waits");
+			"$waits[$i][0]: the wait");
 	}
 	sleep 0.3;
 	# one that receives something is not waiting at that moment

@@ -133,7 +133,7 @@ like($everything, qr/DEBUG/, 'the output contains debug messages');
 
 my $log = log_text($node);
 like($log, qr/DEBUG/, 'the log contains debug messages');
-like($log, qr/PlannedStmt|FOREIGNSCAN|FOREIGN/i, 'and plans');
+like($log, qr/PlannedStmt|FOREIGNSCAN|FOREIGN/i, 'the log contains plans');
 like($log, qr/duration: .* plan:/, 'the log contains plans of auto_explain')
   if -e $library;
 hides($log, 'the log does not show the key');
@@ -181,7 +181,7 @@ foreach my $sql (
 
 	isnt($error->{sqlstate}, '00000', "refused: $sql");
 	unlike("$error->{message} $error->{detail} $error->{hint} $error->{context}",
-		qr/Hush/, 'without showing it')
+		qr/Hush/, 'the error does not show the key')
 	  if $sql !~ /base_url|key_file 'Hush/;
 }
 

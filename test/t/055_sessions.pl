@@ -106,7 +106,7 @@ SKIP:
 	is($wrong, 0, 'statements between the failures returned the right rows');
 	$session->query(
 		'SELECT impilo_fdw_disconnect_all(); SELECT count(document) FROM impilo.orders');
-	cmp_ok(files() - $files, '<', 10, 'nor later');
+	cmp_ok(files() - $files, '<', 10, 'closed connections leave few files and sockets');
 }
 
 # dropped mappings leave no memory and no connection

@@ -150,7 +150,7 @@ address($api);
 $session->query('BEGIN; SAVEPOINT s');
 is(seen(), 'first', 'before the change of the session');
 $session->query("ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'other-key')");
-is(seen(), 'second', 'after it');
+is(seen(), 'second', 'after the change of the session');
 $session->query('ROLLBACK TO s');
 is(seen(), 'first', 'after ROLLBACK TO the old key is used');
 $session->query("ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'other-key'); "
@@ -180,7 +180,7 @@ $session->query("BEGIN; $rows; SET LOCAL ROLE reader");
 is(seen(), 'second', 'another role has another account in the same session');
 is($session->query('FETCH 1 FROM c'), '1', 'a cursor uses the key of the role that declared it');
 $session->query('RESET ROLE');
-is(seen(), 'first', 'and back');
+is(seen(), 'first', 'the first account is used again');
 $session->query('COMMIT');
 change('DROP USER MAPPING FOR PUBLIC SERVER impilo');
 is(seen("SET ROLE reader; $read; RESET ROLE"), '42704', 'a role whose mapping was dropped has no mapping');

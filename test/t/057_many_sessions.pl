@@ -232,7 +232,7 @@ sub item_sql
 
 my $journal = <<'SQL';
 SELECT 'J', state, coalesce(id, 0), external_order_ids[1] FROM impilo_created_orders();
-SELECT 'told', impilo_forget_created_orders();
+SELECT 'forgotten', impilo_forget_created_orders();
 SQL
 
 # Returns the script of a session.  The mark of an item contains its number.
@@ -359,7 +359,7 @@ sub read_log
 }
 
 # Returns how often the sessions have received this message until now.
-sub told
+sub times_received
 {
 	my ($what) = @_;
 	my $times = 0;
@@ -369,13 +369,13 @@ sub told
 	return $times;
 }
 
-sub until_told
+sub until_received
 {
 	my ($what, $code) = @_;
-	my $before = told($what);
+	my $before = times_received($what);
 
 	$code->() if $code;
-	return wait_until(sub { told($what) > $before }, $what);
+	return wait_until(sub { times_received($what) > $before }, $what);
 }
 
 my %step = (
@@ -395,13 +395,13 @@ my %step = (
 	revoke => sub {
 		my $was = $moves{r2}[-1][2];
 
-		until_told(qr/ERROR:  28000/, sub { change(key('r2', 'revoked-key'), r2 => 'revoked') });
+		until_received(qr/ERROR:  28000/, sub { change(key('r2', 'revoked-key'), r2 => 'revoked') });
 		change(key('r2', 'other-key'), r2 => $was);
 	},
 	drop => sub {
 		my $was = $moves{r2}[-1][2];
 
-		until_told(qr/ERROR:  42704/,
+		until_received(qr/ERROR:  42704/,
 			sub { change('DROP USER MAPPING FOR r2 SERVER impilo', r2 => 'none') });
 		change("CREATE USER MAPPING FOR r2 SERVER impilo OPTIONS (api_key 'other-key')", r2 => $was);
 	},
@@ -450,7 +450,7 @@ while (@todo || !@promoted || time < $start + $seconds)
 	$changed{$step}++;
 	if (!@promoted && !@todo && time > $start + $seconds / 2)
 	{
-		wait_until(sub { told(qr/ERROR:  25006/) }, 'a refusal of the standby');
+		wait_until(sub { times_received(qr/ERROR:  25006/) }, 'a refusal of the standby');
 		push @promoted, time;
 		$standby->promote;
 		push @promoted, time;

@@ -14,7 +14,6 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use ImpiloTest;
-use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -179,7 +178,7 @@ sub run_psql
 		(   "\\echo === $_->{number}", "\\warn === $_->{number}",
 			statement_sql($_, $again), 'ROLLBACK;',
 			"SELECT 'journal', state, coalesce(id, 0), external_order_ids[1] FROM impilo_created_orders();",
-			"SELECT 'told', impilo_forget_created_orders();")
+			"SELECT 'reported', impilo_forget_created_orders();")
 	} @list;
 
 	IPC::Run::run(
@@ -191,32 +190,32 @@ sub run_psql
 
 	my %out = $out =~ /^=== (\d+)\n(.*?)(?=^=== |\z)/msg;
 	my %err = $err =~ /^=== (\d+)\n(.*?)(?=^=== |\z)/msg;
-	my @told;
+	my @results;
 
 	foreach my $statement (@list)
 	{
 		my $number = $statement->{number};
 		my $text = $out{$number} // last;
 		my $complaints = $err{$number} // '';
-		my %told = (number => $number, journal => {}, returned => {});
+		my %result = (number => $number, journal => {}, returned => {});
 
-		$told{complete} = $text =~ /^told\|/m;
-		($told{sqlstate}) =
+		$result{complete} = $text =~ /^reported\|/m;
+		($result{sqlstate}) =
 		  $complaints =~ /(?:ERROR|FATAL|PANIC):  (?!25P01)([0-9A-Z]{5}):/;
-		$told{error} = $complaints;
-		($told{tag}) = $text =~ /^(?:INSERT 0|COPY) (\d+)$/m;
+		$result{error} = $complaints;
+		($result{tag}) = $text =~ /^(?:INSERT 0|COPY) (\d+)$/m;
 		my $end = $statement->{kind} eq 'commit' && !$again
 		  ? qr/^COMMIT$/m
 		  : qr/^(?:INSERT 0 \d+|COPY \d+|DO)$/m;
 
-		$told{done} = $text =~ $end && !defined $told{sqlstate};
-		$told{returned}{$1} = $2 while $text =~ /^(storm-\d+)\|(\d+)$/mg;
-		$told{journal}{$3} = { state => $1, id => $2 }
+		$result{done} = $text =~ $end && !defined $result{sqlstate};
+		$result{returned}{$1} = $2 while $text =~ /^(storm-\d+)\|(\d+)$/mg;
+		$result{journal}{$3} = { state => $1, id => $2 }
 		  while $text =~ /^journal\|([^|]*)\|(\d+)\|(storm-\d+)$/mg;
-		push @told, \%told;
-		last unless $told{complete};
+		push @results, \%result;
+		last unless $result{complete};
 	}
-	return @told;
+	return @results;
 }
 
 # The orders of the sandbox: external id => [id, ...].
@@ -241,7 +240,7 @@ sub run_all
 	my ($lists, %option) = @_;
 	my %children;
 	my $schema = $option{again} ? 'pair' : '';
-	my $name = "$dir/told-" . time;
+	my $name = "$dir/results-" . time;
 
 	foreach my $i (0 .. $#$lists)
 	{
@@ -258,13 +257,13 @@ sub run_all
 			open my $file, '>', "$name.$i" or POSIX::_exit(1);
 			while (@left && $vain < 200)
 			{
-				my @told = eval { run_psql($schema, @left > 50 ? @left[ 0 .. 49 ] : @left) };
+				my @results = eval { run_psql($schema, @left > 50 ? @left[ 0 .. 49 ] : @left) };
 
 				# ignore an attempt in which no statement began
-				$vain = @told ? 0 : $vain + 1;
-				sleep 0.1 unless @told;
-				print {$file} $json->encode($_), "\n" foreach @told;
-				splice @left, 0, scalar @told;
+				$vain = @results ? 0 : $vain + 1;
+				sleep 0.1 unless @results;
+				print {$file} $json->encode($_), "\n" foreach @results;
+				splice @left, 0, scalar @results;
 			}
 			close $file;
 			POSIX::_exit(@left ? 1 : 0);
@@ -306,57 +305,57 @@ sub run_all
 	}
 	is($failed, 0, 'all statements were run');
 
-	my @told;
+	my @results;
 
 	foreach my $i (0 .. $#$lists)
 	{
 		my $text = PostgreSQL::Test::Utils::slurp_file("$name.$i");
 
-		push @told, map { JSON::PP->new->utf8->decode($_) } split /\n/, $text;
+		push @results, map { JSON::PP->new->utf8->decode($_) } split /\n/, $text;
 	}
-	return @told;
+	return @results;
 }
 
 #----------------------------------------------------------------------
 # The results, compared with the orders that exist
 #----------------------------------------------------------------------
 
-my %sum = map { $_ => 0 } qw(created unknown refused killed doubled lost claimed untold misnamed);
+my %sum = map { $_ => 0 } qw(created unknown refused killed doubled lost claimed unreported misnamed);
 my @wrong;
 
 sub wrong
 {
-	my ($what, $id, $told) = @_;
+	my ($what, $id, $result) = @_;
 
 	$sum{$what}++;
-	push @wrong, "$what: $id ($statements[$told->{number}]{variant} $statements[$told->{number}]{kind}, "
-	  . ($told->{sqlstate} // 'no error') . ')';
+	push @wrong, "$what: $id ($statements[$result->{number}]{variant} $statements[$result->{number}]{kind}, "
+	  . ($result->{sqlstate} // 'no error') . ')';
 	return;
 }
 
 sub compare
 {
-	my ($told, $now, $again) = @_;
-	my $statement = $statements[ $told->{number} ];
+	my ($result, $now, $again) = @_;
+	my $statement = $statements[ $result->{number} ];
 	my @ids = @{ $statement->{ids} };
-	my @states = map { $_->{state} } values %{ $told->{journal} };
-	my $state = $told->{sqlstate} // '';
+	my @states = map { $_->{state} } values %{ $result->{journal} };
+	my $state = $result->{sqlstate} // '';
 
-	if ($told->{done})
+	if ($result->{done})
 	{
 		$statement->{done} = 1;
-		wrong('lost', $_, $told)
+		wrong('lost', $_, $result)
 		  foreach grep { !$now->{$_} } @ids;
-		wrong('misnamed', 'tag', $told)
-		  if defined $told->{tag} && !$again && $told->{tag} != @ids;
-		wrong('misnamed', 'tag', $told)
-		  if defined $told->{tag} && $again
-		  && $told->{tag} != grep { $_ eq 'created' } @states;
-		wrong('misnamed', 'rows', $told)
+		wrong('misnamed', 'tag', $result)
+		  if defined $result->{tag} && !$again && $result->{tag} != @ids;
+		wrong('misnamed', 'tag', $result)
+		  if defined $result->{tag} && $again
+		  && $result->{tag} != grep { $_ eq 'created' } @states;
+		wrong('misnamed', 'rows', $result)
 		  if $statement->{kind} =~ /^(single|returning|rows)$/ && !$again
-		  && keys %{ $told->{returned} } != @ids;
+		  && keys %{ $result->{returned} } != @ids;
 	}
-	elsif (!$told->{complete} && (!$state || $state =~ /^57P0/ || !@states))
+	elsif (!$result->{complete} && (!$state || $state =~ /^57P0/ || !@states))
 	{
 		# also one that had failed already, whose journal was not read
 		$sum{killed}++;
@@ -364,34 +363,34 @@ sub compare
 	elsif (grep { $_ eq 'unknown' } @states)
 	{
 		$sum{unknown}++;
-		wrong('misnamed', 'error of an unknown outcome', $told)
+		wrong('misnamed', 'error of an unknown outcome', $result)
 		  unless $state eq 'IU001';
 	}
 	else
 	{
 		$sum{refused}++;
-		wrong('misnamed', 'error after orders', $told)
+		wrong('misnamed', 'error after orders', $result)
 		  if @states && $state ne 'IU002';
-		wrong('misnamed', 'error', $told)
+		wrong('misnamed', 'error', $result)
 		  unless $state =~ /^(IU002|53400|08001|23514|08006|HV00L)$/;
 	}
 
 	# a reported id is that of the order
 	foreach my $id (@ids)
 	{
-		my $entry = $told->{journal}{$id};
+		my $entry = $result->{journal}{$id};
 		my @claims = grep { defined }
-		  $told->{returned}{$id},
+		  $result->{returned}{$id},
 		  $entry && $entry->{state} ne 'unknown' ? $entry->{id} : undef;
 
 		foreach my $claim (@claims)
 		{
-			wrong('claimed', $id, $told)
+			wrong('claimed', $id, $result)
 			  unless grep { $_ == $claim } @{ $now->{$id} // [] };
 		}
 		# an order that was not reported must not exist
-		wrong('untold', $id, $told)
-		  if $now->{$id} && !$entry && $told->{complete} && !$told->{done}
+		wrong('unreported', $id, $result)
+		  if $now->{$id} && !$entry && $result->{complete} && !$result->{done}
 		  && !$again;
 	}
 	return;
@@ -448,15 +447,15 @@ sub wave
 	make_statements($first, $last);
 	@wrong = ();
 	storm(late => 1);
-	my @told = run_all(spread($workers, @statements),
+	my @results = run_all(spread($workers, @statements),
 		kill => 3 + ($last - $first) / 100,
 		kill_hard => $slow && $first == 1 ? 1 : 0);
 	calm();
 	my $now = orders_now();
-	compare($_, $now, 0) foreach @told;
+	compare($_, $now, 0) foreach @results;
 	is_deeply(\@wrong, [], "from $first: the results match the orders that exist");
 	is(doubled($now), 0, "from $first: no order exists twice");
-	summary("$first to $last, " . @told . ' statements');
+	summary("$first to $last, " . @results . ' statements');
 
 	# repeat failed statements until all orders exist; the last time without faults
 	foreach my $round (1 .. 8)
@@ -468,11 +467,11 @@ sub wave
 
 		# each statement by two sessions at about the same time
 		my $lists = spread($pairs, @left);
-		@told = run_all([ @$lists, @$lists ],
+		@results = run_all([ @$lists, @$lists ],
 			again => 1, kill => $round == 8 ? 0 : 2 + @left / 50);
 		calm();
 		$now = orders_now();
-		compare($_, $now, 1) foreach @told;
+		compare($_, $now, 1) foreach @results;
 		is_deeply(\@wrong, [], "from $first, repetition $round: the results match the orders that exist");
 		is(doubled($now), 0, "from $first, repetition $round: no order exists twice");
 		summary("again $round, " . @left . ' statements by two sessions');

@@ -6,7 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 use ImpiloTest;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $api = sandbox(orders => 20);
 my $node = cluster('main', conf => "plan_cache_mode = force_generic_plan\n");
@@ -194,7 +194,7 @@ wait_until(
 $holder->query('COMMIT');
 $mover->wait;
 is($mover->error->{sqlstate}, '0A000', 'an UPDATE that would move a row is refused');
-is_deeply(created('moved-'), {}, 'and creates no order');
+is_deeply(created('moved-'), {}, 'this UPDATE creates no order');
 
 #----------------------------------------------------------------------
 # Requests of a cancelled statement are not sent later
@@ -354,7 +354,7 @@ my $error = in_session('INSERT INTO impilo.orders ' . rows('lag-', 4, 6) . $skip
 	'IU001', 'another key in the same mapping');
 like($error->{detail}, qr/^This session has created order \d+ for the same external ids with another API key/,
 	'another key: the order is named');
-like($error->{hint}, qr/impilo_forget_created_orders/, 'another key: how to go on');
+like($error->{hint}, qr/impilo_forget_created_orders/, 'another key: the hint names impilo_forget_created_orders()');
 is(everywhere('lag-6'), 0, 'another key: nothing was sent');
 $session->query("ALTER SERVER impilo OPTIONS (SET reconcile_timeout '0s')");
 $session->query('SELECT impilo_forget_created_orders()');
@@ -426,7 +426,7 @@ in_session('INSERT INTO impilo.orders ' . rows('unsettled-', 2, 2) . $skip, 'IU0
 $session->query('SELECT impilo_forget_created_orders()');
 in_session('INSERT INTO impilo.orders ' . rows('unsettled-', 2, 2) . $skip, '00000',
 	'unknown, after impilo_forget_created_orders()');
-is(created('unsettled-')->{'unsettled-2'}, 2, 'it is created then');
+is(created('unsettled-')->{'unsettled-2'}, 2, 'unknown: the order is created then');
 
 # a listed order is skipped at once
 $api->config(appear_after_ms => undef);

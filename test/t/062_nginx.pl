@@ -12,7 +12,6 @@ use lib "$FindBin::RealBin/../perl";
 use ImpiloTest;
 
 use JSON::PP;
-use Time::HiRes qw(sleep);
 
 my $rounds = $ENV{ROUNDS} // ($ENV{SLOW} ? 20 : 2);
 my $rows = 3000;

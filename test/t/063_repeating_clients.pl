@@ -120,7 +120,7 @@ foreach my $number (0 .. $workers - 1)
 
 	if ($pid == 0)
 	{
-		open my $file, '>', "$dir/told.$number" or POSIX::_exit(1);
+		open my $file, '>', "$dir/results.$number" or POSIX::_exit(1);
 		my $done = eval { work($number, $file); 1 };
 		close $file;
 		POSIX::_exit($done ? 0 : 1);
@@ -137,11 +137,11 @@ is($failed, 0, 'every client has ended');
 $api->fault;
 sleep 0.6;
 
-my @told = map { map { $json->decode($_) } split /\n/, PostgreSQL::Test::Utils::slurp_file("$dir/told.$_") } 0 .. $workers - 1;
+my @results = map { map { $json->decode($_) } split /\n/, PostgreSQL::Test::Utils::slurp_file("$dir/results.$_") } 0 .. $workers - 1;
 my $now = orders_now();
 my (%sum, @lost, @twice, @left);
 
-foreach (@told)
+foreach (@results)
 {
 	my ($id, $tries, $state) = @$_;
 	my ($kind) = $id =~ /^(\w+)/;
@@ -158,7 +158,7 @@ foreach my $kind (sort keys %sum)
 {
 	note "$kind: " . join ', ', map { "$_ $sum{$kind}{$_}" } sort keys %{ $sum{$kind} };
 }
-is(scalar @told, $orders, 'every order was tried');
+is(scalar @results, $orders, 'every order was tried');
 is_deeply(\@lost, [], 'no order that was reported is lost');
 is_deeply(\@twice, [], 'no order exists twice');
 cmp_ok($sum{load}{repeated} + $sum{hurried}{repeated}, '>', 0, 'loads were repeated');
@@ -171,7 +171,7 @@ foreach my $id (@left)
 	is($session->error->{sqlstate}, '00000', "$id is loaded again");
 }
 $now = orders_now();
-is_deeply([ grep { ($now->{$_} // 0) != 1 } map { $_->[0] } grep { $_->[0] !~ /^careless/ } @told ],
+is_deeply([ grep { ($now->{$_} // 0) != 1 } map { $_->[0] } grep { $_->[0] !~ /^careless/ } @results ],
 	[], 'at the end every order exists once');
 
 done_testing();
