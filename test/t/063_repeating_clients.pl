@@ -55,6 +55,13 @@ sub insert_of
 	return "INSERT INTO $schema.orders (patient_id, external_order_ids, order_items) VALUES (1, '{$id}', impilo_order_item(1000))";
 }
 
+# A statement_timeout that ends some of the statements.  A longer list takes
+# longer.
+sub short_time
+{
+	return 30 + int rand(300 + $orders / 10);
+}
+
 # What a client of each kind runs, and after which errors it repeats that.
 my %kinds = (
 	# the conflict on the counter is found after the order was created
@@ -63,12 +70,12 @@ my %kinds = (
 			  . insert_of(@_) . ' ON CONFLICT DO NOTHING; UPDATE progress SET n = n + 1; COMMIT' },
 		qr/^(08|40|53|57014)/ ],
 	hurried => [
-		sub { "SET statement_timeout = " . (30 + int rand 300) . '; '
+		sub { "SET statement_timeout = " . short_time() . '; '
 			  . insert_of(@_) . ' ON CONFLICT DO NOTHING; RESET statement_timeout' },
 		qr/^(08|40|53|57014)/ ],
 	plain => [ sub { insert_of(@_) }, qr/^(08|40|53)/ ],
 	careless => [
-		sub { "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = " . (30 + int rand 300) . '; '
+		sub { "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = " . short_time() . '; '
 			  . insert_of(@_) . '; COMMIT' },
 		qr/^(08|40|53|57014)/ ]);
 
