@@ -183,6 +183,23 @@ SELECT tableoid::regclass, id, current_status FROM plans_all WHERE id = 1 ORDER 
 SELECT count(*) FROM plans_all;
 SELECT w.k, a.current_status FROM (VALUES (1::bigint), (2)) w (k) JOIN plans_all a ON a.id = w.k ORDER BY 1, 2;
 DROP TABLE plans_all;
+-- a join of partitions looks up the keys of the partition
+CREATE TABLE plans_keys (k bigint) PARTITION BY RANGE (k);
+CREATE TABLE plans_keys_1 PARTITION OF plans_keys FOR VALUES FROM (0) TO (500);
+CREATE TABLE plans_keys_2 PARTITION OF plans_keys FOR VALUES FROM (500) TO (1000);
+INSERT INTO plans_keys VALUES (5), (7), (600);
+ANALYZE plans_keys;
+CREATE TABLE plans_ranges (id bigint, current_status text) PARTITION BY RANGE (id);
+CREATE FOREIGN TABLE plans_ranges_1 PARTITION OF plans_ranges FOR VALUES FROM (0) TO (500)
+SERVER impilo OPTIONS (relation 'orders');
+CREATE FOREIGN TABLE plans_ranges_2 PARTITION OF plans_ranges FOR VALUES FROM (500) TO (1000)
+SERVER impilo OPTIONS (relation 'orders');
+SET enable_partitionwise_join = on;
+\! ctl log-reset
+SELECT k, id, current_status FROM plans_keys LEFT JOIN plans_ranges ON id = k ORDER BY 1;
+\! ctl log sort | grep order/
+RESET enable_partitionwise_join;
+DROP TABLE plans_keys, plans_ranges;
 CREATE TABLE plans_parent (id bigint, current_status text);
 INSERT INTO plans_parent VALUES (7, 'local');
 CREATE FOREIGN TABLE plans_child () INHERITS (plans_parent) SERVER impilo OPTIONS (relation 'orders');
@@ -190,6 +207,21 @@ SELECT tableoid::regclass, id, current_status FROM plans_parent WHERE id = 7 ORD
 SELECT count(*) FROM plans_parent;
 SELECT count(*) FROM plans_child;
 DROP TABLE plans_parent CASCADE;
+
+-- an order that the list has brought is kept, whatever its lookup finds later
+CREATE TEMP TABLE plans_ahead AS SELECT * FROM (VALUES (1, 1::bigint), (2, 3), (3, 4), (4, 900), (5, 901)) v (n, k);
+ANALYZE plans_ahead;
+ALTER SERVER impilo OPTIONS (ADD max_retries '0');
+\! ctl fault '{"path":"order/3$","do":{"status":500}}' '{"path":"order/4$","do":{"status":404}}'
+SELECT a.k, o.current_status, (SELECT l.id FROM impilo.orders l WHERE l.id > a.n LIMIT 1 OFFSET 10)
+FROM plans_ahead a JOIN impilo.orders o ON o.id = a.k;
+SET work_mem = '64kB';
+SELECT a.k, o.current_status, (SELECT l.id FROM impilo.orders l WHERE l.id > a.n LIMIT 1 OFFSET 100)
+FROM plans_ahead a JOIN impilo.orders o ON o.id = a.k;
+RESET work_mem;
+\! ctl nofault
+ALTER SERVER impilo OPTIONS (DROP max_retries);
+DROP TABLE plans_ahead;
 
 -- the session continues after errors in the middle
 \! ctl fault '{"path":"order","page":3,"do":{"status":403}}'

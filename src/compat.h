@@ -116,6 +116,16 @@ updateClosestMatch(ClosestMatchState *state, const char *candidate)
 							  IMPILO_DISABLED_NODES startup, total, NIL, \
 							  NULL, IMPILO_RESTRICTIONS private)
 
+/* 16 passes relations instead of sets of them. */
+#if PG_VERSION_NUM >= 160000
+#define impilo_adjust_for_child(root, exprs, child) \
+	adjust_appendrel_attrs_multilevel(root, exprs, child, (child)->top_parent)
+#else
+#define impilo_adjust_for_child(root, exprs, child) \
+	adjust_appendrel_attrs_multilevel(root, exprs, (child)->relids, \
+									  (child)->top_parent_relids)
+#endif
+
 /*
  * The user whose rights count: through a view, its owner.  For a scan, of
  * which `rtindex` is any relation, InvalidOid is the current user.  Up to 15

@@ -187,6 +187,7 @@ impilo_fdw_handler_1_0(PG_FUNCTION_ARGS)
 	routine->GetForeignPaths = impiloGetForeignPaths;
 	routine->GetForeignPlan = impiloGetForeignPlan;
 	routine->GetForeignUpperPaths = impiloGetForeignUpperPaths;
+	routine->ReparameterizeForeignPathByChild = impiloReparameterizeForeignPathByChild;
 
 	/* Scanning, and EXPLAIN of it (scan.c) */
 	routine->BeginForeignScan = impiloBeginForeignScan;

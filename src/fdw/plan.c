@@ -29,6 +29,7 @@
 #include "catalog/pg_opfamily.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -458,6 +459,22 @@ impiloGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel,
 			add_parameterised_path(root, baserel, info,
 								   lfirst_node(RestrictInfo, cell));
 	}
+}
+
+/*
+ * impiloReparameterizeForeignPathByChild
+ *		Returns the private list of a path whose keys come from a partition
+ *		instead of its partitioned table.
+ */
+List *
+impiloReparameterizeForeignPathByChild(PlannerInfo *root, List *fdw_private,
+									   RelOptInfo *child_rel)
+{
+	List	   *private = list_copy(fdw_private);
+
+	lsecond(private) = impilo_adjust_for_child(root, (Node *) lsecond(private),
+											  child_rel);
+	return private;
 }
 
 static bool

@@ -62,6 +62,9 @@ extern ForeignScan *impiloGetForeignPlan(PlannerInfo *root,
 										 ForeignPath *best_path, List *tlist,
 										 List *scan_clauses,
 										 Plan *outer_plan);
+extern List *impiloReparameterizeForeignPathByChild(PlannerInfo *root,
+													List *fdw_private,
+													RelOptInfo *child_rel);
 extern void impiloGetForeignUpperPaths(PlannerInfo *root,
 									   UpperRelationKind stage,
 									   RelOptInfo *input_rel,

@@ -637,14 +637,18 @@ impilo_reader_list(ImpiloReader *reader)
 }
 
 /*
- * Note what a lookup has found out about an id.
+ * Note what a lookup has found out about an id, unless the list has brought
+ * the order meanwhile.
  */
 static void
 store_result(ImpiloShared *shared, ImpiloLookupResult result, int64 id,
 			 const ImpiloOrder *order)
 {
+	const StoredOrder *stored = find_stored(shared, id);
 	bool		found;
 
+	if (stored && stored->state <= STORED_IN_FILE)
+		return;
 	if (result == IMPILO_LOOKUP_FOUND)
 		store_order(shared, order, false);
 	else if (result == IMPILO_LOOKUP_ABSENT)
