@@ -366,12 +366,15 @@ read_ahead(Lookahead *state)
 			break;
 		}
 
-		/* the key is compiled for the scan slot, which is always virtual */
+		/*
+		 * The key is compiled for the scan slot, which is always virtual.
+		 * EvalPlanQual brings the order of its row.
+		 */
 		ExecCopySlot(scan_slot, slot);
 		ResetExprContext(econtext);
 		econtext->ecxt_scantuple = scan_slot;
 		key = ExecEvalExprSwitchContext(state->key, econtext, &isnull);
-		if (!isnull)
+		if (!isnull && state->css.ss.ps.state->es_epq_active == NULL)
 			impilo_lookahead_push(state->ahead,
 								  impilo_key_to_id(key, state->key_type));
 

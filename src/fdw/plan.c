@@ -473,7 +473,7 @@ impiloReparameterizeForeignPathByChild(PlannerInfo *root, List *fdw_private,
 	List	   *private = list_copy(fdw_private);
 
 	lsecond(private) = impilo_adjust_for_child(root, (Node *) lsecond(private),
-											  child_rel);
+											   child_rel);
 	return private;
 }
 

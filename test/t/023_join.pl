@@ -133,6 +133,22 @@ is($session->query('SELECT count(*) FROM (SELECT n, id FROM few LEFT JOIN impilo
 $api->ctl('nofault');
 
 #
+# A row that another transaction has changed: its order is not fetched again
+#
+my $writer = session($node);
+$writer->query('BEGIN');
+$writer->query('UPDATE few SET n = n WHERE k = 60');
+$session->query('SELECT 1 FROM impilo.orders WHERE id = 1');
+$api->ctl('log-reset');
+$session->send('SELECT count(*) FROM (SELECT id FROM few JOIN impilo.orders ON id = k WHERE k < 100 FOR UPDATE OF few) x');
+ok($node->poll_query_until('postgres', 'SELECT count(*) > 0 FROM pg_locks WHERE NOT granted'),
+	'a join waits for a row');
+$writer->query('COMMIT');
+is($session->wait, '3', '... and returns it');
+is(scalar(grep { m{order/60$} } split /\n/, $api->log), 1, '... with one request for its order');
+$writer->quit;
+
+#
 # The planner's request for the number of orders
 #
 $node->safe_psql('postgres', 'ALTER SERVER impilo OPTIONS (SET max_retries \'5\')');
