@@ -497,7 +497,7 @@ BEGIN
             USING ERRCODE = 'read_only_sql_transaction', HINT = 'Refresh it on the primary server.';
     ELSIF writing AND current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'a mirror is written in READ COMMITTED transactions only'
-            USING ERRCODE = 'active_sql_transaction';
+            USING ERRCODE = 'active_sql_transaction', HINT = 'Use isolation level READ COMMITTED.';
     ELSIF EXISTS (SELECT FROM pg_namespace n, aclexplode(n.nspacl) a    -- their functions would run as this role
         WHERE n.nspname = mirror AND a.privilege_type = 'CREATE'
             AND a.grantee NOT IN (n.nspowner, (SELECT relowner FROM pg_class WHERE oid = data))) THEN
@@ -871,10 +871,22 @@ LANGUAGE plpgsql STRICT SET search_path = pg_catalog, pg_temp AS $function$
 DECLARE
     private constant text := '^$|^/(patient|devices|packedKits|orderNotes|return)';
     columns record;
+    taken name;
 BEGIN
     IF NOT freshness BETWEEN 0 AND 1 OR full_every <= interval '0' THEN
         RAISE EXCEPTION 'freshness must be between 0 and 1, and full_every above 0'
             USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT c.relname INTO taken FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = schema AND (c.relname IN ('mirror_state', 'order_data', 'order_list')
+        OR c.relname IN (SELECT d.relation FROM @extschema@.impilo_data_dictionary() d))
+    ORDER BY c.relname <> 'mirror_state', c.relname LIMIT 1;
+    IF taken = 'mirror_state' THEN
+        RAISE EXCEPTION 'schema "%" is already a mirror', schema
+            USING ERRCODE = 'duplicate_table', HINT = 'Drop it with impilo_drop_mirror(), or use another schema.';
+    ELSIF taken IS NOT NULL THEN
+        RAISE EXCEPTION 'schema "%" already contains relation "%"', schema, taken
+            USING ERRCODE = 'duplicate_table', HINT = 'Use another schema for the mirror.';
     END IF;
     IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = schema) THEN
         EXECUTE format('CREATE SCHEMA %I', schema);

@@ -184,6 +184,7 @@ ROLLBACK;
 SELECT impilo_refresh_mirror('impilo');
 SELECT impilo_create_mirror('nosuch', 'mirror2');
 SELECT impilo_create_mirror('impilo', 'mirror');
+SELECT impilo_create_mirror('impilo', 'impilo');
 SELECT impilo_create_mirror('impilo', 'mirror2', freshness => 2);
 -- a schema in which others can create functions
 CREATE ROLE regress_mirror;
