@@ -52,7 +52,7 @@ static bool defining = false;
 static bool allow_create_refused = false;
 
 static const struct config_enum_entry post_at_values[] = {
-	{"", IMPILO_POST_AT_STATEMENT, false},
+	{"", IMPILO_POST_AT_STATEMENT, true},
 	{"statement", IMPILO_POST_AT_STATEMENT, false},
 	{"commit", IMPILO_POST_AT_COMMIT, false},
 	{"never", IMPILO_POST_AT_NEVER, false},
