@@ -13,11 +13,11 @@ set -euo pipefail
 cat <<'END'
 # Data dictionary
 
-The relations that `IMPORT FOREIGN SCHEMA v3` makes, and their columns. This file is written by `test/dictionary.sh` out of
-`impilo_data_dictionary()`, which gives the same in SQL.
+The relations that `IMPORT FOREIGN SCHEMA v3` creates, and their columns. `test/dictionary.sh` generates this page from
+`impilo_data_dictionary()`, which returns the same rows in SQL.
 
-A path is a JSON pointer into an order, `*` standing for each element of an array. A column without a path is counted, not read. A field
-that the API leaves out and one that is null are both NULL. Columns marked *written* are those that INSERT takes.
+A path is a JSON pointer into an order, in which `*` stands for each element of an array. A column without a path is counted, not read.
+A member that the API omits and one that is null are both NULL. INSERT accepts the columns marked *written*.
 END
 
 # one string, so that psql adds nothing
