@@ -52,7 +52,7 @@ make_root() {
 	cp /etc/apt/apt.conf.d/* "$root/etc/apt/apt.conf.d/" 2>/dev/null
 	mkdir -p "$root/proc" "$root/dev/shm" "$root/srv/impilo_fdw"
 	mount -t proc proc "$root/proc" && mount -t tmpfs tmpfs "$root/dev/shm" &&
-		git archive HEAD | tar -C "$root/srv/impilo_fdw" -xf -
+		git clone -q --depth 1 "file://$top" "$root/srv/impilo_fdw"
 }
 
 # check_root PART...: runs test/check.sh in $root
