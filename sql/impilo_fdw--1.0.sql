@@ -877,6 +877,7 @@ BEGIN
         RAISE EXCEPTION 'freshness must be between 0 and 1, and full_every above 0'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    PERFORM has_server_privilege(server, 'USAGE');  -- an error if there is none
     SELECT c.relname INTO taken FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = schema AND (c.relname IN ('mirror_state', 'order_data', 'order_list')
         OR c.relname IN (SELECT d.relation FROM @extschema@.impilo_data_dictionary() d))
