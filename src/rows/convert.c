@@ -359,10 +359,17 @@ convert_to_numeric(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 				   Datum *result, ImpiloConvertError *error)
 {
 	long		exponent;
-	char	   *string = read_number(value, &exponent, error);
+	char	   *string;
 	long		whole;
 	long		fraction;
+	int64_t		integer;
 
+	if (impilo_json_int64(value, &integer))
+	{
+		*result = NumericGetDatum(int64_to_numeric(integer));
+		return true;
+	}
+	string = read_number(value, &exponent, error);
 	if (string == NULL)
 		return false;
 	whole = strcspn(string, ".eE");
@@ -639,8 +646,7 @@ static bool
 build_scalar(const JsonbBuild *build, const ImpiloJsonSlice *scalar,
 			 JsonbValue *result)
 {
-	Datum		numeric = (Datum) 0;
-	int64_t		integer;
+	Datum		numeric;
 	size_t		length = scalar->length - 2;
 	text	   *string;
 
@@ -665,13 +671,10 @@ build_scalar(const JsonbBuild *build, const ImpiloJsonSlice *scalar,
 			return true;
 		case IMPILO_JSON_NUMBER:
 			result->type = jbvNumeric;
-			if (impilo_json_int64(scalar, &integer))
-				result->val.numeric = int64_to_numeric(integer);
-			else if (convert_to_numeric(build->converter, scalar, &numeric,
-										build->error))
-				result->val.numeric = DatumGetNumeric(numeric);
-			else
+			if (!convert_to_numeric(build->converter, scalar, &numeric,
+									build->error))
 				return false;
+			result->val.numeric = DatumGetNumeric(numeric);
 			return true;
 		case IMPILO_JSON_BOOL:
 			result->type = jbvBool;
@@ -798,54 +801,31 @@ convert_to_array(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 				 Datum *result, ImpiloConvertError *error)
 {
 	Oid			type = converter->element->type;
-	int			room = 8;
-	int			count = 0;
-	int			lower = 1;
-	Datum	   *values = palloc(room * sizeof(Datum));
-	bool	   *nulls = palloc(room * sizeof(bool));
+	ArrayBuildState *array;
+	Datum		element;
+	bool		isnull;
 	ImpiloJsonCursor cursor;
 	ImpiloJsonSlice item;
 	ImpiloJsonError broken;
 
 	if (value->kind != IMPILO_JSON_ARRAY)
 		return refuse_kind(error, value);
+	array = initArrayResult(type, CurrentMemoryContext, false);
 	impilo_json_begin(&cursor, value, IMPILO_JSON_CHECKED);
 	while (impilo_json_next(&cursor, NULL, &item, &broken) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (count == room)
-		{
-			room *= 2;
-			values = repalloc(values, room * sizeof(Datum));
-			nulls = repalloc(nulls, room * sizeof(bool));
-		}
-		if (!impilo_convert(converter->element, &item, &values[count],
-							&nulls[count], error))
+		if (!impilo_convert(converter->element, &item, &element, &isnull,
+							error))
 		{
 			error->what = psprintf("an array with %s in it", error->what);
 			return false;
 		}
-		count++;
+		(void) accumArrayResult(array, element, isnull, type,
+								CurrentMemoryContext);
 	}
-	*result = PointerGetDatum(construct_md_array(values, nulls, count > 0,
-												 &count, &lower, type,
-												 converter->typlen,
-												 converter->typbyval,
-												 converter->typalign));
+	*result = makeArrayResult(array, CurrentMemoryContext);
 	return true;
-}
-
-static bool
-convert_to_domain(ImpiloConverter *converter, const ImpiloJsonSlice *value,
-				  Datum *result, ImpiloConvertError *error)
-{
-	if (!converter->base->convert(converter->base, value, result, error))
-		return false;
-	if (guard(converter, NULL, result, false, error))
-		return true;
-	error->what = psprintf("%s that the constraints of the domain exclude",
-						   impilo_json_kind(value));
-	return false;
 }
 
 /* ------------------------------------------------------------------------
@@ -942,7 +922,6 @@ impilo_converter(Oid type, int32 typmod, MemoryContext context)
 	{
 		Oid			base = getBaseTypeAndTypmod(type, &typmod);
 
-		converter->convert = convert_to_domain;
 		converter->base = impilo_converter(base, typmod, context);
 		converter->soft = IMPILO_SOFT_DOMAINS && converter->base->soft;
 	}
@@ -950,8 +929,6 @@ impilo_converter(Oid type, int32 typmod, MemoryContext context)
 	{
 		converter->convert = convert_to_array;
 		converter->element = impilo_converter(element, typmod, context);
-		get_typlenbyvalalign(element, &converter->typlen,
-							 &converter->typbyval, &converter->typalign);
 		converter->soft = converter->element->soft;
 	}
 	else if (converter->convert == NULL)
@@ -973,15 +950,17 @@ bool
 impilo_convert(ImpiloConverter *converter, const ImpiloJsonSlice *value,
 			   Datum *result, bool *isnull, ImpiloConvertError *error)
 {
-	if (likely(value->kind > IMPILO_JSON_NULL))
-	{
-		*isnull = false;
-		return converter->convert(converter, value, result, error);
-	}
+	ImpiloConverter *base = converter->base ? converter->base : converter;
+
+	*isnull = value->kind <= IMPILO_JSON_NULL;
 	*result = (Datum) 0;
-	*isnull = true;
-	if (converter->base == NULL || guard(converter, NULL, result, true, error))
+	if (!*isnull && !base->convert(base, value, result, error))
+		return false;
+	if (likely(base == converter) ||
+		guard(converter, NULL, result, *isnull, error))
 		return true;
-	error->what = impilo_json_kind(value);
+	error->what = *isnull ? impilo_json_kind(value)
+		: psprintf("%s that the constraints of the domain exclude",
+				   impilo_json_kind(value));
 	return false;
 }

@@ -32,7 +32,7 @@ typedef struct ImpiloConvertError
 /* Converts JSON values to one type. */
 typedef struct ImpiloConverter
 {
-	/* converts any value but null; see impilo_convert */
+	/* converts any value but null; NULL for domains; see impilo_convert */
 	bool		(*convert) (struct ImpiloConverter *converter,
 							const ImpiloJsonSlice *value, Datum *result,
 							ImpiloConvertError *error);
@@ -51,9 +51,6 @@ typedef struct ImpiloConverter
 	bool		fix_settings;	/* the function may read settings */
 
 	struct ImpiloConverter *element;	/* of arrays */
-	int16		typlen;			/* of the element */
-	bool		typbyval;
-	char		typalign;
 	struct ImpiloConverter *base;	/* of domains */
 	void	   *constraints;	/* private to domain_check() */
 } ImpiloConverter;
