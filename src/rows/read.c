@@ -86,7 +86,8 @@ struct ImpiloRowReader
  */
 
 /*
- * The pointer from the order to a place in the current row.
+ * The pointer from the order to a place in the current row, or in the element
+ * that is being opened: an array without a position is not part of it.
  */
 static char *
 full_pointer(const ImpiloRowReader *reader, const char *pointer)
@@ -94,10 +95,10 @@ full_pointer(const ImpiloRowReader *reader, const char *pointer)
 	StringInfoData full;
 
 	initStringInfo(&full);
-	if (reader->outer.pointer)
+	if (reader->outer.position > 0)
 		appendStringInfo(&full, "%s/%d", reader->outer.pointer,
 						 reader->outer.position - 1);
-	if (reader->inner.pointer)
+	if (reader->inner.position > 0)
 		appendStringInfo(&full, "%s/%d", reader->inner.pointer,
 						 reader->inner.position - 1);
 	if (pointer)
@@ -273,23 +274,18 @@ open_array(ImpiloRowReader *reader, ArrayPath *path,
 
 	path->open = false;
 	path->position = 0;
-	if (array.kind <= IMPILO_JSON_NULL)
-		return;
-	if (array.kind != IMPILO_JSON_ARRAY && reader->table->invalid)
+	if (array.kind == IMPILO_JSON_ARRAY)
 	{
-		(*reader->table->invalid)++;
-		return;
+		impilo_json_begin(&path->cursor, &array, IMPILO_JSON_CHECKED);
+		path->open = true;
 	}
-	if (array.kind != IMPILO_JSON_ARRAY)
+	else if (array.kind > IMPILO_JSON_NULL && reader->table->invalid)
+		(*reader->table->invalid)++;
+	else if (array.kind > IMPILO_JSON_NULL)
 		raise_unreadable(reader,
-						 psprintf("%s at \"%s%s\" instead of an array",
+						 psprintf("%s at \"%s\" instead of an array",
 								  impilo_json_kind(&array),
-								  path == &reader->outer ? ""
-								  : psprintf("%s/%d", reader->outer.pointer,
-											 reader->outer.position - 1),
-								  path->pointer));
-	impilo_json_begin(&path->cursor, &array, IMPILO_JSON_CHECKED);
-	path->open = true;
+								  full_pointer(reader, path->pointer)));
 }
 
 static bool
@@ -321,6 +317,7 @@ impilo_row_reader_order(ImpiloRowReader *reader, int64 id,
 	reader->request = request;
 	reader->pending = reader->outer.pointer == NULL;
 	reader->inner.open = false;
+	reader->inner.position = 0;
 	if (reader->pending)
 		reader->row = *document;
 	else
