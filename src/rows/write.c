@@ -51,13 +51,24 @@
 typedef enum MemberKind
 {
 	MEMBER_IDS,					/* array of strings */
-	MEMBER_RECIPIENT,			/* {"id": n} of a patient or site */
 	MEMBER_CONTENT,				/* array of {item or kit: {id}, count} */
 	MEMBER_RETURN,				/* array of anything; makes an order, too */
+	MEMBER_JSON,				/* anything */
+	MEMBER_RECIPIENT,			/* {"id": n} of a patient or site */
 	MEMBER_TEXT,
-	MEMBER_BOOLEAN,
-	MEMBER_JSON					/* anything */
+	MEMBER_BOOLEAN
 } MemberKind;
+
+/* What to do about a column that does not hold what it should; %s: the part. */
+static const char *const hints[] = {
+	[MEMBER_IDS] = "Use an array of text, for example ARRAY['my-id'].",
+	[MEMBER_CONTENT] = "Use impilo_order_%s(id, count).",
+	[MEMBER_RETURN] = "Use a JSON array, of type jsonb.",
+	[MEMBER_JSON] = "Use type jsonb.",
+	[MEMBER_RECIPIENT] = "Use the id that the API has given the %s, an integer greater than 0.",
+	[MEMBER_TEXT] = "Use a string.",
+	[MEMBER_BOOLEAN] = "Use true or false."
+};
 
 /*
  * The members of a create request, in the order of the guide's examples, and
@@ -67,13 +78,13 @@ typedef struct Member
 {
 	const char *name;
 	MemberKind	kind;
-	const char *part;			/* of an element of MEMBER_CONTENT: "item" */
+	const char *part;			/* what the ids are of: "item" */
 } Member;
 
 static const Member members[] = {
 	{"externalOrderIds", MEMBER_IDS},
-	{"patient", MEMBER_RECIPIENT},
-	{"site", MEMBER_RECIPIENT},
+	{"patient", MEMBER_RECIPIENT, "patient"},
+	{"site", MEMBER_RECIPIENT, "site"},
 	{"orderItems", MEMBER_CONTENT, "item"},
 	{"orderKits", MEMBER_CONTENT, "kit"},
 	{"shippingOption", MEMBER_TEXT},
@@ -92,7 +103,7 @@ typedef struct Writer
 	Oid			type;			/* its base type */
 	FmgrInfo	to_json;		/* the function to_json(), for the type */
 	bool		padded;			/* trailing spaces of character(n) do not
-								 * belong to the value */
+								 * belong to the elements of its array */
 } Writer;
 
 struct ImpiloRequestBuilder
@@ -141,47 +152,32 @@ row_error_callback(void *arg)
 }
 
 /*
- * What to do about a column that does not hold what it should.
+ * Raise the error of the current column, or without one of the row.
  */
-static const char *
-hint_for(const Writer *writer)
+pg_noreturn static void
+reject(const Build *build, int sqlstate, const char *message, const char *hint)
 {
-	const Member *member = writer->member;
-
-	switch (member->kind)
-	{
-		case MEMBER_IDS:
-			return "Use an array of text, for example ARRAY['my-id'].";
-		case MEMBER_RECIPIENT:
-			return psprintf("Use the id that the API has given the %s, an integer greater than 0.",
-							member->name);
-		case MEMBER_CONTENT:
-			return psprintf("Use impilo_order_%s(id, count).", member->part);
-		case MEMBER_RETURN:
-			return "Use a JSON array, of type jsonb.";
-		case MEMBER_BOOLEAN:
-			return "Use true or false.";
-		case MEMBER_TEXT:
-			return "Use a string.";
-		case MEMBER_JSON:
-			break;
-	}
-	return "Use type jsonb.";
+	ereport(ERROR,
+			(errcode(sqlstate),
+			 errmsg_internal("%s", message),
+			 errhint("%s", hint),
+			 impilo_errtable(build->builder->table,
+							 build->writer ? build->writer->column : NULL)));
 }
 
 /*
  * Raise the error of a column that does not hold what it should.
  */
-static void
+pg_noreturn static void
 raise_not(const Build *build, const char *what)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_CHECK_VIOLATION),
-			 errmsg("column \"%s\" of foreign table \"%s\" does not hold %s",
+	const Member *member = build->writer->member;
+
+	reject(build, ERRCODE_CHECK_VIOLATION,
+		   psprintf("column \"%s\" of foreign table \"%s\" does not hold %s",
 					build->writer->column->name, build->builder->table->name,
 					what),
-			 errhint("%s", hint_for(build->writer)),
-			 impilo_errtable(build->builder->table, build->writer->column)));
+		   psprintf(hints[member->kind], member->part));
 }
 
 /*
@@ -248,11 +244,9 @@ write_recipient(Build *build, const ImpiloJsonSlice *value)
 	if (build->has_recipient)
 	{
 		build->writer = NULL;
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("order has both a patient and a site"),
-				 errhint("Set either patient_id or site_id."),
-				 impilo_errtable(build->builder->table, NULL)));
+		reject(build, ERRCODE_CHECK_VIOLATION,
+			   "order has both a patient and a site",
+			   "Set either patient_id or site_id.");
 	}
 	if (!read_positive(build, value, PG_INT64_MAX, &build->request.recipient))
 		raise_not(build, "an id");
@@ -260,25 +254,6 @@ write_recipient(Build *build, const ImpiloJsonSlice *value)
 	build->request.to_site = strcmp(build->writer->member->name, "site") == 0;
 	appendStringInfo(&build->body, "{\"id\":" INT64_FORMAT "}",
 					 build->request.recipient);
-}
-
-/*
- * The characters of a scalar, in UTF-8; `what` says what the column has to
- * hold.
- */
-static char *
-scalar_text(const Build *build, const ImpiloJsonSlice *value, const char *what)
-{
-	char	   *string = impilo_scalar_string(value);
-	size_t		length;
-
-	if (string == NULL)
-		raise_not(build, what);
-	length = strlen(string);
-	while (build->writer->padded && length > 0 && string[length - 1] == ' ')
-		length--;
-	string[length] = '\0';
-	return string;
 }
 
 /*
@@ -298,19 +273,22 @@ write_external_ids(Build *build, const ImpiloJsonSlice *array)
 	while (impilo_json_next(&cursor, NULL, &element, &wrong) > 0)
 	{
 		char	   *id;
+		size_t		length;
 
 		CHECK_FOR_INTERRUPTS();
 		if (element.kind == IMPILO_JSON_NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_NOT_NULL_VIOLATION),
-					 errmsg("column \"%s\" of foreign table \"%s\" holds a NULL element",
+			reject(build, ERRCODE_NOT_NULL_VIOLATION,
+				   psprintf("column \"%s\" of foreign table \"%s\" holds a NULL element",
 							build->writer->column->name,
 							build->builder->table->name),
-					 errhint("Remove it, for example with array_remove(%s, NULL).",
-							 quote_identifier(build->writer->column->name)),
-					 impilo_errtable(build->builder->table,
-									 build->writer->column)));
-		id = scalar_text(build, &element, "an array of strings");
+				   psprintf("Remove it, for example with array_remove(%s, NULL).",
+							quote_identifier(build->writer->column->name)));
+		id = impilo_scalar_string(&element);
+		if (id == NULL)
+			raise_not(build, "an array of strings");
+		length = strlen(id);
+		while (build->writer->padded && length > 0 && id[length - 1] == ' ')
+			id[--length] = '\0';
 		appendStringInfoChar(&build->body, request->nids == 0 ? '[' : ',');
 		escape_json(&build->body, id);
 		request->ids[request->nids++] = id;
@@ -461,11 +439,11 @@ write_value(Build *build, const ImpiloJsonSlice *value)
 	ImpiloJsonSlice element;
 	ImpiloJsonError wrong;
 	Datum		datum;
+	char	   *string;
 
 	if (value->kind == IMPILO_JSON_NULL)
 		return false;
-	if ((member->kind == MEMBER_IDS || member->kind == MEMBER_CONTENT ||
-		 member->kind == MEMBER_RETURN) && value->kind != IMPILO_JSON_ARRAY)
+	if (member->kind <= MEMBER_RETURN && value->kind != IMPILO_JSON_ARRAY)
 		raise_not(build, "an array");
 	if (value->kind == IMPILO_JSON_ARRAY)
 	{
@@ -475,15 +453,12 @@ write_value(Build *build, const ImpiloJsonSlice *value)
 	}
 
 	if (build->given && build->given->member == member)
-		ereport(ERROR,
-				(errcode(ERRCODE_CHECK_VIOLATION),
-				 errmsg("columns \"%s\" and \"%s\" of foreign table \"%s\" set the same part of the order",
+		reject(build, ERRCODE_CHECK_VIOLATION,
+			   psprintf("columns \"%s\" and \"%s\" of foreign table \"%s\" set the same part of the order",
 						build->given->column->name,
 						build->writer->column->name,
 						build->builder->table->name),
-				 errhint("Set only one of them."),
-				 impilo_errtable(build->builder->table,
-								 build->writer->column)));
+			   "Set only one of them.");
 	appendStringInfo(&build->body, "%s\"%s\":", build->given ? "," : "{",
 					 member->name);
 	switch (member->kind)
@@ -498,7 +473,10 @@ write_value(Build *build, const ImpiloJsonSlice *value)
 			write_content(build, value);
 			break;
 		case MEMBER_TEXT:
-			escape_json(&build->body, scalar_text(build, value, "a string"));
+			string = impilo_scalar_string(value);
+			if (string == NULL)
+				raise_not(build, "a string");
+			escape_json(&build->body, string);
 			break;
 		case MEMBER_BOOLEAN:
 			if (!to_default(build->builder->to_bool, value, &datum))
@@ -529,8 +507,7 @@ prepare_writer(Writer *writer)
 	Node	   *argument;
 
 	writer->type = getBaseType(writer->column->type);
-	writer->padded = writer->type == BPCHAROID ||
-		get_element_type(writer->type) == BPCHAROID;
+	writer->padded = get_element_type(writer->type) == BPCHAROID;
 	fmgr_info(F_TO_JSON, &writer->to_json);
 	argument = (Node *) makeNullConst(writer->type, -1, InvalidOid);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSON, JSONOID,
@@ -624,17 +601,13 @@ static void
 check_complete(const Build *build)
 {
 	if (!build->has_recipient)
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("order has neither a patient nor a site"),
-				 errhint("Set either patient_id or site_id."),
-				 impilo_errtable(build->builder->table, NULL)));
+		reject(build, ERRCODE_NOT_NULL_VIOLATION,
+			   "order has neither a patient nor a site",
+			   "Set either patient_id or site_id.");
 	if (!build->has_content)
-		ereport(ERROR,
-				(errcode(ERRCODE_NOT_NULL_VIOLATION),
-				 errmsg("order has nothing to ship and nothing to return"),
-				 errhint("Set order_items or order_kits, for example to impilo_order_item(id, count), or one of return_items, return_devices, and return_packed_kits."),
-				 impilo_errtable(build->builder->table, NULL)));
+		reject(build, ERRCODE_NOT_NULL_VIOLATION,
+			   "order has nothing to ship and nothing to return",
+			   "Set order_items or order_kits, for example to impilo_order_item(id, count), or one of return_items, return_devices, and return_packed_kits.");
 }
 
 /*
@@ -644,9 +617,7 @@ static ImpiloJsonSlice
 value_as_json(Build *build, Datum value)
 {
 	Writer	   *writer = build->writer;
-	bool		json = writer->member->kind == MEMBER_CONTENT ||
-	writer->member->kind == MEMBER_RETURN ||
-	writer->member->kind == MEMBER_JSON;
+	MemberKind	kind = writer->member->kind;
 	ImpiloJsonSlice slice;
 	ImpiloJsonError wrong;
 	char	   *string;
@@ -658,8 +629,9 @@ value_as_json(Build *build, Datum value)
 	if (!impilo_json_check(string, strlen(string), IMPILO_JSON_MAX_DEPTH - 1,
 						   &slice, &wrong))
 		raise_not(build, "valid JSON");
-	if (!json || slice.kind != IMPILO_JSON_STRING ||
-		writer->type == JSONOID || writer->type == JSONBOID)
+	if (kind < MEMBER_CONTENT || kind > MEMBER_JSON ||
+		slice.kind != IMPILO_JSON_STRING || writer->type == JSONOID ||
+		writer->type == JSONBOID)
 		return slice;
 
 	/* a string of another type is JSON text */
