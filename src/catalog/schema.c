@@ -37,12 +37,12 @@
  * also their place.  Descriptions get a full stop.
  */
 #define COLUMN(name, pointer, type, description) \
-	{name, IMPILO_SOURCE_POINTER, pointer, type, NULL, false, description "."}
+	{name, IMPILO_SOURCE_POINTER, pointer, type, NULL, description "."}
 #define WRITTEN(name, type, member, description) \
-	{name, IMPILO_SOURCE_POINTER, "/" member, type, member, false, \
+	{name, IMPILO_SOURCE_POINTER, "/" member, type, member, \
 	description "."}
 #define WRITTEN_ID(name, member, description) \
-	{name, IMPILO_SOURCE_POINTER, "/" member "/id", "bigint", member, true, \
+	{name, IMPILO_SOURCE_POINTER, "/" member "/id", "bigint", member, \
 	description "."}
 
 #define BIGINT(name, at, description) COLUMN(name, at, "bigint", description)
@@ -55,13 +55,13 @@
 	COLUMN(name, at, "timestamp with time zone", description)
 
 #define ORDER_ID \
-	{"order_id", IMPILO_SOURCE_ORDER_ID, NULL, "bigint", NULL, false, \
+	{"order_id", IMPILO_SOURCE_ORDER_ID, NULL, "bigint", NULL, \
 	"Id of the order."}
 #define POSITION(array) \
-	{"position", IMPILO_SOURCE_POSITION, NULL, "integer", NULL, false, \
+	{"position", IMPILO_SOURCE_POSITION, NULL, "integer", NULL, \
 	"Place in the order's " array ", counted from 1."}
 #define DOCUMENT(what) \
-	{"document", IMPILO_SOURCE_DOCUMENT, "", "jsonb", NULL, false, \
+	{"document", IMPILO_SOURCE_DOCUMENT, "", "jsonb", NULL, \
 	what ", as the API sent it."}
 
 /*
@@ -155,7 +155,7 @@
  * Relations
  */
 static const ImpiloSchemaColumn orders[] = {
-	{"id", IMPILO_SOURCE_ORDER_ID, "/id", "bigint", NULL, false,
+	{"id", IMPILO_SOURCE_ORDER_ID, "/id", "bigint", NULL,
 	"Id of the order."},
 	WRITTEN("external_order_ids", "text[]", "externalOrderIds",
 			"The customer's own ids of the order"),
@@ -255,8 +255,8 @@ static const ImpiloSchemaColumn order_packed_kits[] = {
 static const ImpiloSchemaColumn order_packed_kit_devices[] = {
 	ORDER_ID,
 	{"kit_position", IMPILO_SOURCE_OUTER_POSITION, NULL, "integer", NULL,
-	false, "Place of the kit in the order's packed kits, counted from 1."},
-	{"position", IMPILO_SOURCE_POSITION, NULL, "integer", NULL, false,
+	"Place of the kit in the order's packed kits, counted from 1."},
+	{"position", IMPILO_SOURCE_POSITION, NULL, "integer", NULL,
 	"Place of the device in the packed kit, counted from 1."},
 	DEVICE,
 	DOCUMENT("The device"),
@@ -307,13 +307,13 @@ const ImpiloSchemaRelation impilo_schema_relations[] = {
 
 /* columns of orders for a table that reads pages of the list, see plan.c */
 static const ImpiloSchemaColumn list_columns[] = {
-	{"list_page", IMPILO_SOURCE_LIST_PAGE, NULL, "bigint", NULL, false,
+	{"list_page", IMPILO_SOURCE_LIST_PAGE, NULL, "bigint", NULL,
 	"Page of the list."},
-	{"list_place", IMPILO_SOURCE_LIST_PLACE, NULL, "bigint", NULL, false,
+	{"list_place", IMPILO_SOURCE_LIST_PLACE, NULL, "bigint", NULL,
 	"Place in the list, from 1."},
-	{"list_total", IMPILO_SOURCE_LIST_TOTAL, NULL, "bigint", NULL, false,
+	{"list_total", IMPILO_SOURCE_LIST_TOTAL, NULL, "bigint", NULL,
 	"Number of orders that the page states."},
-	{"list_size", IMPILO_SOURCE_LIST_SIZE, NULL, "bigint", NULL, false,
+	{"list_size", IMPILO_SOURCE_LIST_SIZE, NULL, "bigint", NULL,
 	"Number of orders a page that the page states."},
 };
 

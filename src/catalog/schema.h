@@ -15,7 +15,6 @@
 #ifndef IMPILO_SCHEMA_H
 #define IMPILO_SCHEMA_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Where a column's value comes from. */
@@ -43,7 +42,6 @@ typedef struct ImpiloSchemaColumn
 	const char *type;			/* SQL type for IMPORT FOREIGN SCHEMA */
 	const char *write_member;	/* member of a create request that INSERT
 								 * writes, or NULL: read-only */
-	bool		write_id;		/* written as {"id": value} */
 	const char *description;	/* a sentence, for the data dictionary */
 } ImpiloSchemaColumn;
 

@@ -109,7 +109,6 @@ bind_column(const ImpiloTable *table, Form_pg_attribute attribute,
 		column->source = place->source;
 		column->pointer = place->pointer;
 		column->write_member = place->write_member;
-		column->write_id = place->write_id;
 	}
 	column->unknown = place == NULL && pointer == NULL;
 }

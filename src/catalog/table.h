@@ -32,7 +32,6 @@ typedef struct ImpiloColumn
 								 * the value does not come from there */
 	const char *write_member;	/* member of a create request that INSERT
 								 * writes, or NULL: read-only */
-	bool		write_id;		/* written as {"id": value} */
 	bool		null_on_invalid;	/* option on_invalid is 'null' */
 } ImpiloColumn;
 

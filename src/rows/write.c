@@ -48,6 +48,7 @@
 #include "rows/convert.h"
 #include "rows/write.h"
 
+/* arrays come first; MEMBER_CONTENT to MEMBER_JSON are JSON of any kind */
 typedef enum MemberKind
 {
 	MEMBER_IDS,					/* array of strings */
