@@ -920,6 +920,7 @@ BEGIN
         CREATE TABLE %1$I.mirror_state (base_url text, freshness real NOT NULL, full_every interval NOT NULL,
             list_order text, list_size bigint, listed bigint NOT NULL DEFAULT 0, rank_failures integer NOT NULL DEFAULT 0,
             first_full timestamptz, last_full timestamptz, last_refresh timestamptz, last_complete timestamptz);
+        ALTER TABLE %1$I.mirror_state REPLICA IDENTITY FULL;    -- for publications of all tables
         INSERT INTO %1$I.mirror_state (freshness, full_every) VALUES (%5$L, %6$L);
         CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %1$I.order_data
             FOR EACH STATEMENT EXECUTE FUNCTION @extschema@.impilo_mirror_guard();

@@ -228,5 +228,11 @@ SELECT impilo_drop_mirror('small');
 SELECT impilo_drop_mirror('small');
 SELECT relname FROM pg_class WHERE relnamespace = 'small'::regnamespace;
 DROP SCHEMA small CASCADE;
+-- a publication of all tables of a mirror does not stop its refreshes
+SET client_min_messages = error;        -- about wal_level
+CREATE PUBLICATION regress_mirror FOR TABLES IN SCHEMA mirror;
+SELECT complete FROM impilo_refresh_mirror('mirror', complete => true);
+DROP PUBLICATION regress_mirror;
+RESET client_min_messages;
 SELECT impilo_drop_mirror('mirror');
 DROP ROLE regress_mirror;
