@@ -42,6 +42,10 @@ CREATE FOREIGN TABLE everything (d jsonb OPTIONS (json_pointer '')) SERVER impil
 ALTER FOREIGN TABLE impilo.orders DROP COLUMN extra;
 SELECT json_path FROM impilo_check_schema('impilo') WHERE finding = 'new member';
 DROP FOREIGN TABLE everything;
+-- a mirror's own table gets no column, even if its name comes first
+SELECT impilo_create_mirror('impilo', 'a_mirror');
+SELECT foreign_table, statement FROM impilo_check_schema('impilo') WHERE finding = 'new member';
+SELECT impilo_drop_mirror('a_mirror');
 
 -- names that collide, that have to be quoted or escaped, or that are long
 \i :setup

@@ -242,7 +242,10 @@ WITH RECURSIVE documents AS MATERIALIZED (
     SELECT d.relation, d.json_path AS base, coalesce(min(t.name), quote_ident(d.relation)) AS name
     FROM @extschema@.impilo_data_dictionary() d LEFT JOIN (
         SELECT relation, foreign_table::regclass::text AS name
-        FROM @extschema@.impilo_foreign_tables() t WHERE t.server = $1) t USING (relation)
+        FROM @extschema@.impilo_foreign_tables() t JOIN pg_class c ON c.oid = t.foreign_table
+        WHERE t.server = $1 AND NOT (c.relname = 'order_list' AND EXISTS (  -- a mirror's own table
+            SELECT FROM pg_class s WHERE s.relname = 'mirror_state' AND s.relnamespace = c.relnamespace))
+        ) t USING (relation)
     WHERE d.column_name = 'document' GROUP BY d.relation, base
 ), tables AS (
     SELECT t.foreign_table AS oid, t.foreign_table::regclass::text AS name, t.relation, r.base
