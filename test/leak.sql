@@ -104,41 +104,41 @@ SELECT impilo_fdw_disconnect_all();
 
 -- Responses that are errors
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"status":500}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"do":{"status":500}}''';
 
 -- fails: HV00L
 SELECT count(document) FROM impilo.orders;
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"status":401}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"do":{"status":401}}''';
 
 -- fails: 28000
 SELECT id FROM impilo.orders WHERE id = 3;
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"status":404}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"do":{"status":404}}''';
 
 -- fails: HV00N
 SELECT count(document) FROM impilo.orders;
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"page":3,"do":{"cut_body":100}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"page":3,"do":{"cut_body":100}}''';
 
 -- fails: 08006
 SELECT count(document) FROM impilo.orders;
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"page":2,"times":1,"do":{"reset":"before"}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"page":2,"times":1,"do":{"reset":"before"}}''';
 
 SELECT count(document) FROM impilo.orders;
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"page":2,"do":{"status":200,"body":"{\"content\":[{\"id\":1},{"}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"page":2,"do":{"status":200,"body":"{\"content\":[{\"id\":1},{"}}''';
 
 -- fails: HV00M
 SELECT count(document) FROM impilo.orders;
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"endless":true}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"do":{"endless":true}}''';
 
 -- fails: 54000
 SELECT count(document) FROM impilo.orders;
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"do":{"hang":true}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"do":{"hang":true}}''';
 
 SET statement_timeout = '500ms';
 
@@ -150,7 +150,7 @@ SELECT count(document) FROM impilo.orders WHERE id = ANY ('{1,2,3}');
 
 RESET statement_timeout;
 
-COPY (SELECT) TO PROGRAM 'ctl nofault';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl nofault';
 
 -- Creating
 
@@ -191,19 +191,19 @@ INSERT INTO impilo.orders (patient_id, order_items)
 
 -- The outcome is unknown: found, and not found
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"method":"POST","times":1,"do":{"status":500,"processed":true}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"method":"POST","times":1,"do":{"status":500,"processed":true}}''';
 
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
 	SELECT 1, ARRAY['leak-found-' || pg_current_xact_id()], impilo_order_item(1000)
 	RETURNING id;
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"method":"POST","times":1,"do":{"reset":"before"}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"method":"POST","times":1,"do":{"reset":"before"}}''';
 
 -- fails: IU001
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items)
 	SELECT 1, ARRAY['leak-lost-' || pg_current_xact_id()], impilo_order_item(1000);
 
-COPY (SELECT) TO PROGRAM 'ctl fault ''{"method":"POST","do":{"hang":true}}''';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl fault ''{"method":"POST","do":{"hang":true}}''';
 
 SET statement_timeout = '500ms';
 
@@ -212,7 +212,7 @@ INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item
 
 RESET statement_timeout;
 
-COPY (SELECT) TO PROGRAM 'ctl nofault';
+COPY (SELECT WHERE false) TO PROGRAM 'ctl nofault';
 
 -- Orders at commit, and rolled back
 
