@@ -75,7 +75,6 @@ check_column(const ImpiloSchemaRelation *relation,
 	CHECK_FOR(impilo_schema_column(relation, column->name) == column, about);
 	CHECK_FOR(is_sentence(column->description), about);
 	CHECK_FOR(column->pointer == NULL || is_pointer(column->pointer), about);
-	CHECK_FOR(!column->write_id || column->write_member, about);
 	CHECK_FOR(!column->write_member || relation->array == NULL, about);
 	if (column->source == IMPILO_SOURCE_POINTER)
 		CHECK_FOR(is_exception(column) ||
