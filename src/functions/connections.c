@@ -16,8 +16,6 @@
  */
 #include "postgres.h"
 
-#include <json-c/json_c_version.h>
-
 #include "catalog/pg_type.h"
 #include "foreign/foreign.h"
 #include "funcapi.h"
@@ -27,6 +25,7 @@
 #include "utils/memutils.h"
 
 #include "catalog/connection.h"
+#include "json/tree.h"
 #include "rows/convert.h"
 
 PG_FUNCTION_INFO_V1(impilo_fdw_get_connections_1_0);
@@ -294,7 +293,7 @@ impilo_fdw_library_versions_1_0(PG_FUNCTION_ARGS)
 		{"libcurl", libcurl},
 		{"TLS", tls ? tls : "no"},
 		{"HTTP/2", http2 ? psprintf("yes, nghttp2 %s", http2) : "no"},
-		{"json-c", json_c_version()}
+		{"json-c", impilo_json_library_version()}
 	};
 
 	InitMaterializedSRF(fcinfo, 0);

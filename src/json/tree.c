@@ -3,7 +3,7 @@
  * tree.c
  *	  Texts of error responses, read by json-c.
  *
- * The only file that reads with json-c.  It must not include utils/builtins.h:
+ * The only file that includes json-c.  It must not include utils/builtins.h:
  * both declare the name json_object.
  *
  * No function that can raise an error is called while a json-c tree exists, so
@@ -168,4 +168,14 @@ impilo_json_error_text(const char *body, size_t length,
 	else
 		clean = impilo_text_clean(body, length, ERROR_TEXT_LIMIT);
 	return clean[0] ? clean : NULL;
+}
+
+/*
+ * impilo_json_library_version
+ *		Returns the version of json-c that this process uses.
+ */
+const char *
+impilo_json_library_version(void)
+{
+	return json_c_version();
 }

@@ -17,5 +17,6 @@
 
 extern char *impilo_json_error_text(const char *body, size_t length,
 									const char *content_type);
+extern const char *impilo_json_library_version(void);
 
 #endif							/* IMPILO_JSON_TREE_H */
