@@ -226,6 +226,16 @@ write_document(ImpiloShared *shared, const ImpiloJsonSlice *document)
 }
 
 /*
+ * Returns whether the store has the document of an order; `stored` may be NULL.
+ */
+static bool
+has_document(const StoredOrder *stored)
+{
+	return stored && (stored->state == STORED_IN_MEMORY ||
+					  stored->state == STORED_IN_FILE);
+}
+
+/*
  * Keep an order, unless the run has read it before: its scans see one version
  * of it.
  */
@@ -237,7 +247,7 @@ store_order(ImpiloShared *shared, const ImpiloOrder *order, bool listed)
 	StoredOrder *stored = find_stored(shared, order->id);
 	bool		found;
 
-	if (stored && stored->state <= STORED_IN_FILE)
+	if (has_document(stored))
 		return;
 	new.length = document->length;	/* a response is smaller than 4 GB */
 	if (shared->used + document->length <= (size_t) work_mem * 1024)
@@ -647,7 +657,7 @@ store_result(ImpiloShared *shared, ImpiloLookupResult result, int64 id,
 	const StoredOrder *stored = find_stored(shared, id);
 	bool		found;
 
-	if (stored && stored->state <= STORED_IN_FILE)
+	if (has_document(stored))
 		return;
 	if (result == IMPILO_LOOKUP_FOUND)
 		store_order(shared, order, false);
@@ -679,7 +689,7 @@ find_awaited(ImpiloShared *shared, int64 id)
 		store_result(shared, result, answered, &order);
 		stored = find_stored(shared, id);
 	}
-	return stored && stored->state <= STORED_IN_FILE ? stored : NULL;
+	return has_document(stored) ? stored : NULL;
 }
 
 /*
