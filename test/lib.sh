@@ -91,12 +91,18 @@ apt_get() {
 }
 
 # Fetches the package lists once: a bare machine has none, others may be old.
+# apt-get does not wait for another program that fetches them.
 apt_lists() {
+	local try=1
+
 	[ -z "$apt_ready" ] || return 0
 	command -v apt-get >/dev/null ||
 		die 'there is no apt-get: install the packages that docs/install.md lists'
 	say 'fetching the package lists'
-	apt_get update || die 'apt-get update failed'
+	until apt_get update; do
+		[ $((try++)) -lt 6 ] || die 'apt-get update failed'
+		sleep 10
+	done
 	apt_ready=yes
 }
 
