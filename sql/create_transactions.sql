@@ -183,3 +183,22 @@ RESET impilo_fdw.allow_create;
 \! ctl log
 ALTER FOREIGN TABLE impilo.orders OPTIONS (DROP post_at);
 SELECT impilo_forget_created_orders() >= 0 AS forgotten;
+
+-- an error that was caught has named the orders: a later rollback still reports them
+CREATE PROCEDURE pg_temp.refused() LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO impilo.orders (patient_id, order_items) VALUES (999999, impilo_order_item(1000));
+EXCEPTION WHEN foreign_key_violation THEN
+    RAISE NOTICE 'caught';
+END $$;
+BEGIN;
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{w1}', impilo_order_item(1000));
+CALL pg_temp.refused();
+ROLLBACK;
+BEGIN;
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{w2}', impilo_order_item(1000));
+SAVEPOINT s;
+INSERT INTO impilo.orders (patient_id, order_items) VALUES (999999, impilo_order_item(1000));
+ROLLBACK TO s;
+ROLLBACK;
+SELECT impilo_forget_created_orders() AS forgotten;

@@ -62,7 +62,6 @@ typedef struct ImpiloJournalEntry
 	SubTransactionId subid;		/* of the running transaction, else
 								 * InvalidSubTransactionId: settled */
 	bool		warned;			/* an abort has reported it */
-	bool		named;			/* an error of the transaction has named it */
 	bool		forgotten;		/* not listed any more */
 	TimestampTz posted_at;
 	ImpiloOrderRequest *row;	/* without its body */
@@ -116,6 +115,9 @@ typedef struct ImpiloCreateAttempt
 
 /* all entries of this session */
 extern dlist_head impilo_journal;
+
+/* the last error has named all orders of the transaction */
+extern bool impilo_orders_named;
 
 /*
  * The modules of create/, from the lowest one up.  Each calls only those

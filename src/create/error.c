@@ -80,14 +80,14 @@ append_created(StringInfo text)
 	int64		created = 0;
 	dlist_iter	iter;
 
+	impilo_orders_named = true;
 	initStringInfo(&ids);
 	dlist_foreach(iter, &impilo_journal)
 	{
-		ImpiloJournalEntry *entry = impilo_journal_entry(iter);
+		const ImpiloJournalEntry *entry = impilo_journal_entry(iter);
 
 		if (entry->subid == InvalidSubTransactionId)
 			continue;
-		entry->named = true;
 		if (entry->state >= IMPILO_ORDER_CREATED && created++ < NAMED_MAX)
 			appendStringInfo(&ids, "%s" INT64_FORMAT,
 							 created > 1 ? ", " : "", entry->id);

@@ -60,6 +60,7 @@ typedef struct CreatedOrder
 } CreatedOrder;
 
 dlist_head	impilo_journal = DLIST_STATIC_INIT(impilo_journal);
+bool		impilo_orders_named = false;
 
 static MemoryContext journal_context = NULL;
 static HTAB *created = NULL;	/* of CreatedOrder */
@@ -100,8 +101,9 @@ impilo_journal_drop(ImpiloJournalEntry *entry)
  *		leave behind.
  *
  * `whole` says that the transaction aborts: then an error that named all of
- * its orders has reached the client, and is not repeated.  Nothing here looks
- * into the catalogs.
+ * its orders has reached the client, and is not repeated.  An error that
+ * aborts a subtransaction only may have been caught.  Nothing here looks into
+ * the catalogs.
  */
 void
 impilo_journal_abort(SubTransactionId subid, bool whole)
@@ -109,10 +111,11 @@ impilo_journal_abort(SubTransactionId subid, bool whole)
 	StringInfoData ids;
 	int			ncreated = 0;
 	int			nunknown = 0;
-	bool		all_named = true;
+	bool		reported = whole && impilo_orders_named;
 	dlist_node *first = NULL;
 	dlist_iter	iter;
 
+	impilo_orders_named = false;
 	if (impilo_running_orders == 0)
 		return;
 	initStringInfo(&ids);
@@ -129,8 +132,6 @@ impilo_journal_abort(SubTransactionId subid, bool whole)
 		ImpiloJournalEntry *entry = dlist_container(ImpiloJournalEntry, node,
 													first);
 
-		if (!entry->warned)
-			all_named &= entry->named;
 		if (entry->state == IMPILO_ORDER_CREATED)
 		{
 			entry->state = IMPILO_ORDER_ROLLED_BACK;
@@ -148,7 +149,7 @@ impilo_journal_abort(SubTransactionId subid, bool whole)
 		}
 		entry->warned = true;
 	}
-	if ((whole && all_named) || ncreated + nunknown == 0)
+	if (reported || ncreated + nunknown == 0)
 		return;
 	ereport(WARNING,
 			(ncreated > 0
@@ -249,6 +250,7 @@ impilo_journal_posting(const ImpiloCreator *creator,
 	entry->posted_at = GetCurrentTimestamp();
 	dlist_push_tail(&impilo_journal, &entry->node);
 	impilo_running_orders++;
+	impilo_orders_named = false;
 	return entry;
 }
 
