@@ -123,6 +123,22 @@ RESET ROLE;
 INSERT INTO impilo.parted VALUES (3, impilo_order_item(1000));
 UPDATE impilo.parted SET patient_id = 2 WHERE patient_id = 3;
 INSERT INTO impilo.parted VALUES (2, impilo_order_item(1000)) RETURNING xmin;
+-- a trigger that collects the rows: PostgreSQL would refuse only after they were sent
+CREATE FUNCTION impilo.collect() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE NOTICE '% rows', (SELECT count(*) FROM new_rows);
+	RETURN NULL;
+END $$;
+CREATE TRIGGER collect AFTER INSERT ON impilo.parted REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION impilo.collect();
+INSERT INTO impilo.parted VALUES (3, impilo_order_item(1000));
+INSERT INTO impilo.parted VALUES (3, impilo_order_item(1000)), (2, impilo_order_item(1000));
+COPY impilo.parted FROM stdin;
+3	[{"item": {"id": 1000}, "count": 1}]
+2	[{"item": {"id": 1000}, "count": 1}]
+\.
+DROP TRIGGER collect ON impilo.parted;
+CREATE TRIGGER collect AFTER UPDATE ON impilo.parted REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION impilo.collect();
+UPDATE impilo.parted SET patient_id = 2 WHERE patient_id = 3;
 \! ctl count posts
 DROP TABLE impilo.parted;
 DROP USER MAPPING FOR regress_impilo_rls SERVER impilo;

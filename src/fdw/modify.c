@@ -519,10 +519,9 @@ why_single(const ResultRelInfo *rinfo)
  * callback that begins an INSERT.
  */
 static bool
-is_looked_at(const InsertState *state, const ResultRelInfo *rinfo)
+is_looked_at(const ResultRelInfo *rinfo)
 {
 	return rinfo->ri_projectReturning || rinfo->ri_WithCheckOptions ||
-		state->mtstate->mt_transition_capture != NULL ||
 		(rinfo->ri_TrigDesc && rinfo->ri_TrigDesc->trig_insert_after_row);
 }
 
@@ -621,13 +620,21 @@ impiloBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 
 	if (plan)
 		check_partition(mtstate, rinfo);
+	/* core would raise its error only after the row has become an order */
+	if (mtstate->mt_transition_capture)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot insert into foreign table \"%s\" for a trigger with a transition table",
+						RelationGetRelationName(rinfo->ri_RelationDesc)),
+				 errdetail("An AFTER trigger of table \"%s\" uses REFERENCING NEW TABLE, which cannot contain rows of a foreign partition.",
+						   RelationGetRelationName(rinfo->ri_RootResultRelInfo->ri_RelationDesc))));
 	state = begin_insert(mtstate->ps.state, rinfo,
 						 plan && plan->onConflictAction == ONCONFLICT_NOTHING,
 						 NIL, mtstate);
 	rinfo->ri_FdwState = state;
 
 	/* core fires statement triggers before the callback that ends COPY */
-	if (plan == NULL && !is_looked_at(state, rinfo) &&
+	if (plan == NULL && !is_looked_at(rinfo) &&
 		!(triggers && triggers->trig_insert_after_statement))
 		begin_kept_rows(state);
 }
@@ -707,7 +714,7 @@ impiloExecForeignInsert(EState *estate, ResultRelInfo *rinfo,
 		ExecWithCheckOptions(WCO_RLS_INSERT_CHECK, rinfo, slot, estate);
 		check_views(estate, rinfo, slot, false);
 	}
-	looks = is_looked_at(state, rinfo);
+	looks = is_looked_at(rinfo);
 	begin_batch(state, 1);
 	add_row(state, slot, ++state->nrows);
 	send_batch(state, looks);
