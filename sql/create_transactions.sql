@@ -129,6 +129,9 @@ SELECT state, external_order_ids FROM impilo_created_orders();
 ALTER FOREIGN TABLE impilo.orders OPTIONS (DROP max_concurrency);
 -- address and key are those of the INSERT
 BEGIN;
+SAVEPOINT s;
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{k0}', impilo_order_item(1000));
+ROLLBACK TO s;
 INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{k1}', impilo_order_item(1000));
 ALTER USER MAPPING FOR CURRENT_USER SERVER impilo OPTIONS (SET api_key 'wrong');
 COMMIT;

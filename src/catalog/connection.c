@@ -132,13 +132,25 @@ unpin(void *arg)
  *
  * Until then impilo_connection() returns it for the same user and holder.  A
  * pin in addition to that of a statement has InvalidOid as its user.
+ *
+ * One pin is enough for all statements that keep orders until the end of a
+ * transaction: every new statement goes through the pins.
  */
 void
 impilo_connection_pin(ImpiloConnection *connection, Oid userid,
 					  MemoryContext holder)
 {
-	Pin		   *pin = MemoryContextAllocZero(holder, sizeof(Pin));
+	Pin		   *pin;
+	dlist_iter	iter;
 
+	dlist_foreach(iter, &pins)
+	{
+		pin = dlist_container(Pin, node, iter.cur);
+		if (pin->holder == holder && pin->userid == userid &&
+			pin->connection == connection)
+			return;
+	}
+	pin = MemoryContextAllocZero(holder, sizeof(Pin));
 	pin->holder = holder;
 	pin->userid = userid;
 	pin->connection = connection;
