@@ -152,3 +152,11 @@ SELECT count(*) FROM impilo.parted_local;
 --
 SELECT pg_temp.explained('INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 3) i RETURNING patient_id');
 SELECT pg_temp.explained('INSERT INTO impilo.orders (patient_id, order_items) SELECT i, impilo_order_item(1000) FROM generate_series(1, 3) i');
+-- in the other formats as for a scan
+DO $$
+DECLARE plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, FORMAT JSON) INSERT INTO impilo.orders (patient_id, order_items) VALUES (1, impilo_order_item(1000))' INTO plan;
+	plan := plan #> '{0,Plan,Plans,0}';
+	RAISE NOTICE 'Requests: %, Retries: %', plan -> 'Requests', plan -> 'Retries';
+END $$;

@@ -820,9 +820,9 @@ explain_insert(Relation relation, const InsertState *state,
 	if (state->do_nothing)
 		ExplainPropertyInteger("Existing Orders", NULL, state->nskipped, es);
 	ExplainPropertyInteger("Requests", NULL, stats->requests, es);
-	if (stats->retries > 0)
+	if (stats->retries > 0 || es->format != EXPLAIN_FORMAT_TEXT)
 		ExplainPropertyInteger("Retries", NULL, stats->retries, es);
-	ExplainPropertyInteger("Response Bytes", NULL, stats->bytes, es);
+	ExplainPropertyInteger("Response Bytes", "bytes", stats->bytes, es);
 	if (es->timing)
 		ExplainPropertyFloat("Network Wait", "ms",
 							 INSTR_TIME_GET_MILLISEC(stats->waited), 3, es);
