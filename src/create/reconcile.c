@@ -125,6 +125,7 @@ begin_search(Search *search)
 	search->recipients = impilo_create_hash("impilo_fdw recipients",
 											sizeof(uint64), sizeof(uint64),
 											search->working);
+	search->creator->search_error = NULL;
 	search->shows_ids = false;
 	search->ncandidates = 0;
 	forget_matches(search);
@@ -189,8 +190,20 @@ is_not_older(const Search *search, const ImpiloCreateAttempt *attempt,
 }
 
 /*
+ * Note that orders could not be read, so that nothing is settled: a match
+ * among the others would not be known to be the only one.
+ */
+static void
+note_error(Search *search, const ImpiloApiError *error)
+{
+	search->creator->search_error = MemoryContextStrdup(search->results,
+														error->message);
+}
+
+/*
  * Fetch an order by its id, as the list may show less of it.  Returns false if
- * that fails.  The order belongs to the current memory context.
+ * that fails or the order does not exist any more.  The order belongs to the
+ * current memory context.
  */
 static bool
 fetch_order(Search *search, int64 id, ImpiloOrder *order,
@@ -203,7 +216,11 @@ fetch_order(Search *search, int64 id, ImpiloOrder *order,
 	ImpiloApiError error;
 
 	if (!impilo_api_order(api, request, id, &fetched, &error))
+	{
+		if (error.message)
+			note_error(search, &error);
 		return false;
+	}
 	*order = fetched;
 	impilo_identify(order, identity);
 	return true;
@@ -301,8 +318,8 @@ look_at_order(Search *search, const ImpiloOrder *order)
 
 /*
  * Fetch the orders that may be the ones that are sought, from a list that
- * does not show external ids.  If they are too many, none is: without the
- * others, a match would not be known to be the only one.
+ * does not show external ids.  If they are too many, none is, for the reason
+ * given at note_error.
  */
 static void
 fetch_candidates(Search *search, MemoryContext order_context)
@@ -310,7 +327,7 @@ fetch_candidates(Search *search, MemoryContext order_context)
 	if (search->shows_ids || search->ncandidates > CANDIDATES_MAX)
 		return;
 	MemoryContextSwitchTo(order_context);
-	for (int i = 0; i < search->ncandidates; i++)
+	for (int i = 0; i < search->ncandidates && !search->creator->search_error; i++)
 	{
 		ImpiloOrder order;
 		ImpiloIdentity identity;
@@ -352,8 +369,9 @@ settle(Search *search)
 
 /*
  * Read the list once, to its end, and settle the attempts found in it.  If
- * the list cannot be read, nothing is settled, and creator->search_error says
- * why.  Returns how many attempts that can be sought are left.
+ * the list or an order of it cannot be read, nothing is settled, and
+ * creator->search_error says why.  Returns how many attempts that can be
+ * sought are left.
  */
 static int
 search_list(Search *search)
@@ -380,19 +398,14 @@ search_list(Search *search)
 		look_at_order(search, &order);
 		MemoryContextSwitchTo(search->working);
 	}
-	creator->search_error = NULL;
-	if (error.message == NULL)
-	{
-		fetch_candidates(search, order_context);
-		MemoryContextSwitchTo(search->working);
-		settle(search);
-	}
+	if (error.message)
+		note_error(search, &error);
 	else
-	{
+		fetch_candidates(search, order_context);
+	if (creator->search_error)
 		forget_matches(search);
-		creator->search_error = MemoryContextStrdup(search->results,
-													error.message);
-	}
+	else
+		settle(search);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(search->working);
 	for (int i = 0; i < search->n; i++)

@@ -193,6 +193,20 @@ runs(insert_of('short_3'), 'IU001', 1, 'fetched orders that do not match: IU001'
 $api->fault($lost, $short->(qq({"id":$n,"externalOrderIds":["short_4"],"patient":{"id":7}})),
 	{ method => 'GET', path => 'order/*', do => { status => 403 } });
 runs(insert_of('short_4'), 'IU001', 1, 'an order that cannot be fetched: IU001');
+my $forbidden = { method => 'GET', path => '/order/3$', do => { status => 403 } };
+foreach my $ids ('', '"externalOrderIds":["short_5"],')
+{
+	$n = $next->();
+	$api->fault($lost, $forbidden,
+		$short->(join ',', map { qq({"id":$_,$ids"patient":{"id":7}}) } 3, $n));
+	$error = runs(insert_of('short_5'), 'IU001', 1,
+		'a match is not known to be the only one if another order cannot be fetched: IU001');
+	like($error->{detail}, qr/The list of orders could not be searched: /, '... and the detail states it');
+	runs('SELECT impilo_forget_created_orders()', '00000', 0, 'forgotten');
+}
+$n = $next->();
+$api->fault($lost, $short->(qq({"id":900,"patient":{"id":7}},{"id":$n,"patient":{"id":7}})));
+runs(insert_of('short_6'), '00000', 1, 'an order that does not exist any more does not count');
 $api->fault;
 
 #----------------------------------------------------------------------
