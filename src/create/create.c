@@ -122,7 +122,7 @@ is_another_order(const ImpiloCreator *creator, ImpiloCreateAttempt *attempt)
 {
 	const ImpiloConnection *connection = creator->connection;
 	int64		id = attempt->order.id;
-	const ImpiloJournalEntry *entry = impilo_journal_find(connection->serverid, id);
+	const ImpiloJournalEntry *entry = impilo_journal_find(connection, id);
 	const char *why;
 
 	if (entry && !entry->forgotten)

@@ -72,6 +72,7 @@ typedef struct ImpiloJournalEntry
 	Oid			userid;
 	Oid			caller;
 	Oid			serverid;
+	uint32		address;		/* hash of the server's base_url */
 	Oid			umid;			/* OID of the user mapping */
 	uint64		account;		/* the account of ImpiloApi */
 	char	   *relation;
@@ -146,8 +147,10 @@ extern ImpiloJournalEntry *impilo_journal_posting(const ImpiloCreator *creator,
 												  const ImpiloOrderRequest *row);
 extern void impilo_journal_created(ImpiloJournalEntry *entry, int64 id);
 extern void impilo_journal_drop(ImpiloJournalEntry *entry);
-extern ImpiloJournalEntry *impilo_journal_find(Oid serverid, int64 id);
-extern bool impilo_journal_hides(Oid serverid, int64 id, CommandId command);
+extern ImpiloJournalEntry *impilo_journal_find(const ImpiloConnection *connection,
+											   int64 id);
+extern bool impilo_journal_hides(const ImpiloConnection *connection, int64 id,
+								 CommandId command);
 extern bool impilo_journal_hides_any(Oid serverid, CommandId command);
 extern void impilo_journal_abort(SubTransactionId subid, bool whole);
 extern void impilo_journal_settle(void);

@@ -29,6 +29,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -45,12 +46,15 @@
 /* ids that a WARNING names */
 #define NAMED_MAX 20
 
-/* An order that this session created: how to find its entry. */
+/*
+ * An order that this session created: how to find its entry.  Another address
+ * of the same server may be another API, which numbers its orders itself.
+ */
 typedef struct OrderKey
 {
 	int64		id;
 	Oid			serverid;
-	uint32		unused;			/* 0: no padding in a hash key */
+	uint32		address;
 } OrderKey;
 
 typedef struct CreatedOrder
@@ -67,6 +71,24 @@ static HTAB *created = NULL;	/* of CreatedOrder */
 static int64 last_serial = 0;
 static int	nsettled = 0;
 
+static OrderKey
+key_of(const ImpiloJournalEntry *entry)
+{
+	OrderKey	key = {
+		.id = entry->id,.serverid = entry->serverid,.address = entry->address
+	};
+
+	return key;
+}
+
+static uint32
+address_of(const ImpiloConnection *connection)
+{
+	const char *base_url = connection->api->config.base_url;
+
+	return hash_bytes((const unsigned char *) base_url, strlen(base_url));
+}
+
 /* ------------------------------------------------------------------------
  * The end of transactions
  * ------------------------------------------------------------------------
@@ -80,7 +102,7 @@ static int	nsettled = 0;
 void
 impilo_journal_drop(ImpiloJournalEntry *entry)
 {
-	OrderKey	key = {.id = entry->id,.serverid = entry->serverid};
+	OrderKey	key = key_of(entry);
 	CreatedOrder *order = hash_search(created, &key, HASH_FIND, NULL);
 
 	if (order && order->entry == entry)
@@ -242,6 +264,7 @@ impilo_journal_posting(const ImpiloCreator *creator,
 	entry->userid = creator->userid;
 	entry->caller = creator->caller;
 	entry->serverid = creator->connection->serverid;
+	entry->address = address_of(creator->connection);
 	entry->umid = creator->connection->umid;
 	entry->account = creator->connection->api->account;
 	entry->serial = ++last_serial;
@@ -261,11 +284,13 @@ impilo_journal_posting(const ImpiloCreator *creator,
 void
 impilo_journal_created(ImpiloJournalEntry *entry, int64 id)
 {
-	OrderKey	key = {.id = id,.serverid = entry->serverid};
-	CreatedOrder *order = hash_search(created, &key, HASH_ENTER, NULL);
+	OrderKey	key;
+	CreatedOrder *order;
 
-	order->entry = entry;
 	entry->id = id;
+	key = key_of(entry);
+	order = hash_search(created, &key, HASH_ENTER, NULL);
+	order->entry = entry;
 	entry->state = IMPILO_ORDER_CREATED;
 }
 
@@ -275,13 +300,14 @@ impilo_journal_created(ImpiloJournalEntry *entry, int64 id)
  *		NULL.
  */
 ImpiloJournalEntry *
-impilo_journal_find(Oid serverid, int64 id)
+impilo_journal_find(const ImpiloConnection *connection, int64 id)
 {
-	OrderKey	key = {.id = id,.serverid = serverid};
+	OrderKey	key = {.id = id,.serverid = connection->serverid};
 	CreatedOrder *order;
 
 	if (created == NULL)
 		return NULL;
+	key.address = address_of(connection);
 	order = hash_search(created, &key, HASH_FIND, NULL);
 	return order ? order->entry : NULL;
 }
@@ -295,13 +321,14 @@ impilo_journal_find(Oid serverid, int64 id)
  * it does for rows of PostgreSQL's own tables.
  */
 bool
-impilo_journal_hides(Oid serverid, int64 id, CommandId command)
+impilo_journal_hides(const ImpiloConnection *connection, int64 id,
+					 CommandId command)
 {
 	const ImpiloJournalEntry *entry;
 
 	if (impilo_running_orders == 0)
 		return false;
-	entry = impilo_journal_find(serverid, id);
+	entry = impilo_journal_find(connection, id);
 	return entry && entry->subid != InvalidSubTransactionId &&
 		entry->command >= command;
 }

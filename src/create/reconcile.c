@@ -303,7 +303,7 @@ look_at_order(Search *search, const ImpiloOrder *order)
 
 	impilo_identify(order, &identity);
 	search->shows_ids |= identity.shows_ids;
-	if (impilo_journal_find(creator->connection->serverid, order->id))
+	if (impilo_journal_find(creator->connection, order->id))
 		return;
 	if (identity.nids > 0)
 		match_order(search, *order, identity);

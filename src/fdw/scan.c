@@ -212,8 +212,7 @@ next_order(ImpiloScan *state, ImpiloOrder *order)
 	while (impilo_reader_next(state->reader, order))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!impilo_journal_hides(state->connection->serverid, order->id,
-								  state->command))
+		if (!impilo_journal_hides(state->connection, order->id, state->command))
 			return true;
 	}
 	return false;

@@ -242,6 +242,18 @@ is($session->error->{sqlstate}, 'IU001', 'the last attempt decides what is older
 $api->fault;
 
 #----------------------------------------------------------------------
+# Another API, whose orders have the same ids
+#----------------------------------------------------------------------
+
+my $created = $session->query(insert_of('here', 'RETURNING id'));
+my $elsewhere = sandbox(orders => $created - 1);
+server_option('base_url', $elsewhere->url . '/api/v3');
+is($session->query(insert_of('elsewhere', 'RETURNING id')), $created,
+	'an order with the id of an order of another address is accepted');
+is($session->error->{sqlstate}, '00000', '... without an error');
+server_option('base_url', $api->url . '/api/v3');
+
+#----------------------------------------------------------------------
 # How long the list is searched
 #----------------------------------------------------------------------
 
