@@ -9,6 +9,7 @@ CREATE TYPE pair AS (a integer, b text);
 CREATE DOMAIN positive AS numeric CHECK (VALUE > 0);
 CREATE DOMAIN tag AS varchar(20);
 CREATE DOMAIN tags AS text[];
+CREATE DOMAIN padded AS char(5);
 
 -- Insert a row with a value in a column of this type, and the other columns
 -- that an order needs.  The count of the item or kit names the case.
@@ -158,9 +159,11 @@ BEGIN
 	RETURN total;
 END $$;
 SELECT type, twice(type, value) AS created FROM (VALUES
-	('varchar(10)[]', $$'{t1}'$$), ('char(10)[]', $$'{t2}'$$), ('name[]', $$'{t3}'$$), ('option[]', $$'{standard}'$$),
+	('varchar(10)[]', $$'{t1}'$$), ('char(10)[]', $$'{t2}'$$), ('padded[]', $$'{t9}'$$), ('name[]', $$'{t3}'$$), ('option[]', $$'{standard}'$$),
 	('integer[]', $$'{104}'$$), ('numeric[]', $$'{105.0}'$$), ('double precision[]', $$'{0.3}'$$), ('date[]', $$'{2024-02-03}'$$),
 	('jsonb', $$'["t6", 9]'$$), ('json', $$'["t\u0037"]'$$), ('text[]', $$'{" t8 "}'$$)) v (type, value);
+-- spaces that character(n) adds are not sent, also in a domain
+\! ctl dump | grep -oE '"t[29] *"'
 
 --
 -- The name of an unexpected member is shown as text, up to a whole character
@@ -172,4 +175,4 @@ DROP TABLE cases;
 DROP FOREIGN TABLE pointed;
 DROP FUNCTION try, twice;
 DROP TYPE option, pair;
-DROP DOMAIN positive, tag, tags;
+DROP DOMAIN positive, tag, tags, padded;

@@ -506,9 +506,11 @@ static void
 prepare_writer(Writer *writer)
 {
 	Node	   *argument;
+	Oid			element;
 
 	writer->type = getBaseType(writer->column->type);
-	writer->padded = get_element_type(writer->type) == BPCHAROID;
+	element = get_element_type(writer->type);
+	writer->padded = OidIsValid(element) && getBaseType(element) == BPCHAROID;
 	fmgr_info(F_TO_JSON, &writer->to_json);
 	argument = (Node *) makeNullConst(writer->type, -1, InvalidOid);
 	fmgr_info_set_expr((Node *) makeFuncExpr(F_TO_JSON, JSONOID,
