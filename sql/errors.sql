@@ -99,7 +99,20 @@ SELECT id FROM impilo.orders WHERE id = 1;
 SELECT document FROM impilo.orders WHERE id = 1;
 \! ctl fault '{"path":"order/*","do":{"content_type":"application/json; charset=utf-16","raw_base64":"ewAiAGkAZAAiADoAMQB9AA=="}}'
 SELECT id FROM impilo.orders WHERE id = 1;
+\! ctl fault '{"path":"order/*","do":{"raw":" \n"}}'
+SELECT id FROM impilo.orders WHERE id = 1;
 \! ctl count singles
+
+-- a page that is not found, of a server that has answered: not the address
+\! ctl fault '{"path":"order","page":2,"do":{"status":404,"body":"{\"message\":\"order 300 cannot be read\"}"}}'
+SELECT count(document) FROM impilo.orders;
+-- the text of an error response: of known members only, in any encoding
+\! ctl fault '{"do":{"status":400,"body_base64":"77u/eyJtZXNzYWdlIjoiYmFkIHJlcXVlc3QifQ=="}}'
+SELECT count(document) FROM impilo.orders;
+\! ctl fault '{"do":{"status":400,"body_base64":"77u/eyJwYXRpZW50Ijp7ImZpcnN0TmFtZSI6IkphbmUifX0="}}'
+SELECT count(document) FROM impilo.orders;
+\! ctl fault '{"do":{"status":400,"body_base64":"//57ACIAcABhAHQAaQBlAG4AdAAiADoAewAiAGYAaQByAHMAdABOAGEAbQBlACIAOgAiAEoAYQBuAGUAIgB9AH0A"}}'
+SELECT count(document) FROM impilo.orders;
 
 -- the session continues
 \! ctl reset

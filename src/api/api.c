@@ -24,8 +24,7 @@
 #include "miscadmin.h"
 
 #include "api/api.h"
-
-#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
+#include "json/text.h"
 
 #define USER_AGENT "impilo_fdw/1.0 PostgreSQL/" PG_VERSION
 
@@ -135,10 +134,11 @@ wrong_content(const ImpiloApi *api, const ImpiloHttpReply *reply,
 	const char *type = reply->content_type;
 	char	   *detail;
 
-	if (reply->length == 0)
+	if (strspn(reply->body, " \t\r\n") == reply->length)
 		detail = psprintf("%s was answered with HTTP status %d and an empty body.",
 						  request, reply->status);
-	else if (strncmp(reply->body, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+	else if (strncmp(reply->body, IMPILO_BYTE_ORDER_MARK,
+					 strlen(IMPILO_BYTE_ORDER_MARK)) == 0)
 		detail = psprintf("The response to %s begins with a byte order mark, which JSON does not allow.",
 						  request);
 	else if (verdict == IMPILO_READ_BROKEN)

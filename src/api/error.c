@@ -369,10 +369,12 @@ impilo_api_is_answer(const ImpiloApi *api, const ImpiloHttpReply *reply,
 	}
 	if (answered)
 	{
+		/* an address that has answered before refuses this request */
+		int			status = reply->status == 404 && api->proven ? 400 : reply->status;
 		int			row = 0;
 
-		while (reply->status < status_errors[row].from ||
-			   reply->status > status_errors[row].to)
+		while (status < status_errors[row].from ||
+			   status > status_errors[row].to)
 			row++;
 		kind = &status_errors[row].kind;
 	}

@@ -13,6 +13,9 @@
 #ifndef IMPILO_TEXT_H
 #define IMPILO_TEXT_H
 
+/* some programs write it before UTF-8; JSON does not allow it */
+#define IMPILO_BYTE_ORDER_MARK "\xEF\xBB\xBF"
+
 /* in text.c */
 
 extern Oid	impilo_text_conversion(void);

@@ -140,10 +140,10 @@ read_tree(const char *body, size_t length, char *texts)
  *		the members message, error, errors, detail and code, or the string;
  *		else the plain text.
  *
- * `content_type` may be NULL.  Returns NULL if the body is empty, HTML, or JSON
- * without these members, which could contain anything.  The text has a limited
- * length, no control characters, and the encoding of the database.  It is
- * allocated in CurrentMemoryContext.
+ * `content_type` may be NULL.  Returns NULL if the body is empty, HTML, UTF-16,
+ * or JSON without these members, which could contain anything.  The text has
+ * a limited length, no control characters, and the encoding of the database.
+ * It is allocated in CurrentMemoryContext.
  */
 char *
 impilo_json_error_text(const char *body, size_t length,
@@ -152,12 +152,17 @@ impilo_json_error_text(const char *body, size_t length,
 	char		texts[TEXTS_SIZE] = "";
 	char	   *clean;
 
+	if (strncmp(body, IMPILO_BYTE_ORDER_MARK, strlen(IMPILO_BYTE_ORDER_MARK)) == 0)
+	{
+		body += strlen(IMPILO_BYTE_ORDER_MARK);
+		length -= strlen(IMPILO_BYTE_ORDER_MARK);
+	}
 	while (length > 0 && strchr(" \t\r\n", *body) && *body != '\0')
 	{
 		body++;
 		length--;
 	}
-	if (length == 0 || *body == '<' ||
+	if (length == 0 || *body == '<' || memchr(body, '\0', length) ||
 		(content_type && strstr(content_type, "html")))
 		return NULL;
 

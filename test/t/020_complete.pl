@@ -132,7 +132,7 @@ is_refused('total too large, the last page again', total_offset => 5, past_end =
 	my ($rows, undef, $error) = lie(total_offset => 5, past_end => 'not_found');
 
 	is($rows, '', 'total too large, 404: no row count');
-	is($error->{sqlstate}, 'HV00N', 'total too large, 404: that error');
+	is($error->{sqlstate}, 'HV00L', 'total too large, 404: that error');
 }
 is_refused('total too large, last missing', total_offset => 5, omit => ['last']);
 is_refused('first always false', first => 'always_false');

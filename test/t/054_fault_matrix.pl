@@ -232,7 +232,7 @@ my @faults = (
 	[ 'HTTP 400', { status => 400, body => $gossip }, qr/HV00L/, qr/23514/ ],
 	[ 'HTTP 401', { status => 401, body => $gossip }, qr/28000/, qr/28000/ ],
 	[ 'HTTP 403', { status => 403, body => $gossip }, qr/42501/, qr/42501/ ],
-	[ 'HTTP 404', { status => 404, body => $gossip }, qr/HV00N/, qr/23.../ ],
+	[ 'HTTP 404', { status => 404, body => $gossip }, qr/HV00[LN]/, qr/23.../ ],
 	[ 'HTTP 408', { status => 408 }, qr/HV00L/, $unknown ],
 	[ 'HTTP 409', { status => 409, body => $gossip }, qr/HV00L/, qr/23514/ ],
 	[ 'HTTP 418', { status => 418 }, qr/HV00L/, qr/HV00L/ ],
