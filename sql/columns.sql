@@ -95,6 +95,25 @@ SELECT id FROM wrong ORDER BY id;
 SELECT id FROM wrong WHERE id = 2;
 SELECT count(*) FROM wrong;
 ANALYZE wrong;
+-- COPY and INSERT that do not write it create the order; others create none
+CREATE FOREIGN TABLE wrong_order (patient_id bigint, order_items jsonb, patient_firstname text) SERVER impilo OPTIONS (relation 'orders');
+\! ctl log-reset
+COPY wrong_order (patient_id, order_items) FROM stdin;
+1	[{"item": {"id": 1000}, "count": 1}]
+\.
+COPY wrong_order FROM stdin;
+1	[{"item": {"id": 1000}, "count": 1}]	Jane
+\.
+CREATE FUNCTION pg_temp.pass() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER before_row BEFORE INSERT ON wrong_order FOR EACH ROW EXECUTE FUNCTION pg_temp.pass();
+INSERT INTO wrong_order (patient_id, order_items) VALUES (1, impilo_order_item(1000));
+INSERT INTO wrong_order (patient_id, order_items) VALUES (1, impilo_order_item(1000)) RETURNING patient_firstname;
+\! ctl count created
+CREATE TRIGGER after_row AFTER INSERT ON wrong_order FOR EACH ROW EXECUTE FUNCTION pg_temp.pass();
+INSERT INTO wrong_order (patient_id, order_items) VALUES (1, impilo_order_item(1000));
+\! ctl count created
+\! ctl delete 1001 1002
+DROP FOREIGN TABLE wrong_order;
 -- the error names the column in its fields, too
 DO $$
 DECLARE

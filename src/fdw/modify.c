@@ -71,7 +71,8 @@ typedef struct InsertState
 	MemoryContext responses;	/* of its requests that were sent last */
 	MemoryContext row;			/* values of the row returned last */
 	ImpiloRequestBuilder *builder;
-	ImpiloRowReader *reader;	/* of the orders; NULL: no column is needed */
+	ImpiloRowReader *reader;	/* of the orders; NULL: no column is needed,
+								 * or through core: none was looked at yet */
 	ImpiloCreator *creator;
 	int64		nrows;			/* rows that have come */
 	int64		nskipped;		/* of these, orders that exist already */
@@ -136,7 +137,7 @@ make_creator(const InsertState *state, ImpiloConnection *connection,
  * Make ready to insert, as the role that core has checked for it.  Sends
  * nothing.  `returned` are the columns that the plan's RETURNING needs, and
  * the only ones that are read from the orders, unless core runs the INSERT
- * (`mtstate`).
+ * (`mtstate`): see read_all_columns.
  */
 static InsertState *
 begin_insert(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
@@ -171,9 +172,7 @@ begin_insert(EState *estate, ResultRelInfo *rinfo, bool do_nothing,
 													state->context),
 								  estate->es_output_cid);
 	columns = impilo_returned_columns(state->table, returned, state->options.post_at);
-	if (mtstate)
-		columns = bms_add_range(columns, 1, state->table->natts);
-	if (columns)
+	if (columns && mtstate == NULL)
 		state->reader = impilo_row_reader(state->table, NULL, columns, NULL,
 										  state->context);
 	MemoryContextSwitchTo(caller);
@@ -692,6 +691,19 @@ check_views(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 }
 
 /*
+ * Make ready to read whole rows from the orders.  Raises an error if the
+ * table has an unknown column.
+ */
+static void
+read_all_columns(InsertState *state)
+{
+	if (state->reader == NULL)
+		state->reader = impilo_row_reader(state->table, NULL,
+										  bms_add_range(NULL, 1, state->table->natts),
+										  NULL, state->context);
+}
+
+/*
  * impiloExecForeignInsert
  *		One row.  Returns NULL if it did not become an order, which is not an error.
  */
@@ -715,6 +727,8 @@ impiloExecForeignInsert(EState *estate, ResultRelInfo *rinfo,
 		check_views(estate, rinfo, slot, false);
 	}
 	looks = is_looked_at(rinfo);
+	if (looks && state->options.post_at == IMPILO_POST_AT_STATEMENT)
+		read_all_columns(state);
 	begin_batch(state, 1);
 	add_row(state, slot, ++state->nrows);
 	send_batch(state, looks);
