@@ -205,3 +205,11 @@ INSERT INTO impilo.orders (patient_id, order_items) VALUES (999999, impilo_order
 ROLLBACK TO s;
 ROLLBACK;
 SELECT impilo_forget_created_orders() AS forgotten;
+-- after an order, the hint of an error does not say to try again
+SET client_min_messages = error;
+BEGIN;
+INSERT INTO impilo.orders (patient_id, external_order_ids, order_items) VALUES (1, '{h1}', impilo_order_item(1000));
+\! ctl fault '{"method":"GET","do":{"status":501}}'
+SELECT count(document) FROM impilo.orders;
+ROLLBACK;
+RESET client_min_messages;

@@ -306,22 +306,21 @@ impilo_api_invites_retry(int sqlstate)
  *		Raise an error.
  *
  * If the transaction may have created orders, the SQLSTATE is one that clients
- * do not retry.
+ * do not retry, and the hint does not say to try again.
  */
 void
 impilo_api_raise(const ImpiloApiError *error)
 {
-	if (impilo_running_orders > 0 && impilo_api_invites_retry(error->sqlstate))
-		ereport(ERROR,
-				(errcode(IMPILO_ERRCODE_ORDERS_EXIST),
-				 errmsg_internal("%s", error->message),
-				 error->detail ? errdetail_internal("%s", error->detail) : 0,
-				 errhint("This transaction has or may have created orders; do not repeat it. Use impilo_created_orders() to list them.")));
+	bool		orders = impilo_running_orders > 0;
+
 	ereport(ERROR,
-			(errcode(error->sqlstate),
+			(errcode(orders && impilo_api_invites_retry(error->sqlstate)
+					 ? IMPILO_ERRCODE_ORDERS_EXIST : error->sqlstate),
 			 errmsg_internal("%s", error->message),
 			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
+			 orders
+			 ? errhint("This transaction has or may have created orders; do not repeat it. Use impilo_created_orders() to list them.")
+			 : error->hint ? errhint("%s", error->hint) : 0));
 }
 
 /*
