@@ -159,6 +159,16 @@ COPY impilo.orders (patient_id, order_items) FROM stdin;
 2	[{"item": {"id": 1000}, "count": 1}]
 \.
 DROP TRIGGER audit ON impilo.orders;
+-- also one of the partitioned table that COPY names
+CREATE TABLE impilo.parted (patient_id bigint, order_items jsonb) PARTITION BY LIST (patient_id);
+CREATE FOREIGN TABLE impilo.part PARTITION OF impilo.parted FOR VALUES IN (1, 2) SERVER impilo OPTIONS (relation 'orders');
+CREATE TRIGGER audit AFTER INSERT ON impilo.parted FOR EACH STATEMENT EXECUTE FUNCTION impilo.audit();
+SELECT impilo_forget_created_orders() > 0 AS forgotten;
+COPY impilo.parted FROM stdin;
+1	[{"item": {"id": 1000}, "count": 1}]
+2	[{"item": {"id": 1000}, "count": 1}]
+\.
+DROP TABLE impilo.parted;
 
 -- error fields name the table, and the column of a wrong value
 CREATE FUNCTION fields_of(statement text) RETURNS text LANGUAGE plpgsql AS $$

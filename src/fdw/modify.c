@@ -614,7 +614,8 @@ void
 impiloBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
 	const ModifyTable *plan = (ModifyTable *) mtstate->ps.plan;
-	const TriggerDesc *triggers = rinfo->ri_TrigDesc;
+	const ResultRelInfo *root = rinfo->ri_RootResultRelInfo
+	? rinfo->ri_RootResultRelInfo : rinfo;
 	InsertState *state;
 
 	if (plan)
@@ -626,15 +627,15 @@ impiloBeginForeignInsert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 				 errmsg("cannot insert into foreign table \"%s\" for a trigger with a transition table",
 						RelationGetRelationName(rinfo->ri_RelationDesc)),
 				 errdetail("An AFTER trigger of table \"%s\" uses REFERENCING NEW TABLE, which cannot contain rows of a foreign partition.",
-						   RelationGetRelationName(rinfo->ri_RootResultRelInfo->ri_RelationDesc))));
+						   RelationGetRelationName(root->ri_RelationDesc))));
 	state = begin_insert(mtstate->ps.state, rinfo,
 						 plan && plan->onConflictAction == ONCONFLICT_NOTHING,
 						 NIL, mtstate);
 	rinfo->ri_FdwState = state;
 
-	/* core fires statement triggers before the callback that ends COPY */
+	/* core fires those of the table named, before the callback that ends COPY */
 	if (plan == NULL && !is_looked_at(rinfo) &&
-		!(triggers && triggers->trig_insert_after_statement))
+		!(root->ri_TrigDesc && root->ri_TrigDesc->trig_insert_after_statement))
 		begin_kept_rows(state);
 }
 

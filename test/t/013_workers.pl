@@ -76,4 +76,24 @@ wait_until(sub { $subscriber->safe_psql('postgres', 'SELECT count(*) FROM visit'
 	'the transaction is applied when its cause of failure is removed');
 is($api->count('created'), 1, 'after the transaction was applied the order exists once');
 
+#----------------------------------------------------------------------
+# A partition that the worker itself inserts into
+#----------------------------------------------------------------------
+
+$publisher->safe_psql('postgres', <<'SQL');
+CREATE TABLE routed (patient_id bigint, order_items jsonb);
+CREATE PUBLICATION p_routed FOR TABLE routed;
+SQL
+$subscriber->safe_psql('postgres', <<'SQL');
+CREATE TABLE routed (patient_id bigint, order_items jsonb) PARTITION BY LIST (patient_id);
+CREATE FOREIGN TABLE routed_order PARTITION OF routed FOR VALUES IN (1) SERVER impilo OPTIONS (relation 'orders');
+SQL
+$subscriber->safe_psql('postgres',
+	"CREATE SUBSCRIPTION s_routed CONNECTION '$connection' PUBLICATION p_routed WITH (copy_data = false)");
+$mark = log_mark($subscriber);
+$publisher->safe_psql('postgres', q(INSERT INTO routed VALUES (1, '[{"item": {"id": 1000}, "count": 1}]')));
+wait_until(sub { log_text($subscriber, $mark) =~ /cannot insert into foreign table "routed_order"/ },
+	'a row for a foreign partition is refused in the worker');
+is($api->count('created'), 1, '... and creates no order');
+
 done_testing();
