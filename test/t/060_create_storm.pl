@@ -1,8 +1,8 @@
 # Thousands of orders through an API that fails in every way, with backends that
 # are killed.  Then the list of the sandbox is compared with the results of the
 # sessions.  With the defaults no order is lost, created twice or reported
-# although it does not exist, and no unknown outcome is guessed.  The same holds with external_ids
-# 'unique', and over TLS and HTTP/2. XX times, and all else holds.
+# although it does not exist, and no unknown outcome is guessed.  The same holds
+# with unique_external_ids, and over TLS and HTTP/2.
 #
 #   IMPILO_STORM=N         orders (300; with SLOW 10,000)
 #   IMPILO_STORM_FAULT=P   probability of each fault (0.05)
