@@ -92,6 +92,12 @@ SELECT count(*) FROM wanted w JOIN impilo.orders o ON o.id = w.k;
 SELECT count(*) FROM impilo.orders WHERE id = ANY (ARRAY(SELECT k FROM wanted WHERE k % 33 = 0 AND k < 1000));
 \! ctl count requests
 
+-- ... and for a subquery, which gets its ids one after the other
+\! ctl log-reset
+SELECT count((SELECT current_status FROM impilo.orders o WHERE o.id = w.k)) FROM wanted w;
+\! ctl count singles
+\! ctl count pages
+
 -- several tables: one request for each id
 \! ctl log-reset
 SELECT a.id, b.id, i.position FROM impilo.orders a, impilo.orders b, impilo.order_items i

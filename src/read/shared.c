@@ -14,7 +14,8 @@
  * knows which orders do not exist.  A scan by id requests only what is not in
  * the store.
  *
- * A scan of more ids than the list has pages reads the list instead.  The
+ * A scan of more ids than the list has pages reads the list instead, also if
+ * it gets them one after the other, as in a correlated subquery.  The
  * lookahead of a join (fdw/join.c) adds ids before a scan asks for them; ids
  * that were added are in the store, first as pending.
  *
@@ -144,6 +145,8 @@ struct ImpiloReader
 	MemoryContext lookup_context;	/* what is below belongs to it */
 	WantedId   *wanted;			/* sorted; NULL: reads the list */
 	int			nwanted;
+	int64		asked;			/* ids that were not known: if `again`, of all
+								 * lookups, else of the last one */
 	bool		by_list;		/* found in the list, not looked up */
 	int			at;				/* by_list: number of those found */
 	ImpiloLookup *lookup;
@@ -489,6 +492,19 @@ extend_list(ImpiloShared *shared)
 	return true;
 }
 
+/*
+ * Read the whole list into the store: it answers all lookups from now on.
+ */
+static void
+store_whole_list(ImpiloReader *reader)
+{
+	Assert(reader->again);
+	reader->reads_all = true;
+	start_list(reader);
+	while (extend_list(reader->shared))
+		CHECK_FOR_INTERRUPTS();
+}
+
 static bool
 next_of_list(ImpiloReader *reader, ImpiloOrder *order)
 {
@@ -586,6 +602,7 @@ impilo_reader_lookup(ImpiloReader *reader, const int64 *ids, int nids)
 	ImpiloShared *shared = reader->shared;
 	MemoryContext caller;
 	int			unknown = 0;
+	bool		by_list;
 
 	if (reader->lookup_context)
 		MemoryContextReset(reader->lookup_context);
@@ -613,11 +630,20 @@ impilo_reader_lookup(ImpiloReader *reader, const int64 *ids, int nids)
 	}
 	reader->at = 0;
 	reader->lookup = NULL;
-	reader->by_list = unknown > reader->options->max_concurrency &&
-		list_is_shorter(shared, reader->options, unknown, &reader->stats.http);
-	reader->stats.by_list |= reader->by_list;
+	reader->asked = unknown + (reader->again ? reader->asked : 0);
+	by_list = unknown > 0 && reader->asked > reader->options->max_concurrency &&
+		list_is_shorter(shared, reader->options, reader->asked,
+						&reader->stats.http);
+	reader->stats.by_list |= by_list;
+	reader->by_list = by_list && !reader->again;
 	if (reader->by_list)
 		impilo_reader_rewind(reader);
+	else if (by_list)
+	{
+		store_whole_list(reader);
+		for (int i = 0; i < reader->nwanted; i++)
+			reader->wanted[i].requested = false;
+	}
 	else if (unknown > 0)
 	{
 		reader->lookup = impilo_lookup_open(shared->connection->api,
@@ -888,7 +914,7 @@ impilo_lookahead_has_room(const ImpiloLookahead *ahead)
 }
 
 /*
- * Read the whole list into the store: it answers all ids from now on.
+ * Read the list instead of sending lookups.
  */
 static void
 read_whole_list(ImpiloLookahead *ahead)
@@ -898,9 +924,7 @@ read_whole_list(ImpiloLookahead *ahead)
 											  ahead->options,
 											  IMPILO_READS_LIST, true, true);
 
-	start_list(reader);
-	while (extend_list(shared))
-		CHECK_FOR_INTERRUPTS();
+	store_whole_list(reader);
 	if (reader->started_list)
 	{
 		ahead->stats.requests += shared->list_stats.requests;
