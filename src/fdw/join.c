@@ -98,7 +98,7 @@ static const CustomExecMethods exec_methods;
  */
 
 /*
- * Returns whether rows of the join may remain unread.  A sub-query, or the
+ * Returns whether rows of the join may remain unread.  A subquery, or the
  * inner side of EXISTS and NOT EXISTS, can be read in part.
  */
 static bool

@@ -69,7 +69,7 @@ typedef struct RelInfo
 	AttrNumber	id_column;		/* the one that is the order's id, or
 								 * InvalidAttrNumber */
 	bool		is_orders;		/* a row is an order */
-	bool		correlated;		/* in a sub-query that may be run again */
+	bool		correlated;		/* in a subquery that may be run again */
 	bool		impossible;		/* no order satisfies the conditions */
 	ImpiloKeys	keys;			/* ids that the conditions name */
 	ImpiloKeys	pages;			/* the same of list_page */
@@ -244,7 +244,7 @@ columns_in(const RelOptInfo *rel, void *expressions)
 }
 
 /*
- * Returns whether the scan is in a sub-query that may be run again for each
+ * Returns whether the scan is in a subquery that may be run again for each
  * row of an outer query, or in a recursion.  The executor's flags do not
  * include these cases, and when the plan is made core has forgotten them.
  */
