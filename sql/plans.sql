@@ -219,9 +219,21 @@ SET work_mem = '64kB';
 SELECT a.k, o.current_status, (SELECT l.id FROM impilo.orders l WHERE l.id > a.n LIMIT 1 OFFSET 100)
 FROM plans_ahead a JOIN impilo.orders o ON o.id = a.k;
 RESET work_mem;
+SELECT o.id, o.current_status, (SELECT l.id FROM impilo.orders l WHERE l.id > o.id LIMIT 1 OFFSET 10)
+FROM impilo.orders o WHERE o.id IN (1, 4, 900);
 \! ctl nofault
 ALTER SERVER impilo OPTIONS (DROP max_retries);
 DROP TABLE plans_ahead;
+
+-- once a statement has read the list, its lookups send nothing
+ALTER SERVER impilo OPTIONS (ADD fetch_size '20', ADD max_concurrency '2');
+SELECT count(*) FROM impilo.orders;
+\! ctl log-reset
+SELECT o.id, (SELECT max(l.id) FROM impilo.orders l WHERE l.id < o.id * 90)
+FROM impilo.orders o WHERE o.id IN (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -1);
+\! ctl log sort | grep -c page=
+\! ctl log sort | grep order/
+ALTER SERVER impilo OPTIONS (DROP fetch_size, DROP max_concurrency);
 
 -- the session continues after errors in the middle
 \! ctl fault '{"path":"order","page":3,"do":{"status":403}}'

@@ -770,18 +770,28 @@ next_by_id(ImpiloReader *reader, ImpiloOrder *order)
 		const StoredOrder *stored;
 
 		CHECK_FOR_INTERRUPTS();
-		if (wanted->requested)
+
+		/* another scan may have read the list, or the order, meanwhile */
+		if (shared->list_complete && reader->lookup)
+		{
+			impilo_prefetch_cancel(&reader->lookup->queue);
+			reader->lookup = NULL;
+		}
+		if (wanted->requested && reader->lookup)
 		{
 			int64		id;
 			ImpiloLookupResult result =
 			impilo_lookup_next(reader->lookup, NULL, &id, order);
 
 			Assert(id == wanted->id);
-			if (shared->orders)
-				store_result(shared, result, id, order);
-			if (result == IMPILO_LOOKUP_FOUND)
-				return true;
-			continue;
+			if (!has_document(find_stored(shared, id)))
+			{
+				if (shared->orders)
+					store_result(shared, result, id, order);
+				if (result == IMPILO_LOOKUP_FOUND)
+					return true;
+				continue;
+			}
 		}
 		stored = find_awaited(shared, wanted->id);
 		if (stored == NULL && !is_known(shared, wanted->id))
