@@ -29,6 +29,7 @@ SELECT * FROM pg_temp.explained('SELECT o.n FROM (VALUES (ARRAY[1, 2]), (ARRAY[2
 	LATERAL (SELECT count(*) AS n FROM (SELECT id FROM impilo.order_list WHERE list_page = ANY (g.pages) OFFSET 0) x) o') e WHERE e ~ 'Route|Pages';
 -- a page without orders is one row, which has the total; also one that does not exist
 SELECT * FROM impilo.order_list WHERE list_page = 11;
+SELECT * FROM impilo.order_list WHERE list_page = ANY ('{10,11}') AND id IS NULL;
 \! ctl config '{"past_end":"not_found"}'
 SELECT * FROM impilo.order_list WHERE list_page = 11;
 \! ctl config '{"past_end":"last_page"}'

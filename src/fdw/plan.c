@@ -316,9 +316,12 @@ impiloGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel,
 	info->id_column = impilo_table_order_id(bound);
 	info->is_orders = bound->relation->array == NULL;
 	info->correlated = is_correlated(root);
-	info->impossible = is_impossible(baserel, info->id_column);
 	info->pages = impilo_match_keys(root, baserel, page_column,
 									baserel->baserestrictinfo, true);
+
+	/* a page without orders is a row without an id */
+	info->impossible = info->pages.exprs == NIL &&
+		is_impossible(baserel, info->id_column);
 	info->join_clauses = find_join_clauses(root, baserel, info->id_column);
 	baserel->fdw_private = info;
 	if (info->pages.exprs == NIL && bms_overlap(list_columns, used))
